@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The system calls that Debian 12's C library has no wrapper for, as thin functions that answer like
+ * their wrapped neighbours: -1 and errno. Nothing else in the tree calls syscall(2).
+ */
+#ifndef BH_BASE_SYS_H
+#define BH_BASE_SYS_H
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* Not in the headers of Debian 12's kernel packages. */
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+
+/** bh_sys_openat2() - openat2(2) */
+static inline int bh_sys_openat2(int dirfd, const char *path, const struct open_how *how)
+{
+	return (int)syscall(SYS_openat2, dirfd, path, how, sizeof(*how));
+}
+
+/** bh_sys_clone3() - clone3(2) without a stack of its own: returns twice, like fork(2) */
+static inline pid_t bh_sys_clone3(struct clone_args *args)
+{
+	return (pid_t)syscall(SYS_clone3, args, sizeof(*args));
+}
+
+/** bh_sys_pivot_root() - pivot_root(2) */
+static inline int bh_sys_pivot_root(const char *new_root, const char *put_old)
+{
+	return (int)syscall(SYS_pivot_root, new_root, put_old);
+}
+
+/** bh_sys_execveat() - execveat(2) */
+static inline int bh_sys_execveat(int dirfd, const char *path, char *const argv[],
+				  char *const envp[], int flags)
+{
+	return (int)syscall(SYS_execveat, dirfd, path, argv, envp, flags);
+}
+
+/** bh_sys_keyctl() - keyctl(2) */
+static inline long bh_sys_keyctl(int op, unsigned long a2, unsigned long a3, unsigned long a4)
+{
+	return syscall(SYS_keyctl, op, a2, a3, a4, 0UL);
+}
+
+/** bh_sys_ioprio_set() - ioprio_set(2) */
+static inline int bh_sys_ioprio_set(int which, int who, int ioprio)
+{
+	return (int)syscall(SYS_ioprio_set, which, who, ioprio);
+}
+
+/** bh_sys_sched_setattr() - sched_setattr(2); @attr is a struct sched_attr of the kernel */
+static inline int bh_sys_sched_setattr(pid_t pid, const void *attr, unsigned int flags)
+{
+	return (int)syscall(SYS_sched_setattr, pid, attr, flags);
+}
+
+/** bh_sys_set_mempolicy() - set_mempolicy(2) */
+static inline int bh_sys_set_mempolicy(int mode, const unsigned long *nodemask, unsigned long max)
+{
+	return (int)syscall(SYS_set_mempolicy, mode, nodemask, max);
+}
+
+/** bh_sys_seccomp() - seccomp(2) */
+static inline int bh_sys_seccomp(unsigned int op, unsigned int flags, void *args)
+{
+	return (int)syscall(SYS_seccomp, op, flags, args);
+}
+
+/** bh_sys_bpf() - bpf(2); @attr is a union bpf_attr */
+static inline int bh_sys_bpf(int cmd, void *attr, unsigned int size)
+{
+	return (int)syscall(SYS_bpf, cmd, attr, size);
+}
+
+/** bh_sys_capget() / bh_sys_capset() - capget(2), capset(2) */
+static inline int bh_sys_capget(void *header, void *data)
+{
+	return (int)syscall(SYS_capget, header, data);
+}
+
+static inline int bh_sys_capset(void *header, const void *data)
+{
+	return (int)syscall(SYS_capset, header, data);
+}
+
+#endif

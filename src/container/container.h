@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The container engine: one container from its bundle to its end. Linked by the command line, the shim
+ * and the guest's agent; it keeps everything that outlives a call in ROOT/ID/, so that any later
+ * process can go on from there.
+ *
+ * Source: runtime-spec runtime.md "Lifecycle"; runc(8) for what callers expect
+ */
+#ifndef BH_CONTAINER_CONTAINER_H
+#define BH_CONTAINER_CONTAINER_H
+
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "linux/cgroup.h"
+#include "oci/spec.h"
+
+enum bh_status {
+	BH_STATUS_CREATING = 0,
+	BH_STATUS_CREATED,
+	BH_STATUS_RUNNING,
+	BH_STATUS_PAUSED,
+	BH_STATUS_STOPPED,
+	BH_STATUS_MAX_,
+};
+
+/** bh_status_name() - "creating" … "stopped" */
+const char *bh_status_name(enum bh_status status);
+
+/* A process that a later call must not confuse with another that got its number. */
+struct bh_proc {
+	pid_t pid;
+	uint64_t start_time; /* clock ticks since boot, field 22 of /proc/PID/stat; 0 = not known */
+};
+
+/* What ROOT/ID/state.json says, and the documents beside it. */
+struct bh_container {
+	struct bh_arena arena;
+	const char *id, *root, *bundle, *rootfs, *owner;
+	const char *created; /* RFC 3339 with nanoseconds */
+	int dirfd;	     /* ROOT/ID */
+	struct bh_proc init;
+	bool rootless;
+	bool rdt_owned;
+	struct bh_cgroup *cg; /* NULL with the disabled manager */
+	struct bh_spec spec;  /* as it was at create time */
+};
+
+/**
+ * bh_container_load() - by id
+ * @root: directory of all containers' states
+ *
+ * Return: the container, free with bh_container_free(); NULL with @err: -ENOENT "container does not
+ *         exist" (the words that callers match), -EINVAL for an impossible id
+ */
+struct bh_container *bh_container_load(const char *root, const char *id, struct bh_err *err)
+	bh_must_check;
+struct bh_container *bh_container_free(struct bh_container *c);
+
+static inline void bh_container_freep_(struct bh_container **c)
+{
+	*c = bh_container_free(*c);
+}
+#define bh_auto_container bh_cleanup(bh_container_freep_)
+
+/** bh_container_list() - ids below @root in the order of their names; @ret and its strings in @arena */
+int bh_container_list(struct bh_arena *arena, const char *root, struct bh_strv *ret,
+		      struct bh_err *err) bh_must_check;
+
+/** bh_container_status() - looks at the process and the freezer now */
+int bh_container_status(const struct bh_container *c, enum bh_status *ret, struct bh_err *err)
+	bh_must_check;
+
+/** bh_container_state_json() - the state document of the spec (`state`, hooks), appended to @out
+ * @pretty: indented as runc's `state` prints it, with runc's extra fields; else the bare document */
+int bh_container_state_json(const struct bh_container *c, enum bh_status status, bool pretty,
+			    struct bh_buf *out, struct bh_err *err) bh_must_check;
+
+/* How a process of the container is tied to its caller; used by create, run and exec alike. */
+struct bh_process_io {
+	const char *console_socket; /* path: receives the terminal's master; NULL = see below */
+	const char *pidfd_socket;   /* path: receives a pidfd of the new process */
+	const char *pid_file;
+	int stdio[3];	      /* without a terminal; -1 = the caller's own 0, 1, 2 */
+	unsigned int preserve_fds; /* keep 3 … 3+n-1 open; LISTEN_FDS adds its own */
+	bool want_master;	   /* the terminal's master is returned to the caller */
+	bool keyring;		   /* join a session keyring of the container's own */
+};
+
+#define BH_PROCESS_IO_INIT                                                                         \
+	(struct bh_process_io)                                                                     \
+	{                                                                                          \
+		.stdio = { -1, -1, -1 }, .keyring = true                                           \
+	}
+
+struct bh_create_opts {
+	const char *root, *id;
+	const char *bundle; /* absolute */
+	enum bh_cgroup_manager cgroup_manager;
+	bool rootless;
+	bool no_pivot;
+	bool run; /* do not wait for a start: execute the process at once (bh_container_start() is not
+		   * to be called); poststart hooks run before the return */
+	struct bh_process_io io;
+};
+
+#define BH_CREATE_OPTS_INIT                                                                        \
+	(struct bh_create_opts)                                                                    \
+	{                                                                                          \
+		.io = BH_PROCESS_IO_INIT                                                           \
+	}
+
+/* What a caller that waits for the process itself needs; all the caller's. */
+struct bh_started {
+	pid_t pid;     /* child of the caller */
+	int master_fd; /* terminal, or -1 */
+};
+
+/**
+ * bh_container_create() - from the bundle's config.json to a process that waits for its start
+ * @ret:     the new container, or NULL when it is not wanted
+ * @started: may be NULL
+ *
+ * On failure nothing is left: no process, mount, cgroup, directory or socket.
+ */
+int bh_container_create(const struct bh_create_opts *opts, struct bh_container **ret,
+			struct bh_started *started, struct bh_err *err) bh_must_check;
+
+/** bh_container_dry_run() - what bh_container_create() would do, for people; changes nothing */
+int bh_container_dry_run(const struct bh_create_opts *opts, struct bh_buf *out, struct bh_err *err)
+	bh_must_check;
+
+/** bh_container_start() - let the created process execute; returns once it has, or with the reason why it
+ * did not. Runs the poststart hooks */
+int bh_container_start(struct bh_container *c, struct bh_err *err) bh_must_check;
+
+struct bh_exec_opts {
+	const struct bh_process *process; /* complete: the caller merged spec, file and flags */
+	struct bh_process_io io;
+	struct bh_strv cgroups; /* runc's exec --cgroup, as given */
+	bool ignore_paused;
+	bool detach; /* informs the terminal's handling only */
+};
+
+/** bh_container_exec() - one more process in a created or running container */
+int bh_container_exec(struct bh_container *c, const struct bh_exec_opts *opts,
+		      struct bh_started *started, struct bh_err *err) bh_must_check;
+
+/** bh_container_kill() - @sig to init, or to all processes with @all; a stopped container is an
+ * error ("container not running", as runc words it) */
+int bh_container_kill(struct bh_container *c, int sig, bool all, struct bh_err *err) bh_must_check;
+
+int bh_container_pause(struct bh_container *c, struct bh_err *err) bh_must_check;
+int bh_container_resume(struct bh_container *c, struct bh_err *err) bh_must_check;
+
+/** bh_container_update() - new limits now and in the state, so that a later start shows them */
+int bh_container_update(struct bh_container *c, const struct bh_resources *resources,
+			const struct bh_intel_rdt *rdt, struct bh_err *err) bh_must_check;
+
+/** bh_container_pids() - as bh_cgroup_pids(), or init and its descendants without a cgroup */
+int bh_container_pids(const struct bh_container *c, pid_t **ret, size_t *ret_n, struct bh_err *err)
+	bh_must_check;
+
+/** bh_container_delete() - remove a stopped container (or, with @force, any: kill first), run its
+ * poststop hooks, undo everything that ROOT/ID/ tells of. Twice is fine. */
+int bh_container_delete(struct bh_container *c, bool force, struct bh_err *err) bh_must_check;
+
+/** bh_container_id_check() - 1 to 1024 of [A-Za-z0-9_+.-], not "." or ".."; runc's rule and words */
+int bh_container_id_check(const char *id, struct bh_err *err) bh_must_check;
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The container's file system: from the spec's root, mounts, devices, masked and read-only paths to
+ * an ordered plan, and from the plan to a mount namespace. Plan: pure. Prepare: parent, with the
+ * host's privileges. Set up, enter, seal: child, in its new mount namespace.
+ *
+ * The tree below the root is hostile: an image, volumes that other containers write to at this very
+ * moment. Nothing in it is opened but by BH_PATH_IN_ROOT, everything is mounted by descriptor
+ * (open_tree, fsopen, move_mount), and what was opened is checked to be what was meant.
+ *
+ * Source: runtime-spec config.md, config-linux.md; mount_setattr(2), open_tree, fsopen, move_mount
+ */
+#ifndef BH_CONTAINER_ROOTFS_H
+#define BH_CONTAINER_ROOTFS_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "linux/cgroup.h"
+#include "oci/spec.h"
+
+struct bh_rootfs_env {
+	const char *bundle;	    /* absolute; relative root.path and bind sources are below it */
+	const struct bh_cgroup *cg; /* for cgroup mounts; NULL with the disabled manager */
+	bool new_userns;	    /* the container has a user namespace of its own (new or joined) */
+	bool rootless;		    /* the caller is not root: bind devices instead of mknod */
+	bool new_mountns;	    /* false: no mount namespace of its own: no pivot, nothing mounted */
+	bool new_netns;		    /* false: a new sysfs cannot be mounted in a user namespace */
+	bool new_cgroupns;
+	bool no_pivot;		    /* chroot(2) and MS_MOVE instead of pivot_root(2) */
+	bool console;		    /* the process gets a terminal: /dev/console will be bound */
+};
+
+struct bh_rootfs_plan; /* in the arena */
+
+/** bh_rootfs_plan() - options to flags, destinations cleaned, order fixed, everything unknown refused
+ * with the JSON pointer. Pure but for looking at whether bind sources are directories or files */
+int bh_rootfs_plan(struct bh_arena *arena, const struct bh_spec *spec,
+		   const struct bh_rootfs_env *env, struct bh_rootfs_plan **ret, struct bh_err *err)
+	bh_must_check;
+
+/** bh_rootfs_print() - the plan for people and tests (--dry-run), a line per step */
+void bh_rootfs_print(const struct bh_rootfs_plan *plan, struct bh_buf *out);
+
+/** bh_rootfs_prepare() - parent, before clone: open what the child could not: id-mapped trees, and with
+ * a user namespace every bind source (open_tree OPEN_TREE_CLONE). Descriptors stay in the plan and are
+ * inherited by the clone */
+int bh_rootfs_prepare(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
+
+/** bh_rootfs_close() - parent, after clone: close what bh_rootfs_prepare() opened; idempotent */
+void bh_rootfs_close(struct bh_rootfs_plan *plan);
+
+/** bh_rootfs_setup() - child: propagation of the namespace, root, mounts, devices, links. After it the
+ * runtime's createRuntime and createContainer hooks run */
+int bh_rootfs_setup(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
+
+/** bh_rootfs_proc_fd() - child, after setup: descriptor of a procfs of this pid namespace, checked
+ * to be one and not covered (fsopen'd for the purpose or the container's /proc); borrowed; for sysctl and
+ * LSM writes */
+int bh_rootfs_proc_fd(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
+
+/** bh_rootfs_console() - child, after setup, before enter: bind the terminal @slave_fd on /dev/console.
+ * The caller opened it from the container's own devpts: bh_rootfs_open_ptmx() */
+int bh_rootfs_open_ptmx(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
+int bh_rootfs_console(struct bh_rootfs_plan *plan, int slave_fd, struct bh_err *err) bh_must_check;
+
+/** bh_rootfs_enter() - child: pivot_root(2) (or what env said) and detach the old root; the working
+ * directory is "/" */
+int bh_rootfs_enter(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
+
+/** bh_rootfs_seal() - child, after enter and after sysctls were written: read-only and masked paths, a
+ * read-only root, read-only cgroup mounts, final propagation */
+int bh_rootfs_seal(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
+
+/** bh_mount_option_names() - for `features`: every option string that is understood; NULL-terminated */
+const char *const *bh_mount_option_names(void);
+
+#endif

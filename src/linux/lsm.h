@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AppArmor profiles and SELinux labels. Everything is written through a procfs that was checked to be
+ * one, so that a container cannot divert it (CVE-2019-16884, CVE-2025-52881). */
+#ifndef BH_LINUX_LSM_H
+#define BH_LINUX_LSM_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+bool bh_apparmor_enabled(void);
+bool bh_selinux_enabled(void);
+
+/** bh_apparmor_on_exec() - the profile that the next execve(2) enters
+ * @proc_fd: a procfs of the calling process's pid namespace or the host's, checked; borrowed */
+int bh_apparmor_on_exec(int proc_fd, const char *profile, struct bh_err *err) bh_must_check;
+
+/** bh_selinux_on_exec() - the label that the next execve(2) gets */
+int bh_selinux_on_exec(int proc_fd, const char *label, struct bh_err *err) bh_must_check;
+
+/** bh_selinux_key_label() - the label of keyrings made from now on */
+int bh_selinux_key_label(int proc_fd, const char *label, struct bh_err *err) bh_must_check;
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Seccomp filters: libseccomp compiles a profile to BPF once; the program is kept by content hash,
+ * since compiling 360 names takes 10 ms. A cached program is only used from a directory that no one
+ * but the user can write, and after its checks.
+ *
+ * Source: seccomp(2), seccomp_unotify(2), libseccomp, runtime-spec config-linux.md "Seccomp"
+ */
+#ifndef BH_LINUX_SECCOMP_H
+#define BH_LINUX_SECCOMP_H
+
+#include <linux/filter.h>
+
+#include "base/buf.h"
+#include "oci/spec.h"
+
+struct bh_seccomp_filter {
+	struct sock_filter *insns; /* malloc'd */
+	uint16_t n;
+	unsigned int flags; /* SECCOMP_FILTER_FLAG_* incl. NEW_LISTENER where the profile notifies */
+};
+
+/** bh_seccomp_filter_deinit() - idempotent */
+void bh_seccomp_filter_deinit(struct bh_seccomp_filter *filter);
+
+/**
+ * bh_seccomp_compile() - the profile as a program for the running kernel
+ * @cache_dirfd: directory of cached programs, or -1 for none; a cache that is damaged, foreign or
+ *               not writable is worked around, never an error
+ * @filter:      filled; deinit with bh_seccomp_filter_deinit()
+ *
+ * Names of system calls that libseccomp does not know are skipped with a log line at debug level, as
+ * runc does; unknown actions, architectures, flags and operators are errors naming them. System calls
+ * newer than the profile answer ENOSYS, not the default errno, as runc's filters do.
+ */
+int bh_seccomp_compile(const struct bh_seccomp *profile, int cache_dirfd,
+		       struct bh_seccomp_filter *filter, struct bh_err *err) bh_must_check;
+
+/**
+ * bh_seccomp_load() - put the calling process under @filter
+ * @ret_listener: descriptor of the notify listener, the caller's, or -1; may be NULL without NOTIFY
+ *
+ * Context: child right before execve(2): no allocation
+ */
+int bh_seccomp_load(const struct bh_seccomp_filter *filter, int *ret_listener, struct bh_err *err)
+	bh_must_check;
+
+/** bh_seccomp_send_listener() - pass @listener_fd to the agent at @path (SCM_RIGHTS) with the
+ * ContainerProcessState document @state as the spec demands */
+int bh_seccomp_send_listener(const char *path, int listener_fd, const char *state, size_t len,
+			     struct bh_err *err) bh_must_check;
+
+/* For `features`: what this build knows; each list NULL-terminated. */
+const char *const *bh_seccomp_actions(void);
+const char *const *bh_seccomp_operators(void);
+const char *const *bh_seccomp_archs(void);
+const char *const *bh_seccomp_known_flags(void);
+/** bh_seccomp_supported_flags() - asks the kernel; subset of the known ones */
+size_t bh_seccomp_supported_flags(const char *ret[static 8]);
+/** bh_seccomp_library_version() - "2.5.4" of the linked library */
+const char *bh_seccomp_library_version(char buf[static 32]);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/path.h"
+
+static void errors_chain_from_the_outside_in(void **state)
+{
+	struct bh_err err = BH_ERR_INIT;
+	char line[256];
+
+	(void)state;
+	assert_int_equal(bh_err_set(&err, -EACCES, "open '%s'", "/x"), -EACCES);
+	assert_int_equal(bh_err_ctx(&err, "mount %d of %d", 3, 9), -EACCES);
+	assert_string_equal(bh_err_format(&err, line, sizeof(line)),
+			    "mount 3 of 9: open '/x': Permission denied");
+}
+
+static void spec_errors_name_the_field(void **state)
+{
+	struct bh_err err = BH_ERR_INIT;
+	char line[256];
+
+	(void)state;
+	assert_int_equal(bh_err_spec(&err, "/process/cwd", "'%s' is not absolute", "x"), -EINVAL);
+	assert_string_equal(bh_err_format(&err, line, sizeof(line)),
+			    "'x' is not absolute (at /process/cwd)");
+}
+
+static void long_errors_are_cut_not_overrun(void **state)
+{
+	struct bh_err err = BH_ERR_INIT;
+
+	(void)state;
+	bh_err_set(&err, -EIO, "%02000d", 1);
+	for (int i = 0; i < 300; i++)
+		bh_err_ctx(&err, "frame %d", i);
+	assert_int_equal(strlen(err.text), BH_ERR_TEXT_BYTES - 1);
+}
+
+static void paths_are_cleaned(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "/a//b/./c/../d", "/a/b/d" }, { "/../../etc", "/etc" }, { "a/../../b", "b" },
+		{ "/", "/" },			{ "", "" },		  { "/a/b/", "/a/b" },
+		{ "./x", "x" },			{ "/..", "/" },		  { "a/..", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BH_ARRAY_SIZE(cases); i++) {
+		char path[64];
+
+		strcpy(path, cases[i][0]);
+		bh_path_clean(path);
+		assert_string_equal(path, cases[i][1]);
+	}
+}
+
+static void directories_are_made_inside_the_root(void **state)
+{
+	char dir[] = "/tmp/bh-unit-XXXXXX", path[128];
+	struct bh_err err = BH_ERR_INIT;
+	struct stat st;
+	int root, fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(symlinkat("/inside", root, "link"), 0);
+	fd = bh_path_mkdirs(root, "/link/../link/deep/er", 0755, &err);
+	assert_true(fd >= 0);
+	bh_close(fd);
+	snprintf(path, sizeof(path), "%s/inside/deep/er", dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(symlinkat("loop", root, "loop"), 0);
+	assert_int_equal(bh_path_mkdirs(root, "loop/x", 0755, &err), -ELOOP);
+	fd = bh_path_mkdirs(root, "one/two//three", 0755, &err);
+	assert_true(fd >= 0);
+	bh_close(fd);
+	snprintf(path, sizeof(path), "%s/one/two/three", dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(stat("/inside", &st), -1);
+	bh_close(root);
+	assert_int_equal(bh_path_remove_tree(AT_FDCWD, dir, &err), 0);
+	assert_int_equal(stat(dir, &st), -1);
+}
+
+static void json_strings_are_escaped(void **state)
+{
+	bh_auto_buf struct bh_buf buf = BH_BUF_INIT;
+
+	(void)state;
+	bh_buf_json_string(&buf, "a\"b\\c\n\x01");
+	assert_string_equal(bh_buf_str(&buf), "\"a\\\"b\\\\c\\n\\u0001\"");
+}
+
+static void arena_gives_zeroed_aligned_memory(void **state)
+{
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+
+	(void)state;
+	for (size_t i = 1; i < 20000; i += 997) {
+		char *p = bh_arena_alloc(&arena, i);
+
+		assert_non_null(p);
+		assert_int_equal((uintptr_t)p % _Alignof(max_align_t), 0);
+		for (size_t j = 0; j < i; j++)
+			assert_int_equal(p[j], 0);
+		memset(p, 0xff, i);
+	}
+	assert_null(bh_arena_array(&arena, SIZE_MAX / 2, 16));
+	assert_string_equal(bh_arena_printf(&arena, "%d-%s", 7, "x"), "7-x");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(errors_chain_from_the_outside_in),
+		cmocka_unit_test(spec_errors_name_the_field),
+		cmocka_unit_test(long_errors_are_cut_not_overrun),
+		cmocka_unit_test(paths_are_cleaned),
+		cmocka_unit_test(directories_are_made_inside_the_root),
+		cmocka_unit_test(json_strings_are_escaped),
+		cmocka_unit_test(arena_gives_zeroed_aligned_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
