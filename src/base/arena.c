@@ -56,7 +56,8 @@ void *bh_arena_array(struct bh_arena *arena, size_t n, size_t size)
 	return bh_arena_alloc(arena, bytes);
 }
 
-void *bh_arena_grow(struct bh_arena *arena, const void *old, size_t old_n, size_t new_n, size_t size)
+void *bh_arena_grow(struct bh_arena *arena, const void *old, size_t old_n, size_t new_n,
+		    size_t size)
 {
 	void *p = bh_arena_array(arena, new_n, size);
 

@@ -17,10 +17,10 @@ struct bh_arena {
 	struct bh_arena_chunk *head;
 };
 
-#define BH_ARENA_INIT                                                                              \
-	(struct bh_arena)                                                                          \
-	{                                                                                          \
-		.head = NULL                                                                       \
+#define BH_ARENA_INIT        \
+	(struct bh_arena)    \
+	{                    \
+		.head = NULL \
 	}
 
 /** bh_arena_deinit() - free everything that came from @arena; idempotent */
@@ -35,7 +35,8 @@ void *bh_arena_alloc(struct bh_arena *arena, size_t bytes);
 void *bh_arena_array(struct bh_arena *arena, size_t n, size_t size);
 
 /** bh_arena_grow() - a copy of @old (@old_n elements) with room for @new_n; the old stays valid */
-void *bh_arena_grow(struct bh_arena *arena, const void *old, size_t old_n, size_t new_n, size_t size);
+void *bh_arena_grow(struct bh_arena *arena, const void *old, size_t old_n, size_t new_n,
+		    size_t size);
 
 /** bh_arena_strdup() / bh_arena_printf() - strings in the arena. Return: NULL when out of memory */
 char *bh_arena_strdup(struct bh_arena *arena, const char *s);

@@ -86,7 +86,8 @@ void bh_buf_json_string(struct bh_buf *buf, const char *s)
 		else if (c == '\t')
 			bh_buf_puts(buf, "\\t");
 		else if (c < 0x20)
-			bh_buf_add(buf, (char[]){ '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] }, 6);
+			bh_buf_add(buf, (char[]){ '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] },
+				   6);
 		else
 			bh_buf_add(buf, s, 1);
 	}

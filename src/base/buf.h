@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A growing text buffer. A failed growth is remembered, so that writers need not check each call. */
+/* A growing text buffer. A failed growth is remembered, so that writers need not check each call.
+ */
 #ifndef BH_BASE_BUF_H
 #define BH_BASE_BUF_H
 
@@ -14,10 +15,10 @@ struct bh_buf {
 	bool failed; /* out of memory: the content is incomplete */
 };
 
-#define BH_BUF_INIT                                                                                \
-	(struct bh_buf)                                                                            \
-	{                                                                                          \
-		.data = NULL                                                                       \
+#define BH_BUF_INIT          \
+	(struct bh_buf)      \
+	{                    \
+		.data = NULL \
 	}
 
 /** bh_buf_deinit() - free the content; idempotent */

@@ -17,9 +17,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define bh_cleanup(fn)	 __attribute__((cleanup(fn)))
-#define bh_must_check	 __attribute__((warn_unused_result))
-#define bh_printf(f, a)	 __attribute__((format(printf, f, a)))
+#define bh_cleanup(fn)   __attribute__((cleanup(fn)))
+#define bh_must_check    __attribute__((warn_unused_result))
+#define bh_printf(f, a)  __attribute__((format(printf, f, a)))
 #define BH_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /** bh_close() - close @fd once, keep errno. Return: -EBADF, to be stored in place of @fd */
@@ -59,10 +59,10 @@ static inline void bh_fclosep_(FILE **file)
 	*file = NULL;
 }
 
-#define bh_auto_close	 bh_cleanup(bh_closep_)
-#define bh_auto_free	 bh_cleanup(bh_freep_)
+#define bh_auto_close    bh_cleanup(bh_closep_)
+#define bh_auto_free     bh_cleanup(bh_freep_)
 #define bh_auto_closedir bh_cleanup(bh_closedirp_)
-#define bh_auto_fclose	 bh_cleanup(bh_fclosep_)
+#define bh_auto_fclose   bh_cleanup(bh_fclosep_)
 
 /** bh_take_fd() - move a descriptor out of its owner. Return: the descriptor, now the caller's */
 static inline int bh_take_fd(int *fd)
@@ -74,11 +74,11 @@ static inline int bh_take_fd(int *fd)
 }
 
 /** bh_take() - move a pointer out of its owner. Return: the pointer, now the caller's */
-#define bh_take(p)                                                                                 \
-	({                                                                                         \
-		__typeof__(*(p)) taken_ = *(p);                                                    \
-		*(p) = NULL;                                                                       \
-		taken_;                                                                            \
+#define bh_take(p)                              \
+	({                                      \
+		__typeof__(*(p)) taken_ = *(p); \
+		*(p) = NULL;                    \
+		taken_;                         \
 	})
 
 #endif

@@ -29,16 +29,16 @@ enum bh_err_domain {
 #define BH_ERR_WHERE_BYTES 160
 
 struct bh_err {
-	int32_t code;			/* the -errno that was returned */
-	uint32_t domain;		/* enum bh_err_domain */
+	int32_t code;                   /* the -errno that was returned */
+	uint32_t domain;                /* enum bh_err_domain */
 	char where[BH_ERR_WHERE_BYTES]; /* JSON pointer of the field at fault, or "" */
-	char text[BH_ERR_TEXT_BYTES];	/* context chain, outermost first */
+	char text[BH_ERR_TEXT_BYTES];   /* context chain, outermost first */
 };
 
-#define BH_ERR_INIT                                                                                \
-	(struct bh_err)                                                                            \
-	{                                                                                          \
-		.code = 0                                                                          \
+#define BH_ERR_INIT       \
+	(struct bh_err)   \
+	{                 \
+		.code = 0 \
 	}
 
 /**

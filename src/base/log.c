@@ -28,8 +28,8 @@ int bh_log_open(const char *path, enum bh_log_format format, enum bh_log_level l
 	int fd = STDERR_FILENO;
 
 	if (path) {
-		fd = bh_path_open(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT, 0644,
-				  BH_PATH_HOST, err);
+		fd = bh_path_open(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT, 0644, BH_PATH_HOST,
+				  err);
 		if (fd < 0)
 			return bh_err_ctx(err, "open log");
 	}

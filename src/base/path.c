@@ -64,7 +64,8 @@ static int make_link_target(int root_fd, int dir_fd, const char *name, const cha
 	return make_dirs(root_fd, path, mode, links + 1);
 }
 
-/* One step: the directory @name of @dir_fd, whose path from the root is @parent, made if missing. */
+/* One step: the directory @name of @dir_fd, whose path from the root is @parent, made if missing.
+ */
 static int enter_or_make(int root_fd, int dir_fd, const char *name, const char *parent, mode_t mode,
 			 unsigned int links)
 {

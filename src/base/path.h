@@ -14,10 +14,10 @@
 #include "base/err.h"
 
 enum bh_path_policy {
-	BH_PATH_HOST = 0,  /* the administrator's path: symlinks are followed */
-	BH_PATH_IN_ROOT,   /* a container's: symlinks resolve inside @dirfd as if by chroot(2) */
-	BH_PATH_BENEATH,   /* a container's, no symlink anywhere, no magic link, never above @dirfd */
-	BH_PATH_PROC,	   /* below a procfs descriptor: no symlink, no crossing of mounts */
+	BH_PATH_HOST = 0, /* the administrator's path: symlinks are followed */
+	BH_PATH_IN_ROOT,  /* a container's: symlinks resolve inside @dirfd as if by chroot(2) */
+	BH_PATH_BENEATH, /* a container's, no symlink anywhere, no magic link, never above @dirfd */
+	BH_PATH_PROC,    /* below a procfs descriptor: no symlink, no crossing of mounts */
 	BH_PATH_MAX_,
 };
 
@@ -65,8 +65,9 @@ int bh_fd_read(int fd, const char *name, size_t max, char **ret, size_t *ret_len
 /** bh_fd_write() - all of @len bytes to @fd, in as few write(2) as it takes. Return: 0 or -errno */
 int bh_fd_write(int fd, const void *data, size_t len) bh_must_check;
 
-/** bh_path_write() - open an existing file below @dirfd for writing and write @text in one write(2),
- * as control files of the kernel want it. Return: 0, or -errno with @err naming path and text */
+/** bh_path_write() - open an existing file below @dirfd for writing and write @text in one
+ * write(2), as control files of the kernel want it. Return: 0, or -errno with @err naming path and
+ * text */
 int bh_path_write(int dirfd, const char *path, const char *text, enum bh_path_policy policy,
 		  struct bh_err *err) bh_must_check;
 

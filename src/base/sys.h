@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The system calls that Debian 12's C library has no wrapper for, as thin functions that answer like
- * their wrapped neighbours: -1 and errno. Nothing else in the tree calls syscall(2).
+ * The system calls that Debian 12's C library has no wrapper for, as thin functions that answer
+ * like their wrapped neighbours: -1 and errno. Nothing else in the tree calls syscall(2).
  */
 #ifndef BH_BASE_SYS_H
 #define BH_BASE_SYS_H
@@ -47,6 +47,12 @@ static inline int bh_sys_execveat(int dirfd, const char *path, char *const argv[
 				  char *const envp[], int flags)
 {
 	return (int)syscall(SYS_execveat, dirfd, path, argv, envp, flags);
+}
+
+/** bh_sys_getcwd() - getcwd(2) without the C library's checks: "(unreachable)" shows */
+static inline long bh_sys_getcwd(char *buf, size_t size)
+{
+	return syscall(SYS_getcwd, buf, size);
 }
 
 /** bh_sys_keyctl() - keyctl(2) */

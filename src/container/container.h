@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The container engine: one container from its bundle to its end. Linked by the command line, the shim
- * and the guest's agent; it keeps everything that outlives a call in ROOT/ID/, so that any later
- * process can go on from there.
+ * The container engine: one container from its bundle to its end. Linked by the command line, the
+ * shim and the guest's agent; it keeps everything that outlives a call in ROOT/ID/, so that any
+ * later process can go on from there.
  *
  * Source: runtime-spec runtime.md "Lifecycle"; runc(8) for what callers expect
  */
@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "linux/cgroup.h"
+#include "linux/proc.h"
 #include "oci/spec.h"
 
 enum bh_status {
@@ -28,18 +29,13 @@ enum bh_status {
 /** bh_status_name() - "creating" … "stopped" */
 const char *bh_status_name(enum bh_status status);
 
-/* A process that a later call must not confuse with another that got its number. */
-struct bh_proc {
-	pid_t pid;
-	uint64_t start_time; /* clock ticks since boot, field 22 of /proc/PID/stat; 0 = not known */
-};
-
 /* What ROOT/ID/state.json says, and the documents beside it. */
 struct bh_container {
 	struct bh_arena arena;
-	const char *id, *root, *bundle, *rootfs, *owner;
+	const char *id, *root, *bundle, *rootfs;
 	const char *created; /* RFC 3339 with nanoseconds */
-	int dirfd;	     /* ROOT/ID */
+	const char *owner;   /* login name of whoever created it */
+	int dirfd;           /* ROOT/ID */
 	struct bh_proc init;
 	bool rootless;
 	bool rdt_owned;
@@ -54,8 +50,8 @@ struct bh_container {
  * Return: the container, free with bh_container_free(); NULL with @err: -ENOENT "container does not
  *         exist" (the words that callers match), -EINVAL for an impossible id
  */
-struct bh_container *bh_container_load(const char *root, const char *id, struct bh_err *err)
-	bh_must_check;
+struct bh_container *bh_container_load(const char *root, const char *id,
+				       struct bh_err *err) bh_must_check;
 struct bh_container *bh_container_free(struct bh_container *c);
 
 static inline void bh_container_freep_(struct bh_container **c)
@@ -64,16 +60,18 @@ static inline void bh_container_freep_(struct bh_container **c)
 }
 #define bh_auto_container bh_cleanup(bh_container_freep_)
 
-/** bh_container_list() - ids below @root in the order of their names; @ret and its strings in @arena */
+/** bh_container_list() - ids below @root in the order of their names; @ret and its strings in
+ * @arena */
 int bh_container_list(struct bh_arena *arena, const char *root, struct bh_strv *ret,
 		      struct bh_err *err) bh_must_check;
 
 /** bh_container_status() - looks at the process and the freezer now */
-int bh_container_status(const struct bh_container *c, enum bh_status *ret, struct bh_err *err)
-	bh_must_check;
+int bh_container_status(const struct bh_container *c, enum bh_status *ret,
+			struct bh_err *err) bh_must_check;
 
 /** bh_container_state_json() - the state document of the spec (`state`, hooks), appended to @out
- * @pretty: indented as runc's `state` prints it, with runc's extra fields; else the bare document */
+ * @pretty: indented as runc's `state` prints it, with runc's extra fields; else the bare document
+ */
 int bh_container_state_json(const struct bh_container *c, enum bh_status status, bool pretty,
 			    struct bh_buf *out, struct bh_err *err) bh_must_check;
 
@@ -82,16 +80,16 @@ struct bh_process_io {
 	const char *console_socket; /* path: receives the terminal's master; NULL = see below */
 	const char *pidfd_socket;   /* path: receives a pidfd of the new process */
 	const char *pid_file;
-	int stdio[3];	      /* without a terminal; -1 = the caller's own 0, 1, 2 */
+	int stdio[3];              /* without a terminal; -1 = the caller's own 0, 1, 2 */
 	unsigned int preserve_fds; /* keep 3 … 3+n-1 open; LISTEN_FDS adds its own */
-	bool want_master;	   /* the terminal's master is returned to the caller */
-	bool keyring;		   /* join a session keyring of the container's own */
+	bool want_master;          /* the terminal's master is returned to the caller */
+	bool keyring;              /* join a session keyring of the container's own */
 };
 
-#define BH_PROCESS_IO_INIT                                                                         \
-	(struct bh_process_io)                                                                     \
-	{                                                                                          \
-		.stdio = { -1, -1, -1 }, .keyring = true                                           \
+#define BH_PROCESS_IO_INIT                               \
+	(struct bh_process_io)                           \
+	{                                                \
+		.stdio = { -1, -1, -1 }, .keyring = true \
 	}
 
 struct bh_create_opts {
@@ -100,15 +98,15 @@ struct bh_create_opts {
 	enum bh_cgroup_manager cgroup_manager;
 	bool rootless;
 	bool no_pivot;
-	bool run; /* do not wait for a start: execute the process at once (bh_container_start() is not
-		   * to be called); poststart hooks run before the return */
+	bool run; /* do not wait for a start: execute the process at once (bh_container_start() is
+		   * not to be called); poststart hooks run before the return */
 	struct bh_process_io io;
 };
 
-#define BH_CREATE_OPTS_INIT                                                                        \
-	(struct bh_create_opts)                                                                    \
-	{                                                                                          \
-		.io = BH_PROCESS_IO_INIT                                                           \
+#define BH_CREATE_OPTS_INIT              \
+	(struct bh_create_opts)          \
+	{                                \
+		.io = BH_PROCESS_IO_INIT \
 	}
 
 /* What a caller that waits for the process itself needs; all the caller's. */
@@ -128,11 +126,11 @@ int bh_container_create(const struct bh_create_opts *opts, struct bh_container *
 			struct bh_started *started, struct bh_err *err) bh_must_check;
 
 /** bh_container_dry_run() - what bh_container_create() would do, for people; changes nothing */
-int bh_container_dry_run(const struct bh_create_opts *opts, struct bh_buf *out, struct bh_err *err)
-	bh_must_check;
+int bh_container_dry_run(const struct bh_create_opts *opts, struct bh_buf *out,
+			 struct bh_err *err) bh_must_check;
 
-/** bh_container_start() - let the created process execute; returns once it has, or with the reason why it
- * did not. Runs the poststart hooks */
+/** bh_container_start() - let the created process execute; returns once it has, or with the reason
+ * why it did not. Runs the poststart hooks */
 int bh_container_start(struct bh_container *c, struct bh_err *err) bh_must_check;
 
 struct bh_exec_opts {
@@ -159,14 +157,15 @@ int bh_container_update(struct bh_container *c, const struct bh_resources *resou
 			const struct bh_intel_rdt *rdt, struct bh_err *err) bh_must_check;
 
 /** bh_container_pids() - as bh_cgroup_pids(), or init and its descendants without a cgroup */
-int bh_container_pids(const struct bh_container *c, pid_t **ret, size_t *ret_n, struct bh_err *err)
-	bh_must_check;
+int bh_container_pids(const struct bh_container *c, pid_t **ret, size_t *ret_n,
+		      struct bh_err *err) bh_must_check;
 
 /** bh_container_delete() - remove a stopped container (or, with @force, any: kill first), run its
  * poststop hooks, undo everything that ROOT/ID/ tells of. Twice is fine. */
 int bh_container_delete(struct bh_container *c, bool force, struct bh_err *err) bh_must_check;
 
-/** bh_container_id_check() - 1 to 1024 of [A-Za-z0-9_+.-], not "." or ".."; runc's rule and words */
+/** bh_container_id_check() - 1 to 1024 of [A-Za-z0-9_+.-], not "." or ".."; runc's rule and words
+ */
 int bh_container_id_check(const char *id, struct bh_err *err) bh_must_check;
 
 #endif

@@ -51,9 +51,15 @@ static void long_errors_are_cut_not_overrun(void **state)
 static void paths_are_cleaned(void **state)
 {
 	static const char *const cases[][2] = {
-		{ "/a//b/./c/../d", "/a/b/d" }, { "/../../etc", "/etc" }, { "a/../../b", "b" },
-		{ "/", "/" },			{ "", "" },		  { "/a/b/", "/a/b" },
-		{ "./x", "x" },			{ "/..", "/" },		  { "a/..", "" },
+		{ "/a//b/./c/../d", "/a/b/d" },
+		{ "/../../etc", "/etc" },
+		{ "a/../../b", "b" },
+		{ "/", "/" },
+		{ "", "" },
+		{ "/a/b/", "/a/b" },
+		{ "./x", "x" },
+		{ "/..", "/" },
+		{ "a/..", "" },
 	};
 
 	(void)state;

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "container/attend.h"
+
+#include "container/create_internal.h"
+#include "container/handover.h"
+#include "container/hooks.h"
+#include "container/sync.h"
+
+static int on_hooks(struct bh_attend *a, int *fd, struct bh_err *err)
+{
+	bh_auto_buf struct bh_buf state = BH_BUF_INIT;
+	int r;
+
+	(void)fd;
+	bh_hook_state_json(a->c, BH_STATUS_CREATED, a->pid, &state);
+	if (state.failed)
+		return bh_err_oom(err);
+	r = bh_hooks_run(&a->c->spec, BH_HOOK_PRESTART, bh_buf_str(&state), err);
+	r = r < 0 ? r : bh_hooks_run(&a->c->spec, BH_HOOK_CREATE_RUNTIME, bh_buf_str(&state), err);
+	return r < 0 ? r : bh_sync_send(a->sock, BH_SYNC_GO, -1, err);
+}
+
+static int on_master(struct bh_attend *a, int *fd, struct bh_err *err)
+{
+	return bh_handover_master(a->io, fd, &a->master_fd, err);
+}
+
+static int on_listener(struct bh_attend *a, int *fd, struct bh_err *err)
+{
+	int r = bh_handover_listener(a->c, a->pid, *fd, err);
+
+	return r < 0 ? r : bh_sync_send(a->sock, BH_SYNC_GO, -1, err);
+}
+
+static int on_ready(struct bh_attend *a, int *fd, struct bh_err *err)
+{
+	(void)fd;
+	(void)err;
+	a->ready = true;
+	return 0;
+}
+
+static int (*const handlers[BH_SYNC_MAX_])(struct bh_attend *, int *, struct bh_err *) = {
+	[BH_SYNC_HOOKS] = on_hooks,
+	[BH_SYNC_MASTER] = on_master,
+	[BH_SYNC_LISTENER] = on_listener,
+	[BH_SYNC_READY] = on_ready,
+};
+
+int bh_attend(struct bh_attend *a, struct bh_err *err)
+{
+	for (;;) {
+		struct bh_sync_msg msg;
+		bh_auto_close int fd = -EBADF;
+		int r = bh_sync_recv(a->sock, &msg, &fd, err);
+
+		if (r < 0)
+			return r;
+		if (r == BH_SYNC_EOF && a->ready)
+			return 0;
+		if (r == BH_SYNC_EOF)
+			return bh_err_as(err, BH_ERR_PEER, -ECHILD,
+					 "the process died while being set up");
+		if (!handlers[r])
+			return bh_err_as(err, BH_ERR_BUG, -EBADMSG, "odd message %d", r);
+		r = handlers[r](a, &fd, err);
+		if (r < 0)
+			return r;
+		if (a->ready && !a->until_exec)
+			return 0;
+	}
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One more process in a container: cloned into its cgroups, joined to init's namespaces through
+ * init's pidfd in one setns(2), then the same last stretch as init's (container/process.h).
+ * Whatever the container may have done to its own tree, nothing of it is opened before the process
+ * is inside.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/path.h"
+#include "container/attend.h"
+#include "container/create_internal.h"
+#include "container/handover.h"
+#include "container/sync.h"
+#include "linux/attr.h"
+#include "linux/rdt.h"
+
+struct execution {
+	struct bh_container *c;
+	const struct bh_exec_opts *opts;
+	struct bh_ns_plan ns;
+	struct bh_launch launch;
+	struct bh_spawn spawn;
+	bool wait_for_host;
+};
+
+static int check_status(struct bh_container *c, const struct bh_exec_opts *opts, struct bh_err *err)
+{
+	enum bh_status status;
+	int r = bh_container_status(c, &status, err);
+
+	if (r < 0)
+		return r;
+	if (status == BH_STATUS_STOPPED || status == BH_STATUS_CREATING)
+		return bh_err_as(err, BH_ERR_STATE, -ESRCH, "cannot exec in a stopped container");
+	if (status == BH_STATUS_PAUSED && !opts->ignore_paused)
+		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
+				 "cannot exec in a paused container (use --ignore-paused to "
+				 "override)");
+	if (opts->process->args.n == 0)
+		return bh_err_spec(err, "/process/args", "must not be empty");
+	return 0;
+}
+
+static int plan_namespaces(struct execution *ex, struct bh_err *err)
+{
+	int pidfd = bh_proc_open(&ex->c->init, err), flags = 0;
+
+	if (pidfd < 0)
+		return pidfd;
+	bh_for_each (ns, ex->c->spec.linux_.namespaces)
+		flags |= (int)bh_ns_info(ns->kind)->flag;
+	ex->ns.joins[0] = (struct bh_ns_join){ .fd = pidfd, .flags = flags, .path = "of init" };
+	ex->ns.n_joins = 1;
+	return 0;
+}
+
+static int prepare(struct execution *ex, struct bh_err *err)
+{
+	bh_auto_close int root_fd =
+		bh_path_open(AT_FDCWD, ex->c->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	int socks[2], r;
+
+	if (root_fd < 0)
+		return root_fd;
+	ex->launch = (struct bh_launch){
+		.process = ex->opts->process,
+		.linux_ = &ex->c->spec.linux_,
+		.io = &ex->opts->io,
+		.id = ex->c->id,
+		.userns = ex->ns.joins[0].flags & CLONE_NEWUSER,
+		.rootless = ex->c->rootless,
+		.keyring = ex->opts->io.keyring,
+		.proc_fd = -EBADF,
+	};
+	ex->wait_for_host = ex->launch.userns || ex->c->spec.linux_.intel_rdt.set;
+	r = bh_launch_init(&ex->launch, root_fd, err);
+	if (r == 0 && ex->c->cg)
+		r = bh_cgroup_open(ex->c->cg, &ex->opts->cgroups, err);
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0)
+		return bh_err_set(err, -errno, "socketpair");
+	ex->spawn = (struct bh_spawn){
+		.ns = &ex->ns, .cg = ex->c->cg, .parent_sock = socks[0], .child_sock = socks[1]
+	};
+	return 0;
+}
+
+static int open_terminal(struct execution *ex, struct bh_terminal *terminal, struct bh_err *err)
+{
+	const struct bh_process *process = ex->opts->process;
+	bh_auto_close int root = -EBADF;
+	int r;
+
+	if (!process->terminal)
+		return 0;
+	root = bh_path_open(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	if (root < 0)
+		return root;
+	r = bh_terminal_open(root, ex->launch.proc_fd, &process->console_size, terminal, err);
+	r = r < 0 ? r : bh_sync_send(ex->spawn.child_sock, BH_SYNC_MASTER, terminal->master, err);
+	terminal->master = bh_close(terminal->master);
+	return r;
+}
+
+static int become(struct execution *ex, struct bh_err *err)
+{
+	const char *cpus = ex->opts->process->exec_cpu_affinity.final;
+	struct bh_terminal terminal = BH_TERMINAL_INIT;
+	int r;
+
+	r = bh_launch_fds(&ex->launch, err);
+	if (r == 0 && ex->wait_for_host)
+		r = bh_sync_expect(ex->spawn.child_sock, BH_SYNC_GO, err);
+	if (r == 0 && setsid() < 0)
+		r = bh_err_set(err, -errno, "setsid");
+	if (r == 0 && ex->launch.userns && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+		r = bh_err_set(err, -errno, "become root of the user namespace");
+	if (r == 0 && cpus)
+		r = bh_attr_affinity(0, cpus, err);
+	r = r < 0 ? r : open_terminal(ex, &terminal, err);
+	r = r < 0 ? r : bh_launch_stdio(&ex->launch, &terminal, err);
+	r = r < 0 ? r : bh_launch_become(&ex->launch, err);
+	bh_terminal_deinit(&terminal);
+	return r < 0 ? r : bh_sync_send(ex->spawn.child_sock, BH_SYNC_READY, -1, err);
+}
+
+static _Noreturn void exec_main(struct execution *ex)
+{
+	struct bh_err err = BH_ERR_INIT;
+
+	if (become(ex, &err) == 0 && bh_launch_exec(&ex->launch, ex->spawn.child_sock, &err) == 0)
+		bh_err_as(&err, BH_ERR_BUG, -EIO, "execve returned");
+	bh_sync_send_err(ex->spawn.child_sock, &err);
+	_exit(255);
+}
+
+static int serve_process(struct execution *ex, pid_t pid, struct bh_err *err)
+{
+	const struct bh_intel_rdt *rdt = &ex->c->spec.linux_.intel_rdt;
+	int r = 0;
+
+	if (!ex->wait_for_host)
+		return 0;
+	if (rdt->set)
+		r = bh_rdt_add(rdt, ex->c->id, pid, err);
+	if (r == 0 && ex->launch.userns)
+		r = bh_launch_host_limits(&ex->launch, pid, err);
+	return r < 0 ? r : bh_sync_send(ex->spawn.parent_sock, BH_SYNC_GO, -1, err);
+}
+
+/* Clones with the affinity that the process is to have before it is in the container's cgroup. */
+static pid_t spawn(struct execution *ex, struct bh_err *err)
+{
+	const char *cpus = ex->opts->process->exec_cpu_affinity.initial;
+	cpu_set_t own;
+	pid_t pid;
+
+	if (cpus &&
+	    (sched_getaffinity(0, sizeof(own), &own) < 0 || bh_attr_affinity(0, cpus, err) < 0))
+		return bh_err_ctx(err, "execCPUAffinity.initial '%s'", cpus);
+	pid = bh_spawn(&ex->spawn, err);
+	if (cpus && pid != 0)
+		sched_setaffinity(0, sizeof(own), &own);
+	return pid;
+}
+
+static int supervise(struct execution *ex, pid_t pid, int *ret_master, struct bh_err *err)
+{
+	const struct bh_process_io *io = &ex->opts->io;
+	struct bh_attend attend = { .sock = ex->spawn.parent_sock,
+				    .c = ex->c,
+				    .pid = pid,
+				    .io = io,
+				    .until_exec = true,
+				    .master_fd = -EBADF };
+	int r;
+
+	r = serve_process(ex, pid, err);
+	r = r < 0 ? r : bh_attend(&attend, err);
+	if (r == 0 && io->pidfd_socket)
+		r = bh_handover_pidfd(io->pidfd_socket, pid, err);
+	if (r == 0 && io->pid_file)
+		r = bh_handover_pid_file(io->pid_file, pid, err);
+	if (r < 0) {
+		bh_close(attend.master_fd);
+		kill(pid, SIGKILL);
+		TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
+		return r;
+	}
+	*ret_master = attend.master_fd;
+	return 0;
+}
+
+static void execution_deinit(struct execution *ex)
+{
+	bh_launch_deinit(&ex->launch);
+	bh_ns_plan_deinit(&ex->ns);
+	bh_close(ex->spawn.parent_sock);
+	bh_close(ex->spawn.child_sock);
+}
+
+int bh_container_exec(struct bh_container *c, const struct bh_exec_opts *opts,
+		      struct bh_started *started, struct bh_err *err)
+{
+	bh_cleanup(execution_deinit) struct execution ex = { .c = c,
+							     .opts = opts,
+							     .launch.proc_fd = -EBADF,
+							     .spawn = { .parent_sock = -EBADF,
+									.child_sock = -EBADF } };
+	bh_auto_close int master = -EBADF;
+	pid_t pid;
+	int r;
+
+	r = check_status(c, opts, err);
+	r = r < 0 ? r : plan_namespaces(&ex, err);
+	r = r < 0 ? r : prepare(&ex, err);
+	if (r < 0)
+		return r;
+	pid = spawn(&ex, err);
+	if (pid == 0)
+		exec_main(&ex);
+	if (pid < 0)
+		return pid;
+	r = supervise(&ex, pid, &master, err);
+	if (r == 0 && started)
+		*started = (struct bh_started){ .pid = pid, .master_fd = bh_take_fd(&master) };
+	return r;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The container's first process. It comes out of clone(2) inside its cgroups and namespaces with
+ * the host's file system still in view, builds its own, gives up what it must not keep, says READY,
+ * waits for its start, and becomes the container's program. Any failure goes to the runtime as an
+ * error object, and the process ends.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "base/path.h"
+#include "container/create_internal.h"
+#include "container/hooks.h"
+#include "container/sync.h"
+#include "linux/attr.h"
+#include "linux/netdev.h"
+
+static int run_hooks(struct bh_creation *cr, enum bh_hook_kind kind, enum bh_status status,
+		     struct bh_err *err)
+{
+	bh_auto_buf struct bh_buf state = BH_BUF_INIT;
+
+	if (cr->c->spec.hooks[kind].n == 0)
+		return 0;
+	bh_hook_state_json(cr->c, status, getpid(), &state);
+	return state.failed ? bh_err_oom(err)
+			    : bh_hooks_run(&cr->c->spec, kind, bh_buf_str(&state), err);
+}
+
+/* Under a user namespace of its own the process is nobody until it takes the mapped root's ids. */
+static int become_ns_root(const struct bh_creation *cr, struct bh_err *err)
+{
+	if (!cr->launch.userns)
+		return 0;
+	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return bh_err_set(err, -errno, "become root of the user namespace");
+	return 0;
+}
+
+static int set_names(const struct bh_spec *spec, struct bh_err *err)
+{
+	if (spec->hostname && sethostname(spec->hostname, strlen(spec->hostname)) < 0)
+		return bh_err_set(err, -errno, "sethostname '%s'", spec->hostname);
+	if (spec->domainname && setdomainname(spec->domainname, strlen(spec->domainname)) < 0)
+		return bh_err_set(err, -errno, "setdomainname '%s'", spec->domainname);
+	return 0;
+}
+
+static int set_namespaces(struct bh_creation *cr, struct bh_err *err)
+{
+	const struct bh_spec *spec = &cr->c->spec;
+	int r;
+
+	r = bh_ns_unshare_late(&cr->ns, &spec->linux_, err);
+	r = r < 0 ? r : set_names(spec, err);
+	if (r == 0 && (cr->ns.create & CLONE_NEWNET))
+		r = bh_netdev_loopback_up(err);
+	return r;
+}
+
+/* The hooks that run while the old root is still there: first the runtime's, then ours. */
+static int hooks_before_pivot(struct bh_creation *cr, struct bh_err *err)
+{
+	int sock = cr->spawn.child_sock, r = 0;
+
+	if (cr->host_hooks) {
+		r = bh_sync_send(sock, BH_SYNC_HOOKS, -1, err);
+		r = r < 0 ? r : bh_sync_expect(sock, BH_SYNC_GO, err);
+	}
+	return r < 0 ? r : run_hooks(cr, BH_HOOK_CREATE_CONTAINER, BH_STATUS_CREATED, err);
+}
+
+static int open_terminal(struct bh_creation *cr, struct bh_terminal *terminal, struct bh_err *err)
+{
+	const struct bh_process *process = &cr->c->spec.process;
+	bh_auto_close int root = -EBADF;
+	int r;
+
+	if (!process->terminal)
+		return 0;
+	root = bh_path_open(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	if (root < 0)
+		return root;
+	r = bh_terminal_open(root, cr->launch.proc_fd, &process->console_size, terminal, err);
+	r = r < 0 ? r : bh_rootfs_console(cr->rootfs, terminal->slave, err);
+	r = r < 0 ? r : bh_sync_send(cr->spawn.child_sock, BH_SYNC_MASTER, terminal->master, err);
+	terminal->master = bh_close(terminal->master);
+	return r;
+}
+
+static int build_root(struct bh_creation *cr, struct bh_terminal *terminal, struct bh_err *err)
+{
+	int r;
+
+	r = bh_rootfs_setup(cr->rootfs, err);
+	r = r < 0 ? r : hooks_before_pivot(cr, err);
+	r = r < 0 ? r : bh_rootfs_enter(cr->rootfs, err);
+	r = r < 0 ? r : open_terminal(cr, terminal, err);
+	/* Before /proc/sys becomes read-only; written through the host's procfs all the same. */
+	r = r < 0 ? r : bh_attr_sysctls(cr->launch.proc_fd, &cr->c->spec.linux_.sysctl, err);
+	return r < 0 ? r : bh_rootfs_seal(cr->rootfs, err);
+}
+
+/* Waits for bh_container_start(); its connection carries errors from now on. */
+static int wait_for_start(struct bh_creation *cr, struct bh_err *err)
+{
+	int sock;
+
+	if (cr->listen_fd < 0)
+		return 0;
+	cr->spawn.child_sock = bh_close(cr->spawn.child_sock);
+	sock = TEMP_FAILURE_RETRY(accept4(cr->listen_fd, NULL, NULL, SOCK_CLOEXEC));
+	if (sock < 0)
+		return bh_err_set(err, -errno, "wait for the start");
+	cr->listen_fd = bh_close(cr->listen_fd);
+	cr->spawn.child_sock = sock;
+	return bh_sync_expect(sock, BH_SYNC_GO, err);
+}
+
+static int become(struct bh_creation *cr, struct bh_err *err)
+{
+	struct bh_terminal terminal = BH_TERMINAL_INIT;
+	int r;
+
+	r = bh_launch_fds(&cr->launch, err);
+	if (r == 0 && cr->wait_for_host)
+		r = bh_sync_expect(cr->spawn.child_sock, BH_SYNC_GO, err);
+	/* No process of the container may trace or inspect this one on its way in. */
+	if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		r = bh_err_set(err, -errno, "become undumpable");
+	if (r == 0 && setsid() < 0)
+		r = bh_err_set(err, -errno, "setsid");
+	r = r < 0 ? r : become_ns_root(cr, err);
+	r = r < 0 ? r : set_namespaces(cr, err);
+	r = r < 0 ? r : build_root(cr, &terminal, err);
+	r = r < 0 ? r : bh_launch_stdio(&cr->launch, &terminal, err);
+	r = r < 0 ? r : bh_launch_become(&cr->launch, err);
+	bh_terminal_deinit(&terminal);
+	return r < 0 ? r : bh_sync_send(cr->spawn.child_sock, BH_SYNC_READY, -1, err);
+}
+
+_Noreturn void bh_init_main(struct bh_creation *cr)
+{
+	struct bh_err err = BH_ERR_INIT;
+	int r;
+
+	r = become(cr, &err);
+	r = r < 0 ? r : wait_for_start(cr, &err);
+	r = r < 0 ? r : run_hooks(cr, BH_HOOK_START_CONTAINER, BH_STATUS_CREATED, &err);
+	r = r < 0 ? r : bh_launch_exec(&cr->launch, cr->spawn.child_sock, &err);
+	if (r < 0)
+		bh_sync_send_err(cr->spawn.child_sock, &err);
+	_exit(1);
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "container/process.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "base/path.h"
+#include "base/sys.h"
+#include "container/passwd.h"
+#include "container/sync.h"
+#include "linux/attr.h"
+#include "linux/caps.h"
+#include "linux/lsm.h"
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static unsigned int kept_fds(const struct bh_launch *launch)
+{
+	return launch->io->preserve_fds + (unsigned int)launch->listen_fds;
+}
+
+/* Our own descriptors are close-on-exec, so one of those in the range means the caller gave none.
+ */
+static int check_preserved(const struct bh_launch *launch, struct bh_err *err)
+{
+	for (int fd = 3; fd < 3 + (int)kept_fds(launch); fd++) {
+		int flags = fcntl(fd, F_GETFD);
+
+		if (flags < 0 || (flags & FD_CLOEXEC))
+			return bh_err_as(err, BH_ERR_SPEC, -EBADF,
+					 "preserve-fds: descriptor %d is not open", fd);
+	}
+	return 0;
+}
+
+/* systemd's way to hand over listening sockets, sd_listen_fds(3). */
+static int inherited_listen_fds(void)
+{
+	const char *value = getenv("LISTEN_FDS");
+	unsigned long n = value ? strtoul(value, NULL, 10) : 0;
+
+	return n <= 1024 ? (int)n : 0;
+}
+
+/* "@" cannot start a container's id, so the name is free. */
+#define FILTER_CACHE "@seccomp"
+
+/* The directory of compiled filters, or -1: then every start compiles its own. */
+static int open_filter_cache(int root_fd)
+{
+	int fd =
+		bh_path_try_open(root_fd, FILTER_CACHE, O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH);
+
+	if (fd != -ENOENT || mkdirat(root_fd, FILTER_CACHE, 0700) < 0)
+		return fd;
+	return bh_path_try_open(root_fd, FILTER_CACHE, O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH);
+}
+
+int bh_launch_init(struct bh_launch *launch, int root_fd, struct bh_err *err)
+{
+	bh_auto_close int cache = -EBADF;
+	const struct bh_seccomp *profile = &launch->linux_->seccomp;
+	int r;
+
+	launch->listen_fds = inherited_listen_fds();
+	r = check_preserved(launch, err);
+	if (r < 0)
+		return r;
+	launch->proc_fd =
+		bh_path_open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	if (launch->proc_fd < 0)
+		return launch->proc_fd;
+	if (!profile->set)
+		return 0;
+	cache = open_filter_cache(root_fd);
+	r = bh_seccomp_compile(profile, cache, &launch->filter, err);
+	if (r < 0)
+		return bh_err_ctx(err, "seccomp");
+	launch->seccomp = launch->filter.n > 0;
+	return 0;
+}
+
+void bh_launch_deinit(struct bh_launch *launch)
+{
+	launch->proc_fd = bh_close(launch->proc_fd);
+	bh_seccomp_filter_deinit(&launch->filter);
+}
+
+int bh_launch_host_limits(const struct bh_launch *launch, pid_t pid, struct bh_err *err)
+{
+	const struct bh_opt_i64 *adj = &launch->process->oom_score_adj;
+	char path[32];
+	int r;
+
+	if (adj->set) {
+		bh_auto_close int fd = -EBADF;
+
+		snprintf(path, sizeof(path), "%d", pid);
+		fd = bh_path_open(launch->proc_fd, path, O_PATH | O_DIRECTORY, 0, BH_PATH_PROC,
+				  err);
+		r = fd < 0 ? fd : bh_attr_oom_score_adj(fd, adj->v, launch->rootless, err);
+		if (r < 0)
+			return r;
+	}
+	return bh_attr_rlimits(pid, launch->process, err);
+}
+
+int bh_launch_fds(const struct bh_launch *launch, struct bh_err *err)
+{
+	sigset_t none;
+
+	if (close_range(3 + kept_fds(launch), ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return bh_err_set(err, -errno, "close_range");
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	return 0;
+}
+
+int bh_launch_stdio(const struct bh_launch *launch, struct bh_terminal *terminal,
+		    struct bh_err *err)
+{
+	const struct bh_user *user = &launch->process->user;
+
+	if (launch->process->terminal)
+		return bh_terminal_attach(terminal, user->uid, err);
+	for (int fd = 0; fd < 3; fd++) {
+		struct stat st;
+
+		if (launch->io->stdio[fd] >= 0 && dup2(launch->io->stdio[fd], fd) < 0)
+			return bh_err_set(err, -errno, "dup2 descriptor %d", fd);
+		/* The process must be able to open /dev/stdout again; /dev/null is everybody's. */
+		if (user->uid == 0 || fstat(fd, &st) < 0 || S_ISCHR(st.st_mode) ||
+		    st.st_uid == user->uid)
+			continue;
+		if (fchown(fd, user->uid, (gid_t)-1) < 0 && errno != EPERM && errno != EINVAL &&
+		    errno != EROFS)
+			return bh_err_set(err, -errno, "change the owner of descriptor %d", fd);
+	}
+	return 0;
+}
+
+static int set_limits(const struct bh_launch *launch, struct bh_err *err)
+{
+	const struct bh_process *process = launch->process;
+	int r = 0;
+
+	if (!launch->userns) {
+		bh_auto_close int self = -EBADF;
+
+		if (process->oom_score_adj.set) {
+			self = bh_path_open(launch->proc_fd, "self", O_PATH | O_DIRECTORY, 0,
+					    BH_PATH_HOST, err);
+			r = self < 0 ? self
+				     : bh_attr_oom_score_adj(self, process->oom_score_adj.v,
+							     launch->rootless, err);
+		}
+		r = r < 0 ? r : bh_attr_rlimits(0, process, err);
+	}
+	if (r == 0 && process->scheduler.set)
+		r = bh_attr_scheduler(&process->scheduler, err);
+	if (r == 0 && process->io_priority.set)
+		r = bh_attr_io_priority(&process->io_priority, err);
+	if (r == 0 && launch->linux_->memory_policy.mode)
+		r = bh_attr_memory_policy(&launch->linux_->memory_policy, err);
+	if (r == 0 && launch->linux_->personality.set)
+		r = bh_attr_personality(&launch->linux_->personality, err);
+	return r;
+}
+
+static int set_labels(const struct bh_launch *launch, struct bh_err *err)
+{
+	const struct bh_process *process = launch->process;
+	bh_auto_close int self = -EBADF;
+	int r = 0;
+
+	if (process->selinux_label || process->apparmor_profile) {
+		self = bh_path_open(launch->proc_fd, "self", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST,
+				    err);
+		if (self < 0)
+			return self;
+	}
+	if (launch->keyring) {
+		if (process->selinux_label)
+			r = bh_selinux_key_label(self, process->selinux_label, err);
+		r = r < 0 ? r : bh_attr_session_keyring(launch->id, err);
+	}
+	if (r == 0 && process->selinux_label)
+		r = bh_selinux_on_exec(self, process->selinux_label, err);
+	if (r == 0 && process->apparmor_profile)
+		r = bh_apparmor_on_exec(self, process->apparmor_profile, err);
+	return r;
+}
+
+static int set_groups(const struct bh_launch *launch, struct bh_err *err)
+{
+	const struct bh_user *user = &launch->process->user;
+
+	if (setgroups(user->additional_gids.n, user->additional_gids.v) == 0)
+		return 0;
+	/* setgroups(2) is off in a user namespace without privilege: fine when none are wanted. */
+	if (errno == EPERM && user->additional_gids.n == 0)
+		return 0;
+	return bh_err_set(err, -errno, "set %zu additional groups", user->additional_gids.n);
+}
+
+static int set_user(const struct bh_launch *launch, struct bh_err *err)
+{
+	const struct bh_user *user = &launch->process->user;
+	int r;
+
+	if (user->umask.set)
+		umask(user->umask.v);
+	r = set_groups(launch, err);
+	if (r < 0)
+		return r;
+	if (setresgid(user->gid, user->gid, user->gid) < 0)
+		return bh_err_set(err, -errno, "set gid %u", user->gid);
+	/* Capabilities survive the change of user and are then set to what the spec says. */
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return bh_err_set(err, -errno, "keep capabilities");
+	if (setresuid(user->uid, user->uid, user->uid) < 0)
+		return bh_err_set(err, -errno, "set uid %u", user->uid);
+	return user->uid == 0 ? 0 : bh_caps_raise_effective(err);
+}
+
+/* Whether the filter must be loaded while CAP_SYS_ADMIN is still there. */
+static bool caps_after_filter(const struct bh_launch *launch)
+{
+	return launch->seccomp && !launch->process->no_new_privileges;
+}
+
+static int enter_cwd(const struct bh_launch *launch, struct bh_err *err)
+{
+	const char *cwd = launch->process->cwd;
+	char path[PATH_MAX];
+
+	if (chdir(cwd) < 0)
+		return bh_err_set(err, -errno, "chdir to cwd ('%s') set in config.json failed",
+				  cwd);
+	/* A directory outside the root answers "(unreachable)…" (CVE-2024-21626). */
+	if (bh_sys_getcwd(path, sizeof(path)) < 0)
+		return bh_err_set(err, -errno, "getcwd");
+	if (path[0] != '/')
+		return bh_err_as(err, BH_ERR_SPEC, -EXDEV,
+				 "current working directory '%s' is outside of the container", cwd);
+	return 0;
+}
+
+static const char *env_value(char *const *env, const char *name)
+{
+	size_t len = strlen(name);
+
+	/* The last one counts, as in a shell. */
+	for (size_t n = 0; env && env[n]; n++)
+		if (strncmp(env[n], name, len) == 0 && env[n][len] == '=')
+			return env[n] + len + 1;
+	return NULL;
+}
+
+/* Return: 0; -errno, the reason why @path cannot be executed */
+static int try_exe(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	/* Root without CAP_DAC_OVERRIDE and the like: ask as the process that will execute. */
+	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
+static int search_path(struct bh_launch *launch, const char *name, struct bh_err *err)
+{
+	const char *path = env_value(launch->env, "PATH");
+	int denied = 0;
+
+	for (const char *dir = path ? path : DEFAULT_PATH, *end; *dir; dir = *end ? end + 1 : end) {
+		int n, r;
+
+		end = strchrnul(dir, ':');
+		n = snprintf(launch->exe, sizeof(launch->exe), "%.*s/%s", (int)(end - dir),
+			     end == dir ? "." : dir, name);
+		if (n < 0 || (size_t)n >= sizeof(launch->exe))
+			continue;
+		r = try_exe(launch->exe);
+		if (r == 0)
+			return 0;
+		if (r == -EACCES)
+			denied = r;
+	}
+	if (denied)
+		return bh_err_set(err, denied, "exec: \"%s\"", name);
+	return bh_err_as(err, BH_ERR_SPEC, -ENOENT,
+			 "exec: \"%s\": executable file not found in $PATH", name);
+}
+
+static int find_exe(struct bh_launch *launch, struct bh_err *err)
+{
+	const char *name = launch->process->args.v[0];
+	int r;
+
+	if (!strchr(name, '/'))
+		return search_path(launch, name, err);
+	if (snprintf(launch->exe, sizeof(launch->exe), "%s", name) >= (int)sizeof(launch->exe))
+		return bh_err_set(err, -ENAMETOOLONG, "exec: \"%.64s…\"", name);
+	r = try_exe(name);
+	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
+		return bh_err_set(err, r, "exec: \"%s\": stat %s", name, name);
+	return r < 0 ? bh_err_set(err, r, "exec: \"%s\"", name) : 0;
+}
+
+/* The spec's environment, HOME where it is missing, and what sd_listen_fds(3) needs. */
+static int make_env(struct bh_launch *launch, struct bh_err *err)
+{
+	const struct bh_strv *env = &launch->process->env;
+	static char fds[32], home[PATH_MAX + 8];
+	char **v = calloc(env->n + 4, sizeof(*v));
+	size_t n = env->n;
+
+	if (!v)
+		return bh_err_oom(err);
+	launch->env = v;
+	if (n)
+		memcpy(v, env->v, n * sizeof(*v));
+	if (launch->listen_fds) {
+		snprintf(fds, sizeof(fds), "LISTEN_FDS=%d", launch->listen_fds);
+		v[n++] = fds;
+		v[n++] = (char *)"LISTEN_PID=1";
+	}
+	if (!env_value(v, "HOME")) {
+		bh_passwd_home(launch->process->user.uid, home, sizeof(home));
+		v[n++] = home;
+	}
+	return 0;
+}
+
+int bh_launch_become(struct bh_launch *launch, struct bh_err *err)
+{
+	const struct bh_process *process = launch->process;
+	int r;
+
+	r = make_env(launch, err);
+	r = r < 0 ? r : set_limits(launch, err);
+	r = r < 0 ? r : set_labels(launch, err);
+	/* Without process.capabilities there are none. */
+	r = r < 0 ? r : bh_caps_bound(&process->capabilities, err);
+	r = r < 0 ? r : set_user(launch, err);
+	/* While the capabilities are whole: a directory of another user may be the working one. */
+	r = r < 0 ? r : enter_cwd(launch, err);
+	if (r == 0 && process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		r = bh_err_set(err, -errno, "set no_new_privs");
+	if (r == 0 && !caps_after_filter(launch))
+		r = bh_caps_apply(&process->capabilities, err);
+	return r < 0 ? r : find_exe(launch, err);
+}
+
+static int load_filter(struct bh_launch *launch, int sync, struct bh_err *err)
+{
+	bh_auto_close int listener = -EBADF;
+	int r = bh_seccomp_load(&launch->filter, &listener, err);
+
+	if (r < 0 || listener < 0)
+		return r;
+	r = bh_sync_send(sync, BH_SYNC_LISTENER, listener, err);
+	/* Not a step further before the agent has the listener: it may be asked at once. */
+	return r < 0 ? r : bh_sync_expect(sync, BH_SYNC_GO, err);
+}
+
+int bh_launch_exec(struct bh_launch *launch, int sync, struct bh_err *err)
+{
+	const struct bh_process *process = launch->process;
+	int r = 0;
+
+	if (launch->seccomp)
+		r = load_filter(launch, sync, err);
+	if (r == 0 && caps_after_filter(launch))
+		r = bh_caps_apply(&process->capabilities, err);
+	if (r < 0)
+		return r;
+	execve(launch->exe, (char **)process->args.v, launch->env);
+	return bh_err_set(err, -errno, "exec %s", launch->exe);
+}
+
+static void print_strings(struct bh_buf *out, const char *what, const struct bh_strv *list)
+{
+	bh_buf_printf(out, "%s", what);
+	for (size_t i = 0; i < list->n; i++) {
+		bh_buf_puts(out, " ");
+		bh_buf_json_string(out, list->v[i]);
+	}
+	bh_buf_puts(out, "\n");
+}
+
+void bh_launch_print(const struct bh_spec *spec, struct bh_buf *out)
+{
+	const struct bh_process *p = &spec->process;
+
+	bh_buf_printf(out, "user %u:%u\n", p->user.uid, p->user.gid);
+	bh_buf_printf(out,
+		      "capabilities bounding=%llx effective=%llx permitted=%llx "
+		      "inheritable=%llx ambient=%llx\n",
+		      (unsigned long long)p->capabilities.bounding,
+		      (unsigned long long)p->capabilities.effective,
+		      (unsigned long long)p->capabilities.permitted,
+		      (unsigned long long)p->capabilities.inheritable,
+		      (unsigned long long)p->capabilities.ambient);
+	bh_for_each (limit, p->rlimits)
+		bh_buf_printf(out, "rlimit %s soft=%llu hard=%llu\n", limit->name,
+			      (unsigned long long)limit->soft, (unsigned long long)limit->hard);
+	bh_buf_printf(out, "no_new_privs %s\n", p->no_new_privileges ? "yes" : "no");
+	bh_buf_printf(out, "seccomp %s\n",
+		      spec->linux_.seccomp.set ? spec->linux_.seccomp.default_action : "none");
+	bh_buf_printf(out, "cwd %s\n", p->cwd);
+	print_strings(out, "exec", &p->args);
+}

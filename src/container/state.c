@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "container/state.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/path.h"
+#include "container/passwd.h"
+
+#define CONFIG_BYTES_MAX (16U << 20)
+#define STATE_BYTES_MAX  (1U << 20)
+#define STATE_VERSION    1
+
+/* Opens ROOT, made with its parents if missing. */
+static int open_root(const char *root, struct bh_err *err)
+{
+	bh_auto_close int top = -EBADF;
+	int fd = bh_path_try_open(AT_FDCWD, root, O_RDONLY | O_DIRECTORY, 0, BH_PATH_HOST);
+
+	if (fd != -ENOENT)
+		return fd >= 0 ? fd : bh_err_set(err, fd, "open state directory '%s'", root);
+	top = bh_path_open(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	if (top < 0)
+		return top;
+	fd = bh_path_mkdirs(top, root, 0700, err);
+	if (fd < 0)
+		return bh_err_ctx(err, "state directory");
+	bh_close(fd);
+	return bh_path_open(AT_FDCWD, root, O_RDONLY | O_DIRECTORY, 0, BH_PATH_HOST, err);
+}
+
+int bh_state_reserve(const char *root, const char *id, int *ret_root_fd, struct bh_err *err)
+{
+	bh_auto_close int root_fd = open_root(root, err);
+	int fd;
+
+	if (root_fd < 0)
+		return root_fd;
+	if (mkdirat(root_fd, id, 0700) < 0) {
+		if (errno == EEXIST)
+			return bh_err_as(err, BH_ERR_STATE, -EEXIST,
+					 "container with given ID already exists: %s", id);
+		return bh_err_set(err, -errno, "make '%s/%s'", root, id);
+	}
+	fd = bh_path_open(root_fd, id, O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH, err);
+	if (fd < 0)
+		unlinkat(root_fd, id, AT_REMOVEDIR);
+	else
+		*ret_root_fd = bh_take_fd(&root_fd);
+	return fd;
+}
+
+/* A new file in the fresh directory; whoever could race for its name owns the directory anyway. */
+int bh_state_save_config(int dirfd, const char *text, size_t len, struct bh_err *err)
+{
+	bh_auto_close int fd = bh_path_open(dirfd, "config.json", O_WRONLY | O_CREAT | O_EXCL, 0600,
+					    BH_PATH_BENEATH, err);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = bh_fd_write(fd, text, len);
+	return r < 0 ? bh_err_set(err, r, "write config.json to the state directory") : 0;
+}
+
+static void add_string(struct bh_buf *buf, const char *name, const char *value)
+{
+	bh_buf_printf(buf, ",\"%s\":", name);
+	bh_buf_json_string(buf, value);
+}
+
+int bh_state_save(const struct bh_container *c, struct bh_err *err)
+{
+	bh_auto_buf struct bh_buf buf = BH_BUF_INIT;
+
+	bh_buf_printf(&buf, "{\"version\":%d", STATE_VERSION);
+	add_string(&buf, "id", c->id);
+	add_string(&buf, "bundle", c->bundle);
+	add_string(&buf, "rootfs", c->rootfs);
+	add_string(&buf, "created", c->created);
+	bh_buf_printf(&buf, ",\"uid\":%u,\"pid\":%d,\"startTime\":%llu", geteuid(), c->init.pid,
+		      (unsigned long long)c->init.start_time);
+	bh_buf_printf(&buf, ",\"rootless\":%s,\"rdtOwned\":%s", c->rootless ? "true" : "false",
+		      c->rdt_owned ? "true" : "false");
+	if (c->cg) {
+		bh_buf_puts(&buf, ",\"cgroup\":");
+		bh_cgroup_save(c->cg, &buf);
+	}
+	bh_buf_puts(&buf, "}\n");
+	if (buf.failed)
+		return bh_err_oom(err);
+	return bh_path_replace(c->dirfd, "state.json", buf.data, buf.len, 0600, err);
+}
+
+int bh_state_remove(const char *root, const char *id, struct bh_err *err)
+{
+	bh_auto_close int root_fd =
+		bh_path_open(AT_FDCWD, root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+
+	return root_fd < 0 ? root_fd : bh_path_remove_tree(root_fd, id, err);
+}
+
+/* Socket names are 107 bytes at most; the directory's descriptor keeps ours short. */
+static struct sockaddr_un start_address(int dirfd)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" BH_STATE_START_SOCKET,
+		 dirfd);
+	return addr;
+}
+
+int bh_state_listen(int dirfd, struct bh_err *err)
+{
+	const struct sockaddr_un addr = start_address(dirfd);
+	bh_auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    listen(fd, 1) < 0)
+		return bh_err_set(err, -errno, "make the start socket");
+	return bh_take_fd(&fd);
+}
+
+int bh_state_connect(int dirfd, struct bh_err *err)
+{
+	const struct sockaddr_un addr = start_address(dirfd);
+	bh_auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return bh_err_set(err, -errno, "connect to the created process");
+	return bh_take_fd(&fd);
+}
+
+bool bh_state_waits(int dirfd)
+{
+	return faccessat(dirfd, BH_STATE_START_SOCKET, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static const char *get_string(struct bh_arena *arena, json_object *o, const char *key)
+{
+	json_object *value = NULL;
+
+	json_object_object_get_ex(o, key, &value);
+	return value ? bh_arena_strdup(arena, json_object_get_string(value)) : NULL;
+}
+
+static int64_t get_int(json_object *o, const char *key)
+{
+	json_object *value = NULL;
+
+	json_object_object_get_ex(o, key, &value);
+	return value ? json_object_get_int64(value) : 0;
+}
+
+static int read_state(struct bh_container *c, json_object *o, struct bh_err *err)
+{
+	json_object *cgroup = NULL;
+	char owner[64];
+
+	if (get_int(o, "version") != STATE_VERSION)
+		return bh_err_as(err, BH_ERR_STATE, -EPROTO, "state.json: version %lld, not %d",
+				 (long long)get_int(o, "version"), STATE_VERSION);
+	c->bundle = get_string(&c->arena, o, "bundle");
+	c->rootfs = get_string(&c->arena, o, "rootfs");
+	c->created = get_string(&c->arena, o, "created");
+	bh_passwd_name((uid_t)get_int(o, "uid"), owner, sizeof(owner));
+	c->owner = bh_arena_strdup(&c->arena, owner);
+	c->init.pid = (pid_t)get_int(o, "pid");
+	c->init.start_time = (uint64_t)get_int(o, "startTime");
+	c->rootless = get_int(o, "rootless");
+	c->rdt_owned = get_int(o, "rdtOwned");
+	if (!c->bundle || !c->rootfs || !c->created || !c->owner)
+		return bh_err_as(err, BH_ERR_STATE, -EBADMSG, "state.json is incomplete");
+	if (json_object_object_get_ex(o, "cgroup", &cgroup))
+		return bh_cgroup_load(cgroup, &c->cg, err);
+	return 0;
+}
+
+static int load_state(struct bh_container *c, struct bh_err *err)
+{
+	bh_auto_free char *text = NULL;
+	json_object *o;
+	size_t len;
+	int r;
+
+	r = bh_path_read(c->dirfd, "state.json", BH_PATH_BENEATH, STATE_BYTES_MAX, &text, &len,
+			 err);
+	if (r < 0)
+		return r;
+	o = json_tokener_parse(text);
+	if (!o)
+		return bh_err_as(err, BH_ERR_STATE, -EBADMSG, "state.json is not JSON");
+	r = read_state(c, o, err);
+	json_object_put(o);
+	return r;
+}
+
+static int load_config(struct bh_container *c, struct bh_err *err)
+{
+	bh_auto_free char *text = NULL;
+	size_t len;
+	int r;
+
+	r = bh_path_read(c->dirfd, "config.json", BH_PATH_BENEATH, CONFIG_BYTES_MAX, &text, &len,
+			 err);
+	return r < 0 ? r : bh_spec_parse(&c->arena, text, len, &c->spec, err);
+}
+
+struct bh_container *bh_container_load(const char *root, const char *id, struct bh_err *err)
+{
+	bh_auto_container struct bh_container *c = calloc(1, sizeof(*c));
+	bh_auto_close int root_fd = -EBADF;
+	int r;
+
+	if (!c) {
+		bh_err_oom(err);
+		return NULL;
+	}
+	c->dirfd = -EBADF;
+	if (bh_container_id_check(id, err) < 0)
+		return NULL;
+	root_fd = bh_path_try_open(AT_FDCWD, root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST);
+	if (root_fd >= 0)
+		c->dirfd =
+			bh_path_try_open(root_fd, id, O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH);
+	if (root_fd == -ENOENT || c->dirfd == -ENOENT) {
+		bh_err_as(err, BH_ERR_STATE, -ENOENT, "container does not exist: %s", id);
+		return NULL;
+	}
+	if (c->dirfd < 0) {
+		bh_err_set(err, root_fd < 0 ? root_fd : c->dirfd, "open '%s/%s'", root, id);
+		return NULL;
+	}
+	c->id = bh_arena_strdup(&c->arena, id);
+	c->root = bh_arena_strdup(&c->arena, root);
+	r = c->id && c->root ? load_state(c, err) : bh_err_oom(err);
+	r = r < 0 ? r : load_config(c, err);
+	if (r < 0) {
+		bh_err_ctx(err, "load container '%s'", id);
+		return NULL;
+	}
+	return bh_take(&c);
+}
+
+struct bh_container *bh_container_free(struct bh_container *c)
+{
+	if (!c)
+		return NULL;
+	bh_cgroup_free(c->cg);
+	bh_close(c->dirfd);
+	bh_arena_deinit(&c->arena);
+	free(c);
+	return NULL;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "container/sync.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static const char *const names[BH_SYNC_MAX_] = {
+	[BH_SYNC_EOF] = "end of file", [BH_SYNC_JOINED] = "joined",     [BH_SYNC_GO] = "go",
+	[BH_SYNC_HOOKS] = "hooks",     [BH_SYNC_MASTER] = "master",     [BH_SYNC_READY] = "ready",
+	[BH_SYNC_ERR] = "error",       [BH_SYNC_LISTENER] = "listener",
+};
+
+static int send_bytes(int sock, const void *data, size_t len, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		struct cmsghdr *cmsg;
+
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof(control);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	}
+	return TEMP_FAILURE_RETRY(sendmsg(sock, &msg, MSG_NOSIGNAL)) < 0 ? -errno : 0;
+}
+
+int bh_sync_send(int sock, enum bh_sync_type type, int fd, struct bh_err *err)
+{
+	struct bh_sync_msg msg = { .type = type };
+	int r = send_bytes(sock, &msg, offsetof(struct bh_sync_msg, err), fd);
+
+	return r < 0 ? bh_err_set(err, r, "send %s", names[type]) : 0;
+}
+
+int bh_sync_send_pid(int sock, pid_t pid, struct bh_err *err)
+{
+	struct bh_sync_msg msg = { .type = BH_SYNC_JOINED, .pid = pid };
+	int r = send_bytes(sock, &msg, offsetof(struct bh_sync_msg, err), -1);
+
+	return r < 0 ? bh_err_set(err, r, "send joined") : 0;
+}
+
+void bh_sync_send_err(int sock, const struct bh_err *what)
+{
+	struct bh_sync_msg msg = { .type = BH_SYNC_ERR, .err = *what };
+
+	send_bytes(sock, &msg, sizeof(msg), -1);
+}
+
+static int attached_fd(struct msghdr *msg)
+{
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
+	int fd = -EBADF;
+
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
+	    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+	return fd;
+}
+
+int bh_sync_recv(int sock, struct bh_sync_msg *msg, int *ret_fd, struct bh_err *err)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(*msg) };
+	struct msghdr hdr = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	bh_auto_close int fd = -EBADF;
+	ssize_t n;
+
+	n = TEMP_FAILURE_RETRY(recvmsg(sock, &hdr, MSG_CMSG_CLOEXEC));
+	if (ret_fd)
+		*ret_fd = -EBADF;
+	/* A peer that died with a message of ours unread resets the connection. */
+	if (n < 0 && errno != ECONNRESET)
+		return bh_err_set(err, -errno, "receive from the container's process");
+	if (n <= 0)
+		return BH_SYNC_EOF;
+	fd = attached_fd(&hdr);
+	if ((size_t)n < offsetof(struct bh_sync_msg, err) || msg->type == BH_SYNC_EOF ||
+	    msg->type >= BH_SYNC_MAX_ ||
+	    (msg->type == BH_SYNC_ERR && ((size_t)n < sizeof(*msg) || msg->err.code >= 0)))
+		return bh_err_as(err, BH_ERR_BUG, -EBADMSG, "odd message of %zd bytes", n);
+	if (msg->type == BH_SYNC_ERR) {
+		msg->err.text[sizeof(msg->err.text) - 1] = '\0';
+		msg->err.where[sizeof(msg->err.where) - 1] = '\0';
+		if (err)
+			*err = msg->err;
+		return msg->err.code;
+	}
+	if (ret_fd)
+		*ret_fd = bh_take_fd(&fd);
+	return (int)msg->type;
+}
+
+int bh_sync_expect(int sock, enum bh_sync_type type, struct bh_err *err)
+{
+	struct bh_sync_msg msg;
+	int r = bh_sync_recv(sock, &msg, NULL, err);
+
+	if (r < 0 || r == (int)type)
+		return r < 0 ? r : 0;
+	return bh_err_as(err, BH_ERR_PEER, -EPIPE, "expected %s, got %s", names[type], names[r]);
+}
+
+int bh_sync_connect_send_fd(const char *path, int fd, const char *text, struct bh_err *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	bh_auto_close int sock = -EBADF;
+	int r;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return bh_err_set(err, -ENAMETOOLONG, "socket '%s'", path);
+	strcpy(addr.sun_path, path);
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return bh_err_set(err, -errno, "socket");
+	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return bh_err_set(err, -errno, "connect '%s'", path);
+	r = send_bytes(sock, text, strlen(text), fd);
+	return r < 0 ? bh_err_set(err, r, "send to '%s'", path) : 0;
+}

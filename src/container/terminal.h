@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The terminal of a container's process: a pair from the container's own devpts. Source: pty(7),
+ * ioctl_tty(2) */
+#ifndef BH_CONTAINER_TERMINAL_H
+#define BH_CONTAINER_TERMINAL_H
+
+#include "oci/spec.h"
+
+struct bh_terminal {
+	int master, slave;
+};
+
+#define BH_TERMINAL_INIT                          \
+	(struct bh_terminal)                      \
+	{                                         \
+		.master = -EBADF, .slave = -EBADF \
+	}
+
+void bh_terminal_deinit(struct bh_terminal *terminal);
+
+/**
+ * bh_terminal_open() - a new pair from the devpts at dev/pts of a container
+ * @root_fd: the container's root; its tree is not trusted: the multiplexer is checked to be one
+ * @proc_fd: the host's procfs, to open again what was checked
+ * @size:    characters; zeros = leave the kernel's default
+ *
+ * The slave is opened through the master (TIOCGPTPEER), never by a name inside the container.
+ */
+int bh_terminal_open(int root_fd, int proc_fd, const struct bh_console_size *size,
+		     struct bh_terminal *terminal, struct bh_err *err) bh_must_check;
+
+/** bh_terminal_attach() - make the slave the controlling terminal and descriptors 0, 1, 2 of the
+ * calling session leader. @uid: owner from now on */
+int bh_terminal_attach(struct bh_terminal *terminal, uid_t uid, struct bh_err *err) bh_must_check;
+
+#endif
