@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Finds what a test left on the machine. Others may work on it at the same time, so only things
+# that bear one of the test's own names count: pass such names (a workspace's TOKEN, a cgroup's
+# name) as words; they are matched as plain substrings.
+#
+#   setup_file:    leaks_snapshot "$WORK/before" "$TOKEN"
+#   teardown_file: leaks_check "$WORK/before" "$TOKEN"
+
+# leaks_processes WORD...: living processes whose command line, environment, working directory,
+# executable or cgroup has a WORD. The caller, its ancestors and their direct children that run
+# bats are not counted.
+leaks_processes() {
+    local word pid ancestors=" " patterns=() status stat
+    for word; do
+        patterns+=(-e "$word")
+    done
+    pid=$BASHPID
+    while [ "${pid:-0}" -gt 0 ]; do
+        ancestors+="$pid "
+        pid=$(awk '/^PPid:/ { print $2 }' "/proc/$pid/status" 2>/dev/null)
+    done
+    for pid in /proc/[0-9]*; do
+        pid=${pid#/proc/}
+        [[ $ancestors == *" $pid "* ]] && continue
+        status=$(awk '/^(State|PPid):/ { print $2 }' "/proc/$pid/status" 2>/dev/null | tr '\n' ' ')
+        [[ -z $status || $status == [ZX]* || $status == *" $BASHPID " ]] && continue
+        {
+            tr '\0' '\n' <"/proc/$pid/cmdline"
+            tr '\0' '\n' <"/proc/$pid/environ"
+            cat "/proc/$pid/cgroup"
+            readlink "/proc/$pid/cwd" "/proc/$pid/exe"
+        } 2>/dev/null | grep -qF "${patterns[@]}" || continue
+        stat=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)
+        [[ $stat == *bats-* ]] && continue
+        echo "process $pid ${stat:-$(cat "/proc/$pid/comm" 2>/dev/null)}"
+    done
+}
+
+# leaks_list WORD...: everything on the machine with a WORD in its name, one a line, sorted.
+leaks_list() {
+    local word patterns=() paths=()
+    for word; do
+        patterns+=(-e "$word")
+        paths+=(${paths[0]:+-o} -path "*$word*")
+    done
+    {
+        leaks_processes "$@"
+        cut -d' ' -f5- /proc/self/mountinfo | grep -F "${patterns[@]}" | sed 's/^/mount /'
+        find /sys/fs/cgroup -type d \( "${paths[@]}" \) -printf 'cgroup %p\n' -prune
+        ip -o link | sed 's/^[0-9]*: //' | grep -F "${patterns[@]}" | sed 's/^/link /'
+        iptables-save | grep -F "${patterns[@]}" | sed 's/^/rule /'
+        losetup --all | grep -F "${patterns[@]}" | sed 's/^/loop /'
+        find /run /tmp /dev/shm /var/lib /etc/cni /etc/containers -maxdepth 4 \
+            \( "${paths[@]}" \) -printf 'path %p\n' -prune
+    } 2>/dev/null | LC_ALL=C sort -u
+}
+
+# leaks_snapshot FILE WORD...: notes in FILE what is there now.
+leaks_snapshot() {
+    local file=$1
+    shift
+    leaks_list "$@" >"$file"
+}
+
+# leaks_check FILE WORD...: fails and lists what has come since the snapshot FILE. Engines tidy
+# up behind an answer already given, so it looks again for LEAKS_WAIT seconds (default 10).
+leaks_check() {
+    local file=$1 deadline=$((SECONDS + ${LEAKS_WAIT:-10})) found
+    shift
+    while found=$(leaks_list "$@" | LC_ALL=C comm -13 "$file" -) && [ -n "$found" ]; do
+        if ((SECONDS >= deadline)); then
+            printf 'left behind:\n%s\n' "$found" >&2
+            return 1
+        fi
+        sleep 0.2
+    done
+}
