@@ -8,10 +8,10 @@
 #   teardown_file: leaks_check "$WORK/before" "$TOKEN"
 
 # leaks_processes WORD...: living processes whose command line, environment, working directory,
-# executable or cgroup has a WORD. The caller, its ancestors and their direct children that run
-# bats are not counted.
+# executable or cgroup has a WORD. The caller, its ancestors and what belongs to bats are not
+# counted. Must not run beside other processes of the caller (in a pipe).
 leaks_processes() {
-    local word pid ancestors=" " patterns=() status stat
+    local word pid ancestors=" " patterns=() state command
     for word; do
         patterns+=(-e "$word")
     done
@@ -23,29 +23,30 @@ leaks_processes() {
     for pid in /proc/[0-9]*; do
         pid=${pid#/proc/}
         [[ $ancestors == *" $pid "* ]] && continue
-        status=$(awk '/^(State|PPid):/ { print $2 }' "/proc/$pid/status" 2>/dev/null | tr '\n' ' ')
-        [[ -z $status || $status == [ZX]* || $status == *" $BASHPID " ]] && continue
+        state=$(awk '/^State:/ { print $2 }' "/proc/$pid/status" 2>/dev/null)
+        [[ -z $state || $state == [ZX]* ]] && continue
         {
             tr '\0' '\n' <"/proc/$pid/cmdline"
             tr '\0' '\n' <"/proc/$pid/environ"
             cat "/proc/$pid/cgroup"
             readlink "/proc/$pid/cwd" "/proc/$pid/exe"
         } 2>/dev/null | grep -qF "${patterns[@]}" || continue
-        stat=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)
-        [[ $stat == *bats-* ]] && continue
-        echo "process $pid ${stat:-$(cat "/proc/$pid/comm" 2>/dev/null)}"
+        command=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)
+        [[ $command == *bats-* ]] && continue
+        echo "process $pid ${command:-$(cat "/proc/$pid/comm" 2>/dev/null)}"
     done
 }
 
 # leaks_list WORD...: everything on the machine with a WORD in its name, one a line, sorted.
 leaks_list() {
-    local word patterns=() paths=()
+    local word patterns=() paths=() processes
+    processes=$(leaks_processes "$@")
     for word; do
         patterns+=(-e "$word")
         paths+=(${paths[0]:+-o} -path "*$word*")
     done
     {
-        leaks_processes "$@"
+        echo "$processes"
         cut -d' ' -f5- /proc/self/mountinfo | grep -F "${patterns[@]}" | sed 's/^/mount /'
         find /sys/fs/cgroup -type d \( "${paths[@]}" \) -printf 'cgroup %p\n' -prune
         ip -o link | sed 's/^[0-9]*: //' | grep -F "${patterns[@]}" | sed 's/^/link /'
@@ -53,7 +54,7 @@ leaks_list() {
         losetup --all | grep -F "${patterns[@]}" | sed 's/^/loop /'
         find /run /tmp /dev/shm /var/lib /etc/cni /etc/containers -maxdepth 4 \
             \( "${paths[@]}" \) -printf 'path %p\n' -prune
-    } 2>/dev/null | LC_ALL=C sort -u
+    } 2>/dev/null | sed '/^$/d' | LC_ALL=C sort -u
 }
 
 # leaks_snapshot FILE WORD...: notes in FILE what is there now.
@@ -68,7 +69,10 @@ leaks_snapshot() {
 leaks_check() {
     local file=$1 deadline=$((SECONDS + ${LEAKS_WAIT:-10})) found
     shift
-    while found=$(leaks_list "$@" | LC_ALL=C comm -13 "$file" -) && [ -n "$found" ]; do
+    while :; do
+        found=$(leaks_list "$@")
+        found=$(LC_ALL=C comm -13 "$file" - <<<"$found" | sed '/^$/d')
+        [ -n "$found" ] || return 0
         if ((SECONDS >= deadline)); then
             printf 'left behind:\n%s\n' "$found" >&2
             return 1
