@@ -9,18 +9,23 @@ export TESTS_LIB
 # workspace_make: sets and exports TOKEN (8 characters, unique on the machine) and WORK
 # (/var/tmp/TOKEN, on a disk: overlayfs and sockets work there, paths stay short). Whatever a
 # test makes outside WORK (cgroups, containers, links, users) has TOKEN in its name.
+# Where /var/tmp is itself an overlay, WORK is a tmpfs, as an overlay's upper layer must not lie
+# on an overlay.
 workspace_make() {
     TOKEN=bh$(od -An -N3 -tx1 /dev/urandom | tr -d ' \n')
     WORK=/var/tmp/$TOKEN
     mkdir -m 0755 "$WORK" || return 1
     export TOKEN WORK
+    if [ "$(stat -f -c %T /var/tmp)" = overlayfs ]; then
+        mount -t tmpfs -o mode=0755 tmpfs "$WORK"
+    fi
 }
 
 # workspace_remove: takes WORK away, with what may still be mounted below it.
 workspace_remove() {
     local target
     [[ ${WORK:-} == /var/tmp/bh* ]] || return 0
-    awk -v work="$WORK/" 'index($5, work) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+    awk -v work="$WORK" '$5 == work || index($5, work "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r |
         while read -r target; do
             umount -l "$(printf %b "$target")"
         done
@@ -66,7 +71,7 @@ stop_process() {
     [ -n "${1:-}" ] || return 0
     kill -TERM "$1" 2>/dev/null || return 0
     if ! wait_until "${2:-5}" process_gone "$1" 2>/dev/null; then
-        kill -KILL "$1" 2>/dev/null
+        kill -KILL "$1" 2>/dev/null || :
         wait_until 5 process_gone "$1"
     fi
 }
