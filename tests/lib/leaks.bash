@@ -101,8 +101,8 @@ leaks_compare() {
     local file=$1 deadline=$((SECONDS + ${LEAKS_WAIT:-10})) found
     shift
     while :; do
-        found=$("$@" | LC_ALL=C sort -u)
-        found=$(LC_ALL=C comm -13 <(LC_ALL=C sort -u "$file") - <<<"$found" | sed '/^$/d')
+        found=$("$@") # alone: a process beside it in a pipe would be found as well
+        found=$(LC_ALL=C comm -13 <(LC_ALL=C sort -u "$file") <(LC_ALL=C sort -u <<<"$found") | sed '/^$/d')
         [ -n "$found" ] || return 0
         if ((SECONDS >= deadline)); then
             printf 'left behind:\n%s\n' "$found" >&2
