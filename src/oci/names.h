@@ -9,16 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/names.h"
 #include "oci/spec.h"
-
-struct bh_name {
-	const char *name;
-	int64_t value;
-};
-struct bh_names {
-	const struct bh_name *v;
-	size_t n;
-};
 
 extern const struct bh_names bh_names_capability;	  /* "CAP_CHOWN" → number */
 extern const struct bh_names bh_names_rlimit;		  /* "RLIMIT_CPU" → RLIMIT_CPU */
@@ -28,13 +20,15 @@ extern const struct bh_names bh_names_sched_flag;	  /* "SCHED_FLAG_RECLAIM" → 
 extern const struct bh_names bh_names_ioprio_class;	  /* "IOPRIO_CLASS_RT" → class */
 extern const struct bh_names bh_names_seccomp_op;	  /* "SCMP_CMP_EQ" → enum bh_seccomp_op */
 extern const struct bh_names bh_names_hook;		  /* "prestart" → enum bh_hook_kind */
+/* Names that stay names in struct bh_spec. */
+extern const struct bh_names bh_names_seccomp_action;	  /* "SCMP_ACT_KILL" …: no values */
+extern const struct bh_names bh_names_seccomp_arch;	  /* "SCMP_ARCH_X86" …: none */
+extern const struct bh_names bh_names_seccomp_flag;	  /* "SECCOMP_FILTER_FLAG_LOG" …: none */
+extern const struct bh_names bh_names_mpol_mode;	  /* "MPOL_BIND" → MPOL_BIND */
+extern const struct bh_names bh_names_mpol_flag;	  /* "MPOL_F_STATIC_NODES" → bit */
+extern const struct bh_names bh_names_propagation;	  /* "rshared" → MS_SHARED | MS_REC */
+extern const struct bh_names bh_names_personality;	  /* "LINUX32" → PER_LINUX32 */
 extern const struct bh_names bh_names_signal;		  /* "TERM" → SIGTERM */
-
-/** bh_names_find() - Return: the value of @name (exact), or @missing */
-int64_t bh_names_find(const struct bh_names *names, const char *name, int64_t missing);
-
-/** bh_names_of() - Return: the first name with @value, or NULL */
-const char *bh_names_of(const struct bh_names *names, int64_t value);
 
 /** bh_signal_parse() - "TERM", "SIGTERM", "term", "15", "RTMIN+3". Return: number, or -EINVAL */
 int bh_signal_parse(const char *text);

@@ -15,40 +15,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-
-/* A list whose elements live in the document's arena. */
-#define BH_LIST(type)                                                                              \
-	struct {                                                                                   \
-		type *v;                                                                           \
-		size_t n;                                                                          \
-	}
-#define bh_for_each(item, list)                                                                    \
-	for (__typeof__((list).v + 0) item = (list).v; item < (list).v + (list).n; item++)
-
-struct bh_opt_bool {
-	bool set, v;
-};
-struct bh_opt_i64 {
-	bool set;
-	int64_t v;
-};
-struct bh_opt_u64 {
-	bool set;
-	uint64_t v;
-};
-struct bh_opt_u32 {
-	bool set;
-	uint32_t v;
-};
-
-struct bh_strv {
-	const char **v; /* not NULL-terminated unless said so: see args and env */
-	size_t n;
-};
-struct bh_kv {
-	const char *key, *value;
-};
-typedef BH_LIST(struct bh_kv) bh_kv_list;
+#include "base/value.h"
 
 /* ---- process ------------------------------------------------------------------------------- */
 

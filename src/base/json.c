@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <json-c/json_object.h>
+#include <json-c/json_tokener.h>
+
+/* Where the scan is, and what it found wrong there. */
+struct scan {
+	const char *p, *end;
+	const char *wrong;
+};
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* The string whose opening quote is at p - 1; leaves p behind the closing one. */
+static bool scan_string(struct scan *s)
+{
+	for (; s->p < s->end && *s->p != '"'; s->p++) {
+		if ((unsigned char)*s->p < ' ') {
+			s->wrong = "control character in a string";
+			return false;
+		}
+		if (*s->p != '\\' || s->p + 1 == s->end)
+			continue;
+		s->p++;
+		if (s->end - s->p >= 5 && !memcmp(s->p, "u0000", 5)) {
+			s->wrong = "NUL character in a string";
+			return false;
+		}
+	}
+	if (s->p < s->end)
+		s->p++;
+	return true;
+}
+
+/* Whether the @n digits at @digits are a number above @max, which has 19 or 20 digits. */
+static bool is_above(const char *digits, size_t n, const char *max)
+{
+	return n > strlen(max) || (n == strlen(max) && memcmp(digits, max, n) > 0);
+}
+
+/* The number whose first digit is at p; leaves p behind its digits. */
+static bool scan_digits(struct scan *s, bool negative, bool integer)
+{
+	const char *first = s->p;
+	bool too_big;
+
+	while (s->p < s->end && is_digit(*s->p))
+		s->p++;
+	if (s->p < s->end && (*s->p == '.' || *s->p == 'e' || *s->p == 'E'))
+		integer = false;
+	too_big = is_above(first, (size_t)(s->p - first),
+			   negative ? "9223372036854775808" : "18446744073709551615");
+	if (integer && too_big) {
+		s->p = first;
+		s->wrong = "number that does not fit into 64 bits";
+		return false;
+	}
+	return true;
+}
+
+/* What json-c would let pass. Everything else that is wrong is left for it to find. */
+static bool scan_text(struct scan *s, const char *text)
+{
+	while (s->p < s->end) {
+		char c = *s->p;
+		char before = s->p > text ? s->p[-1] : ' ';
+
+		if (is_digit(c)) {
+			bool integer = before != '.' && before != 'e' && before != 'E' &&
+				       before != '+';
+
+			if (!scan_digits(s, before == '-', integer))
+				return false;
+			continue;
+		}
+		if (c == '\0' || c == '\'' || c == 'N' || c == 'I') {
+			s->wrong = "unexpected character";
+			return false;
+		}
+		s->p++;
+		if (c == '"' && !scan_string(s))
+			return false;
+	}
+	return true;
+}
+
+static int fail_at(const char *text, size_t at, const char *what, struct bh_err *err)
+{
+	size_t line = 1, column = 1;
+
+	for (size_t i = 0; i < at; i++) {
+		column = text[i] == '\n' ? 1 : column + 1;
+		line += text[i] == '\n';
+	}
+	return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "not valid JSON: %s at line %zu, column %zu",
+			 what, line, column);
+}
+
+static int tokenize(struct json_tokener *tok, const char *text, size_t len,
+		    struct json_object **ret, struct bh_err *err)
+{
+	struct json_object *tree;
+	size_t at;
+
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	tree = json_tokener_parse_ex(tok, text, (int)len);
+	at = json_tokener_get_parse_end(tok);
+	switch (json_tokener_get_error(tok)) {
+	case json_tokener_success:
+		break;
+	case json_tokener_continue:
+		return fail_at(text, at, "unexpected end of the document", err);
+	default:
+		return fail_at(text, at, json_tokener_error_desc(json_tokener_get_error(tok)), err);
+	}
+	while (at < len && is_blank(text[at]))
+		at++;
+	if (at == len && json_object_is_type(tree, json_type_object)) {
+		*ret = tree;
+		return 0;
+	}
+	json_object_put(tree);
+	return at < len ? fail_at(text, at, "text after the end of the document", err)
+			: bh_err_as(err, BH_ERR_SPEC, -EINVAL, "the document is not a JSON object");
+}
+
+int bh_json_parse(const char *text, size_t len, struct json_object **ret, struct bh_err *err)
+{
+	struct scan scan = { .p = text, .end = text + len };
+	struct json_tokener *tok;
+	int r;
+
+	if (len > INT_MAX)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "the document has %zu bytes", len);
+	if (!scan_text(&scan, text))
+		return fail_at(text, (size_t)(scan.p - text), scan.wrong, err);
+	tok = json_tokener_new_ex(BH_JSON_DEPTH_MAX);
+	if (!tok)
+		return bh_err_oom(err);
+	r = tokenize(tok, text, len, ret, err);
+	json_tokener_free(tok);
+	return r;
+}
