@@ -17,8 +17,8 @@
 		type *v;  \
 		size_t n; \
 	}
-#define bh_for_each(item, list)                                                                    \
-	for (__typeof__((list).v + 0) item = (list).v; item < (list).v + (list).n; item++)
+#define bh_for_each(item, list) \
+	for (__typeof__(*(list).v) *item = (list).v; (list).n && item < (list).v + (list).n; item++)
 
 struct bh_opt_bool {
 	bool set, v;

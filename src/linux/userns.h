@@ -12,8 +12,9 @@
  * bh_userns_write_maps() - give the fresh user namespace of @pid its maps
  * @uids, @gids: as in the spec; checked for overlap and emptiness by the parser
  *
- * Writes /proc/PID/{uid,gid}_map; when that is not permitted, runs newuidmap/newgidmap; when those
- * are missing and the maps are one line for the caller's own ids, denies setgroups(2) first.
+ * Writes /proc/PID/{uid,gid}_map. When that is not permitted: a group map of one line for the
+ * caller's own group is written after denying setgroups(2), as the kernel demands; everything else
+ * goes through newuidmap and newgidmap, looked for in the system's directories alone.
  *
  * Source: user_namespaces(7), newuidmap(1)
  */
@@ -22,7 +23,7 @@ int bh_userns_write_maps(pid_t pid, const bh_id_map_list *uids, const bh_id_map_
 
 /** bh_userns_open() - a descriptor of a new user namespace with these maps and no process in it,
  * for mount_setattr(2) with MOUNT_ATTR_IDMAP. Return: descriptor or -errno */
-int bh_userns_open(const bh_id_map_list *uids, const bh_id_map_list *gids, struct bh_err *err)
-	bh_must_check;
+int bh_userns_open(const bh_id_map_list *uids, const bh_id_map_list *gids,
+		   struct bh_err *err) bh_must_check;
 
 #endif

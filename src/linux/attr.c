@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "linux/attr.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <limits.h>
+#include <linux/ioprio.h>
+#include <linux/keyctl.h>
+#include <linux/mempolicy.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/resource.h>
+
+#include "base/path.h"
+#include "base/sys.h"
+
+#define LONG_BITS (sizeof(unsigned long) * CHAR_BIT)
+#define CPU_BITS  8192 /* the most CPUs that a kernel can be built for */
+#define NODE_BITS 1024 /* the same for NUMA nodes */
+
+#ifndef MPOL_F_NUMA_BALANCING
+#define MPOL_F_NUMA_BALANCING (1 << 13)
+#endif
+#define MPOL_MODE_PREFERRED_MANY      5 /* Linux 5.15 */
+#define MPOL_MODE_WEIGHTED_INTERLEAVE 6 /* Linux 6.9 */
+
+int bh_attr_rlimits(pid_t pid, const struct bh_process *process, struct bh_err *err)
+{
+	bh_for_each (limit, process->rlimits) {
+		struct rlimit value = { .rlim_cur = limit->soft, .rlim_max = limit->hard };
+
+		if (prlimit(pid, (enum __rlimit_resource)limit->resource, &value, NULL) < 0)
+			return bh_err_set(err, -errno, "set %s to soft %llu, hard %llu",
+					  limit->name, (unsigned long long)limit->soft,
+					  (unsigned long long)limit->hard);
+	}
+	return 0;
+}
+
+int bh_attr_oom_score_adj(int proc_fd, int64_t value, bool tolerate, struct bh_err *err)
+{
+	char text[24];
+	int r;
+
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	r = bh_path_write(proc_fd, "self/oom_score_adj", text, BH_PATH_PROC, err);
+	if (tolerate && (r == -EACCES || r == -EPERM))
+		return 0;
+	return r;
+}
+
+/* struct sched_attr of linux/sched/types.h, whose other names clash with those of <sched.h>. */
+struct sched_attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+	uint32_t util_min, util_max;
+};
+static_assert(sizeof(struct sched_attributes) == 56, "SCHED_ATTR_SIZE_VER1");
+
+int bh_attr_scheduler(const struct bh_scheduler *scheduler, struct bh_err *err)
+{
+	const struct sched_attributes attr = {
+		.size = sizeof(attr),
+		.policy = (uint32_t)scheduler->policy,
+		.flags = scheduler->flags,
+		.nice = scheduler->nice,
+		.priority = (uint32_t)scheduler->priority,
+		.runtime = scheduler->runtime_ns,
+		.deadline = scheduler->deadline_ns,
+		.period = scheduler->period_ns,
+	};
+
+	if (bh_sys_sched_setattr(0, &attr, 0) < 0)
+		return bh_err_set(err, -errno, "set scheduler policy %u, nice %d, priority %u",
+				  attr.policy, attr.nice, attr.priority);
+	return 0;
+}
+
+int bh_attr_io_priority(const struct bh_io_priority *priority, struct bh_err *err)
+{
+	int value = IOPRIO_PRIO_VALUE(priority->class, priority->priority);
+
+	if (bh_sys_ioprio_set(IOPRIO_WHO_PROCESS, 0, value) < 0)
+		return bh_err_set(err, -errno, "set I/O priority class %d, priority %d",
+				  priority->class, priority->priority);
+	return 0;
+}
+
+/* One number of a list; *@text moves behind it and the spaces around. */
+static int parse_index(const char **text, size_t bits, size_t *ret)
+{
+	size_t value = 0;
+	const char *p = *text;
+
+	while (*p == ' ')
+		p++;
+	if (!isdigit((unsigned char)*p))
+		return -EINVAL;
+	for (; isdigit((unsigned char)*p); p++) {
+		value = value * 10 + (size_t)(*p - '0');
+		if (value >= bits)
+			return -ERANGE;
+	}
+	while (*p == ' ' || *p == '\n')
+		p++;
+	*text = p;
+	*ret = value;
+	return 0;
+}
+
+static int parse_list(const char *text, unsigned long *set, size_t bits, size_t *ret_n)
+{
+	size_t first, last;
+	int r;
+
+	memset(set, 0, (bits + LONG_BITS - 1) / LONG_BITS * sizeof(*set));
+	for (*ret_n = 0; *text; (*ret_n)++) {
+		if (*text == ',') {
+			text++;
+			continue;
+		}
+		r = parse_index(&text, bits, &first);
+		if (r < 0)
+			return r;
+		last = first;
+		if (*text == '-') {
+			text++;
+			r = parse_index(&text, bits, &last);
+			if (r < 0)
+				return r;
+		}
+		if (last < first || (*text && *text != ','))
+			return -EINVAL;
+		for (; first <= last; first++)
+			set[first / LONG_BITS] |= 1UL << (first % LONG_BITS);
+	}
+	return 0;
+}
+
+int bh_cpu_list_parse(const char *text, unsigned long *set, size_t bits, struct bh_err *err)
+{
+	size_t n = 0;
+	int r = parse_list(text, set, bits, &n);
+
+	if (r == -ERANGE)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+				 "list '%s' has a number above %zu, the largest there is", text,
+				 bits - 1);
+	if (r < 0 || n == 0)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+				 "'%s' is not a list of numbers and ranges such as \"0-3,7\"",
+				 text);
+	return 0;
+}
+
+int bh_attr_affinity(pid_t pid, const char *cpu_list, struct bh_err *err)
+{
+	unsigned long set[CPU_BITS / LONG_BITS];
+	int r = bh_cpu_list_parse(cpu_list, set, CPU_BITS, err);
+
+	if (r < 0)
+		return bh_err_ctx(err, "CPU affinity");
+	if (sched_setaffinity(pid, sizeof(set), (const cpu_set_t *)set) < 0)
+		return bh_err_set(err, -errno, "set CPU affinity '%s'", cpu_list);
+	return 0;
+}
+
+/* Names beside values, the names as lists of their own because `features` prints them. */
+static const char *const policy_modes[] = {
+	"MPOL_DEFAULT",
+	"MPOL_PREFERRED",
+	"MPOL_BIND",
+	"MPOL_INTERLEAVE",
+	"MPOL_LOCAL",
+	"MPOL_PREFERRED_MANY",
+	"MPOL_WEIGHTED_INTERLEAVE",
+	NULL,
+};
+static const int policy_mode_values[] = {
+	MPOL_DEFAULT,
+	MPOL_PREFERRED,
+	MPOL_BIND,
+	MPOL_INTERLEAVE,
+	MPOL_LOCAL,
+	MPOL_MODE_PREFERRED_MANY,
+	MPOL_MODE_WEIGHTED_INTERLEAVE,
+};
+static_assert(BH_ARRAY_SIZE(policy_modes) == BH_ARRAY_SIZE(policy_mode_values) + 1, "a value each");
+
+static const char *const policy_flags[] = {
+	"MPOL_F_NUMA_BALANCING",
+	"MPOL_F_RELATIVE_NODES",
+	"MPOL_F_STATIC_NODES",
+	NULL,
+};
+static const int policy_flag_values[] = {
+	MPOL_F_NUMA_BALANCING,
+	MPOL_F_RELATIVE_NODES,
+	MPOL_F_STATIC_NODES,
+};
+static_assert(BH_ARRAY_SIZE(policy_flags) == BH_ARRAY_SIZE(policy_flag_values) + 1, "a value each");
+
+const char *const *bh_memory_policy_modes(void)
+{
+	return policy_modes;
+}
+
+const char *const *bh_memory_policy_flags(void)
+{
+	return policy_flags;
+}
+
+static int find_value(const char *const *names, const int *values, const char *name)
+{
+	for (size_t i = 0; names[i]; i++) {
+		if (strcmp(names[i], name) == 0)
+			return values[i];
+	}
+	return -1;
+}
+
+int bh_attr_memory_policy(const struct bh_memory_policy *policy, struct bh_err *err)
+{
+	unsigned long nodes[NODE_BITS / LONG_BITS] = { 0 };
+	bool some = policy->nodes && policy->nodes[0];
+	int mode, r;
+
+	mode = find_value(policy_modes, policy_mode_values, policy->mode);
+	if (mode < 0)
+		return bh_err_spec(err, "/linux/memoryPolicy/mode", "unknown mode '%s'",
+				   policy->mode);
+	for (size_t i = 0; i < policy->flags.n; i++) {
+		int flag = find_value(policy_flags, policy_flag_values, policy->flags.v[i]);
+
+		if (flag < 0)
+			return bh_err_spec(err, "/linux/memoryPolicy/flags", "unknown flag '%s'",
+					   policy->flags.v[i]);
+		mode |= flag;
+	}
+	if (some) {
+		r = bh_cpu_list_parse(policy->nodes, nodes, NODE_BITS, err);
+		if (r < 0)
+			return bh_err_ctx(err, "memory policy nodes");
+	}
+	/* The kernel takes one off the number of bits. */
+	if (bh_sys_set_mempolicy(mode, some ? nodes : NULL, some ? NODE_BITS + 1 : 0) < 0)
+		return bh_err_set(err, -errno, "set memory policy %s with nodes '%s'", policy->mode,
+				  some ? policy->nodes : "");
+	return 0;
+}
+
+int bh_attr_personality(const struct bh_personality *wanted, struct bh_err *err)
+{
+	static const struct {
+		const char *name;
+		unsigned long value;
+	} domains[] = {
+		{ "LINUX", PER_LINUX },
+		{ "LINUX32", PER_LINUX32 },
+	};
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(domains); i++) {
+		if (strcmp(domains[i].name, wanted->domain) != 0)
+			continue;
+		if (personality(domains[i].value) < 0)
+			return bh_err_set(err, -errno, "set personality %s", domains[i].name);
+		return 0;
+	}
+	return bh_err_spec(err, "/linux/personality/domain", "unknown domain '%s'", wanted->domain);
+}
+
+/* Of linux/key.h, which is not for user space: the possessor may do all, the owner may see, read,
+ * link (these are the kernel's defaults for a session keyring) and search. */
+#define KEYRING_PERMISSIONS (0x3f000000 | 0x00010000 | 0x00020000 | 0x00100000 | 0x00080000)
+
+int bh_attr_session_keyring(const char *name, struct bh_err *err)
+{
+	long id = bh_sys_keyctl(KEYCTL_JOIN_SESSION_KEYRING, (unsigned long)name, 0, 0);
+
+	if (id < 0)
+		return errno == ENOSYS ? 0
+				       : bh_err_set(err, -errno, "join session keyring '%s'", name);
+	/* Joined by someone who is neither its maker nor privileged: the maker has set it already.
+	 */
+	if (bh_sys_keyctl(KEYCTL_SETPERM, (unsigned long)id, KEYRING_PERMISSIONS, 0) < 0 &&
+	    errno != EACCES)
+		return bh_err_set(err, -errno, "set permissions of session keyring '%s'", name);
+	return 0;
+}
