@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "container/attend.h"
 
+#include <sys/pidfd.h>
+
 #include "container/create_internal.h"
 #include "container/handover.h"
 #include "container/hooks.h"
 #include "container/sync.h"
 
-static int on_hooks(struct bh_attend *a, int *fd, struct bh_err *err)
+static int on_hooks(struct bh_attend *a, const struct bh_sync_msg *msg, int *fd, struct bh_err *err)
 {
 	bh_auto_buf struct bh_buf state = BH_BUF_INIT;
 	int r;
 
+	(void)msg;
 	(void)fd;
 	bh_hook_state_json(a->c, BH_STATUS_CREATED, a->pid, &state);
 	if (state.failed)
@@ -20,27 +23,39 @@ static int on_hooks(struct bh_attend *a, int *fd, struct bh_err *err)
 	return r < 0 ? r : bh_sync_send(a->sock, BH_SYNC_GO, -1, err);
 }
 
-static int on_master(struct bh_attend *a, int *fd, struct bh_err *err)
+static int on_master(struct bh_attend *a, const struct bh_sync_msg *msg, int *fd,
+		     struct bh_err *err)
 {
+	(void)msg;
 	return bh_handover_master(a->io, fd, &a->master_fd, err);
 }
 
-static int on_listener(struct bh_attend *a, int *fd, struct bh_err *err)
+static int on_listener(struct bh_attend *a, const struct bh_sync_msg *msg, int *fd,
+		       struct bh_err *err)
 {
-	int r = bh_handover_listener(a->c, a->pid, *fd, err);
+	bh_auto_close int pidfd = pidfd_open(a->pid, 0), listener = -EBADF;
+	int r;
 
+	(void)fd;
+	if (pidfd >= 0)
+		listener = pidfd_getfd(pidfd, msg->number, 0);
+	if (listener < 0)
+		return bh_err_set(err, -errno, "take the seccomp listener of process %d", a->pid);
+	r = bh_handover_listener(a->c, a->pid, listener, err);
 	return r < 0 ? r : bh_sync_send(a->sock, BH_SYNC_GO, -1, err);
 }
 
-static int on_ready(struct bh_attend *a, int *fd, struct bh_err *err)
+static int on_ready(struct bh_attend *a, const struct bh_sync_msg *msg, int *fd, struct bh_err *err)
 {
+	(void)msg;
 	(void)fd;
 	(void)err;
 	a->ready = true;
 	return 0;
 }
 
-static int (*const handlers[BH_SYNC_MAX_])(struct bh_attend *, int *, struct bh_err *) = {
+static int (*const handlers[BH_SYNC_MAX_])(struct bh_attend *, const struct bh_sync_msg *, int *,
+					   struct bh_err *) = {
 	[BH_SYNC_HOOKS] = on_hooks,
 	[BH_SYNC_MASTER] = on_master,
 	[BH_SYNC_LISTENER] = on_listener,
@@ -63,7 +78,7 @@ int bh_attend(struct bh_attend *a, struct bh_err *err)
 					 "the process died while being set up");
 		if (!handlers[r])
 			return bh_err_as(err, BH_ERR_BUG, -EBADMSG, "odd message %d", r);
-		r = handlers[r](a, &fd, err);
+		r = handlers[r](a, &msg, &fd, err);
 		if (r < 0)
 			return r;
 		if (a->ready && !a->until_exec)

@@ -361,16 +361,25 @@ int bh_launch_become(struct bh_launch *launch, struct bh_err *err)
 	return r < 0 ? r : find_exe(launch, err);
 }
 
-static int load_filter(struct bh_launch *launch, int sync, struct bh_err *err)
+/* From the loading of the filter on only write(2) is sure to be answered: the parent takes the
+ * listener out of this process, and the read(2) for its word returns once the agent has it. */
+static int load_filter(const struct bh_launch *launch, int sync, struct bh_err *err)
 {
-	bh_auto_close int listener = -EBADF;
-	int r = bh_seccomp_load(&launch->filter, &listener, err);
+	struct bh_sync_msg go;
+	int listener, r;
 
+	if (launch->rootless && bh_seccomp_notifies(&launch->linux_->seccomp))
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* or the parent may not take it */
+	r = bh_seccomp_load(&launch->filter, &listener, err);
 	if (r < 0 || listener < 0)
 		return r;
-	r = bh_sync_send(sync, BH_SYNC_LISTENER, listener, err);
-	/* Not a step further before the agent has the listener: it may be asked at once. */
-	return r < 0 ? r : bh_sync_expect(sync, BH_SYNC_GO, err);
+	r = bh_sync_send_number(sync, BH_SYNC_LISTENER, listener, err);
+	if (r < 0)
+		return r;
+	if (TEMP_FAILURE_RETRY(read(sync, &go, sizeof(go))) <= 0)
+		return bh_err_as(err, BH_ERR_PEER, -EPIPE, "no agent took the seccomp listener");
+	bh_close(listener);
+	return 0;
 }
 
 int bh_launch_exec(struct bh_launch *launch, int sync, struct bh_err *err)

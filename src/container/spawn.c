@@ -61,14 +61,14 @@ static pid_t joiner(struct bh_spawn *spawn)
 	pid = clone_with(spawn->ns->create | CLONE_PARENT, NULL, &err);
 	if (pid == 0)
 		return 0;
-	if (pid < 0 || bh_sync_send_pid(spawn->child_sock, pid, &err) < 0)
+	if (pid < 0 || bh_sync_send_number(spawn->child_sock, BH_SYNC_JOINED, pid, &err) < 0)
 		fail(spawn->child_sock, &err);
 	_exit(0);
 }
 
 static pid_t spawn_by_joiner(struct bh_spawn *spawn, struct bh_err *err)
 {
-	struct bh_sync_msg msg = { .pid = 0 };
+	struct bh_sync_msg msg = { .number = 0 };
 	pid_t pid = clone_with(0, spawn->cg, err);
 	int r;
 
@@ -86,7 +86,7 @@ static pid_t spawn_by_joiner(struct bh_spawn *spawn, struct bh_err *err)
 		return r;
 	if (r != BH_SYNC_JOINED)
 		return bh_err_as(err, BH_ERR_PEER, -EPIPE, "join namespaces: process ended early");
-	return msg.pid;
+	return msg.number;
 }
 
 /* The caller's own pid namespace for children is changed for the moment of the clone only. */

@@ -40,12 +40,13 @@ int bh_sync_send(int sock, enum bh_sync_type type, int fd, struct bh_err *err)
 	return r < 0 ? bh_err_set(err, r, "send %s", names[type]) : 0;
 }
 
-int bh_sync_send_pid(int sock, pid_t pid, struct bh_err *err)
+int bh_sync_send_number(int sock, enum bh_sync_type type, int number, struct bh_err *err)
 {
-	struct bh_sync_msg msg = { .type = BH_SYNC_JOINED, .pid = pid };
-	int r = send_bytes(sock, &msg, offsetof(struct bh_sync_msg, err), -1);
+	struct bh_sync_msg msg = { .type = type, .number = number };
 
-	return r < 0 ? bh_err_set(err, r, "send joined") : 0;
+	if (TEMP_FAILURE_RETRY(write(sock, &msg, offsetof(struct bh_sync_msg, err))) < 0)
+		return bh_err_set(err, -errno, "send %s", names[type]);
+	return 0;
 }
 
 void bh_sync_send_err(int sock, const struct bh_err *what)

@@ -14,7 +14,7 @@
  *	   | <------------- MASTER fd ------------------ (only with a terminal)
  *	   | <------------- READY ----------------------
  *	   |                                             | waits for its start, or goes on
- *	   | <------------- LISTENER fd ---------------- (only if the filter notifies)
+ *	   | <------------- LISTENER number ------------ (only if the filter notifies)
  *	   | --------------- GO ----------------------->
  *	   | <--- end of file: execve(2) happened; or ERR at any time
  */
@@ -39,15 +39,18 @@ enum bh_sync_type {
 
 struct bh_sync_msg {
 	uint32_t type;     /* enum bh_sync_type */
-	int32_t pid;       /* of JOINED */
+	int32_t number;    /* of JOINED: a pid; of LISTENER: a descriptor of the sender's */
 	struct bh_err err; /* of ERR; not on the wire otherwise */
 };
 
 /** bh_sync_send() - one message without a body, with @fd attached unless it is negative */
 int bh_sync_send(int sock, enum bh_sync_type type, int fd, struct bh_err *err) bh_must_check;
 
-/** bh_sync_send_pid() / bh_sync_send_err() - JOINED and ERR; the latter cannot fail usefully */
-int bh_sync_send_pid(int sock, pid_t pid, struct bh_err *err) bh_must_check;
+/** bh_sync_send_number() - JOINED and LISTENER, by write(2) */
+int bh_sync_send_number(int sock, enum bh_sync_type type, int number,
+			struct bh_err *err) bh_must_check;
+
+/** bh_sync_send_err() - ERR; it cannot fail usefully */
 void bh_sync_send_err(int sock, const struct bh_err *what);
 
 /**
