@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <json-c/json_object.h>
@@ -12,7 +13,28 @@
 struct scan {
 	const char *p, *end;
 	const char *wrong;
+	bool plain; /* ASCII so far */
 };
+
+/* What the scan stops at inside a string, and outside of one. */
+enum { STOP_INSIDE = 1, STOP_OUTSIDE = 2 };
+static const uint8_t stops[256] = {
+	[1 ... 31] = STOP_INSIDE, /* must be escaped */
+	['\0'] = STOP_INSIDE | STOP_OUTSIDE,
+	['\\'] = STOP_INSIDE,
+	['"'] = STOP_INSIDE | STOP_OUTSIDE,
+	['0' ... '9'] = STOP_OUTSIDE,
+	['\''] = STOP_OUTSIDE, /* json-c takes it for a quote */
+	['N'] = STOP_OUTSIDE,  /* NaN */
+	['I'] = STOP_OUTSIDE,  /* Infinity */
+	[128 ... 255] = STOP_INSIDE | STOP_OUTSIDE,
+};
+
+static void skip_to_stop(struct scan *s, uint8_t where)
+{
+	while (s->p < s->end && !(stops[(unsigned char)*s->p] & where))
+		s->p++;
+}
 
 static bool is_digit(char c)
 {
@@ -24,24 +46,28 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+static bool wrong(struct scan *s, const char *what)
+{
+	s->wrong = what;
+	return false;
+}
+
 /* The string whose opening quote is at p - 1; leaves p behind the closing one. */
 static bool scan_string(struct scan *s)
 {
-	for (; s->p < s->end && *s->p != '"'; s->p++) {
-		if ((unsigned char)*s->p < ' ') {
-			s->wrong = "control character in a string";
-			return false;
-		}
-		if (*s->p != '\\' || s->p + 1 == s->end)
-			continue;
-		s->p++;
-		if (s->end - s->p >= 5 && !memcmp(s->p, "u0000", 5)) {
-			s->wrong = "NUL character in a string";
-			return false;
-		}
+	for (skip_to_stop(s, STOP_INSIDE); s->p < s->end; skip_to_stop(s, STOP_INSIDE)) {
+		char c = *s->p++;
+
+		if (c == '"')
+			return true;
+		if ((unsigned char)c < ' ')
+			return wrong(s, "control character in a string");
+		if (c == '\\' && s->end - s->p >= 5 && !memcmp(s->p, "u0000", 5))
+			return wrong(s, "NUL character in a string");
+		if (c == '\\' && s->p < s->end)
+			s->p++; /* what is escaped is no stop */
+		s->plain &= (signed char)c >= 0;
 	}
-	if (s->p < s->end)
-		s->p++;
 	return true;
 }
 
@@ -63,36 +89,24 @@ static bool scan_digits(struct scan *s, bool negative, bool integer)
 		integer = false;
 	too_big = is_above(first, (size_t)(s->p - first),
 			   negative ? "9223372036854775808" : "18446744073709551615");
-	if (integer && too_big) {
-		s->p = first;
-		s->wrong = "number that does not fit into 64 bits";
-		return false;
-	}
-	return true;
+	return integer && too_big ? wrong(s, "number that does not fit into 64 bits") : true;
 }
 
 /* What json-c would let pass. Everything else that is wrong is left for it to find. */
 static bool scan_text(struct scan *s, const char *text)
 {
-	while (s->p < s->end) {
-		char c = *s->p;
+	for (skip_to_stop(s, STOP_OUTSIDE); s->p < s->end; skip_to_stop(s, STOP_OUTSIDE)) {
 		char before = s->p > text ? s->p[-1] : ' ';
+		bool fraction = before == '.' || before == 'e' || before == 'E' || before == '+';
 
-		if (is_digit(c)) {
-			bool integer = before != '.' && before != 'e' && before != 'E' &&
-				       before != '+';
-
-			if (!scan_digits(s, before == '-', integer))
+		if (is_digit(*s->p)) {
+			if (!scan_digits(s, before == '-', !fraction))
 				return false;
-			continue;
-		}
-		if (c == '\0' || c == '\'' || c == 'N' || c == 'I') {
-			s->wrong = "unexpected character";
+		} else if (*s->p++ != '"') {
+			return wrong(s, "unexpected character");
+		} else if (!scan_string(s)) {
 			return false;
 		}
-		s->p++;
-		if (c == '"' && !scan_string(s))
-			return false;
 	}
 	return true;
 }
@@ -115,7 +129,6 @@ static int tokenize(struct json_tokener *tok, const char *text, size_t len,
 	struct json_object *tree;
 	size_t at;
 
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	tree = json_tokener_parse_ex(tok, text, (int)len);
 	at = json_tokener_get_parse_end(tok);
 	switch (json_tokener_get_error(tok)) {
@@ -139,17 +152,19 @@ static int tokenize(struct json_tokener *tok, const char *text, size_t len,
 
 int bh_json_parse(const char *text, size_t len, struct json_object **ret, struct bh_err *err)
 {
-	struct scan scan = { .p = text, .end = text + len };
+	struct scan scan = { .p = text, .end = text + len, .plain = true };
 	struct json_tokener *tok;
 	int r;
 
 	if (len > INT_MAX)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "the document has %zu bytes", len);
 	if (!scan_text(&scan, text))
-		return fail_at(text, (size_t)(scan.p - text), scan.wrong, err);
+		return fail_at(text, (size_t)(scan.p - text) - 1, scan.wrong, err);
 	tok = json_tokener_new_ex(BH_JSON_DEPTH_MAX);
 	if (!tok)
 		return bh_err_oom(err);
+	json_tokener_set_flags(tok,
+			       JSON_TOKENER_STRICT | (scan.plain ? 0 : JSON_TOKENER_VALIDATE_UTF8));
 	r = tokenize(tok, text, len, ret, err);
 	json_tokener_free(tok);
 	return r;

@@ -33,7 +33,7 @@ struct bh_reader {
 	char quoted[SHOWN_BYTES + sizeof("…")];
 };
 
-/* ---- messages -------------------------------------------------------------------------------- */
+/* ---- messages --------------------------------------------------------------------------- */
 
 /* A part of a JSON pointer: "~" and "/" escaped as RFC 6901 says, control characters shown as "?".
  */
@@ -144,7 +144,7 @@ struct bh_arena *bh_reader_arena(struct bh_reader *r)
 	return r->arena;
 }
 
-/* ---- scalars --------------------------------------------------------------------------------- */
+/* ---- scalars ---------------------------------------------------------------------------- */
 
 static int want_type(struct bh_reader *r, struct json_object *json, enum json_type type,
 		     const char *complaint)
@@ -250,8 +250,7 @@ static int read_string(struct bh_reader *r, const struct bh_field *f, struct jso
 	return *ret ? 0 : bh_reader_oom(r);
 }
 
-/* ---- lists and maps of scalars ----------------------------------------------------------------
- */
+/* ---- lists and maps of scalars ---------------------------------------------------------- */
 
 /* Room for a list's @n elements and one more, all zero: never NULL, and string vectors end in NULL.
  */
@@ -366,7 +365,7 @@ static int read_kv(struct bh_reader *r, const struct bh_field *f, const char *ke
 	return ret->value ? 0 : bh_reader_oom(r);
 }
 
-/* ---- objects --------------------------------------------------------------------------------- */
+/* ---- objects ---------------------------------------------------------------------------- */
 
 /* An object as a list of key and value: strings, or structs whose first member is the key. */
 static int read_map(struct bh_reader *r, const struct bh_field *f, struct json_object *json,

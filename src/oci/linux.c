@@ -9,8 +9,7 @@
 /* Lines that the kernel takes in /proc/PID/uid_map. Source: user_namespaces(7) */
 #define ID_MAPS_MAX 340
 
-/* ---- id mappings ------------------------------------------------------------------------------
- */
+/* ---- id mappings ------------------------------------------------------------------------ */
 
 static int id_map_check(struct bh_reader *r, void *object)
 {
@@ -65,8 +64,7 @@ int bh_id_maps_check(struct bh_reader *r, const char *field, const bh_id_map_lis
 	return 0;
 }
 
-/* ---- namespaces, devices ----------------------------------------------------------------------
- */
+/* ---- namespaces, devices ---------------------------------------------------------------- */
 
 static const struct bh_field namespace_fields[] = {
 	BH_FIELD(struct bh_namespace, kind, "type", .names = &bh_names_namespace,
@@ -99,8 +97,7 @@ static const struct bh_field net_device_fields[] = {
 static const struct bh_schema net_device_schema =
 	BH_SCHEMA(struct bh_net_device, net_device_fields);
 
-/* ---- Intel RDT, memory policy, personality, clocks --------------------------------------------
- */
+/* ---- Intel RDT, memory policy, personality, clocks -------------------------------------- */
 
 #define F(member, key, ...) BH_FIELD(struct bh_intel_rdt, member, key, __VA_ARGS__)
 static const struct bh_field rdt_fields[] = {
@@ -166,8 +163,7 @@ static const struct bh_field time_offsets_fields[] = {
 static const struct bh_schema time_offsets_schema =
 	BH_SCHEMA(struct bh_linux, time_offsets_fields, .closed = true);
 
-/* ---- what belongs together --------------------------------------------------------------------
- */
+/* ---- what belongs together -------------------------------------------------------------- */
 
 /* Which namespaces the document lists, and which of them by path. */
 struct ns_set {
@@ -248,8 +244,7 @@ static int linux_check(struct bh_reader *r, void *object)
 	return 0;
 }
 
-/* ---- linux ------------------------------------------------------------------------------------
- */
+/* ---- linux ------------------------------------------------------------------------------ */
 
 #define F(member, key, ...) BH_FIELD(struct bh_linux, member, key, __VA_ARGS__)
 static const struct bh_field linux_fields[] = {

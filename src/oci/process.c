@@ -7,8 +7,7 @@
 #include "oci/spec_internal.h"
 #include "oci/text.h"
 
-/* ---- small parts ------------------------------------------------------------------------------
- */
+/* ---- small parts ------------------------------------------------------------------------ */
 
 static const struct bh_field console_size_fields[] = {
 	BH_FIELD(struct bh_console_size, height, "height"),
@@ -60,8 +59,7 @@ static const struct bh_field affinity_fields[] = {
 };
 static const struct bh_schema affinity_schema = BH_SCHEMA(struct bh_cpu_affinity, affinity_fields);
 
-/* ---- scheduler --------------------------------------------------------------------------------
- */
+/* ---- scheduler -------------------------------------------------------------------------- */
 
 /* A field that only some policies have. */
 static int only_for(struct bh_reader *r, const char *field, int64_t value, const char *policies)
@@ -105,8 +103,7 @@ static const struct bh_field scheduler_fields[] = {
 static const struct bh_schema scheduler_schema =
 	BH_SCHEMA(struct bh_scheduler, scheduler_fields, .has_set = true, .check = scheduler_check);
 
-/* ---- capabilities -----------------------------------------------------------------------------
- */
+/* ---- capabilities ----------------------------------------------------------------------- */
 
 /* The sets as they are written. */
 struct cap_names {
@@ -170,8 +167,7 @@ static int read_capabilities(struct bh_reader *r, struct json_object *json, void
 	return 0;
 }
 
-/* ---- process ----------------------------------------------------------------------------------
- */
+/* ---- process ---------------------------------------------------------------------------- */
 
 static int process_check(struct bh_reader *r, void *object)
 {

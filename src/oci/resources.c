@@ -5,8 +5,7 @@
 #include "oci/spec_internal.h"
 #include "oci/text.h"
 
-/* ---- devices ----------------------------------------------------------------------------------
- */
+/* ---- devices ---------------------------------------------------------------------------- */
 
 static const struct bh_name rule_types_v[] = { { "a", 'a' }, { "b", 'b' }, { "c", 'c' } };
 static const struct bh_names rule_types = { rule_types_v, BH_ARRAY_SIZE(rule_types_v) };
@@ -32,8 +31,7 @@ static const struct bh_field device_rule_fields[] = {
 static const struct bh_schema device_rule_schema =
 	BH_SCHEMA(struct bh_device_rule, device_rule_fields, .check = device_rule_check);
 
-/* ---- memory, CPU, processes -------------------------------------------------------------------
- */
+/* ---- memory, CPU, processes ------------------------------------------------------------- */
 
 #define F(member, key, ...) BH_FIELD(struct bh_memory, member, key, __VA_ARGS__)
 static const struct bh_field memory_fields[] = {
@@ -70,8 +68,7 @@ static const struct bh_field pids_fields[] = {
 };
 static const struct bh_schema pids_schema = BH_SCHEMA(struct bh_resources, pids_fields);
 
-/* ---- block devices ----------------------------------------------------------------------------
- */
+/* ---- block devices ---------------------------------------------------------------------- */
 
 #define F(member, key, ...) BH_FIELD(struct bh_blkio_device, member, key, __VA_ARGS__)
 static const struct bh_field weight_fields[] = {
@@ -106,8 +103,7 @@ static const struct bh_field block_io_fields[] = {
 #undef F
 static const struct bh_schema block_io_schema = BH_SCHEMA(struct bh_block_io, block_io_fields);
 
-/* ---- huge pages, network, RDMA ----------------------------------------------------------------
- */
+/* ---- huge pages, network, RDMA ---------------------------------------------------------- */
 
 static const struct bh_field hugepage_fields[] = {
 	BH_FIELD(struct bh_hugepage_limit, page_size, "pageSize", .rule = &bh_text_page_size,
@@ -137,8 +133,7 @@ static const struct bh_field rdma_fields[] = {
 };
 static const struct bh_schema rdma_schema = BH_SCHEMA(struct bh_rdma_limit, rdma_fields);
 
-/* ---- resources --------------------------------------------------------------------------------
- */
+/* ---- resources -------------------------------------------------------------------------- */
 
 #define ROW(kind, member, key, ...) \
 	BH_FIELD_AS(BH_KIND_##kind, struct bh_resources, member, key, __VA_ARGS__)

@@ -5,8 +5,7 @@
 #include "oci/names.h"
 #include "oci/spec_internal.h"
 
-/* ---- one rule ---------------------------------------------------------------------------------
- */
+/* ---- one rule --------------------------------------------------------------------------- */
 
 static const struct bh_field arg_fields[] = {
 	BH_FIELD(struct bh_seccomp_arg, index, "index", .max = 5, .flags = BH_FIELD_REQUIRED),
@@ -54,8 +53,7 @@ static const struct bh_field rule_fields[] = {
 static const struct bh_schema rule_schema =
 	BH_SCHEMA(struct bh_seccomp_rule, rule_fields, .check = rule_check);
 
-/* ---- the profile ------------------------------------------------------------------------------
- */
+/* ---- the profile ------------------------------------------------------------------------ */
 
 static int listener_check(struct bh_reader *r, const struct bh_seccomp *s)
 {

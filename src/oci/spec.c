@@ -8,8 +8,7 @@
 #include "oci/spec_internal.h"
 #include "oci/text.h"
 
-/* ---- root, mounts, hooks ----------------------------------------------------------------------
- */
+/* ---- root, mounts, hooks ---------------------------------------------------------------- */
 
 static const struct bh_field root_fields[] = {
 	BH_FIELD(struct bh_root, path, "path", .flags = BH_FIELD_REQUIRED),
@@ -93,8 +92,7 @@ static const struct bh_field hooks_fields[] = {
 };
 static const struct bh_schema hooks_schema = BH_SCHEMA(struct bh_spec, hooks_fields);
 
-/* ---- the document -----------------------------------------------------------------------------
- */
+/* ---- the document ----------------------------------------------------------------------- */
 
 static int names_check(struct bh_reader *r, const struct bh_spec *spec)
 {

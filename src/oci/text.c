@@ -9,8 +9,7 @@ static const char *skip_digits(const char *p)
 	return p + strspn(p, "0123456789");
 }
 
-/* ---- paths and names --------------------------------------------------------------------------
- */
+/* ---- paths and names -------------------------------------------------------------------- */
 
 static bool is_absolute(const char *text)
 {
@@ -60,8 +59,7 @@ static bool is_page_size(const char *text)
 	return p > text && text[0] != '0' && *p && strchr("KMG", *p) && !strcmp(p + 1, "B");
 }
 
-/* ---- versions ---------------------------------------------------------------------------------
- */
+/* ---- versions --------------------------------------------------------------------------- */
 
 /* Identifiers between dots; without them is NULL. */
 static const char *skip_identifiers(const char *p)
@@ -101,8 +99,7 @@ static bool is_version(const char *text)
 	return p && !*p;
 }
 
-/* ---- lists of CPUs and nodes ------------------------------------------------------------------
- */
+/* ---- lists of CPUs and nodes ------------------------------------------------------------ */
 
 /* A number below BH_CPU_MAX. Return: what follows it, or NULL */
 static const char *read_cpu(const char *p, unsigned int *ret)
@@ -150,8 +147,7 @@ bool bh_text_cpu_list_any(const char *list)
 	return list[strcspn(list, "0123456789")];
 }
 
-/* ---- the rules --------------------------------------------------------------------------------
- */
+/* ---- the rules -------------------------------------------------------------------------- */
 
 const struct bh_text_rule bh_text_absolute = { is_absolute, "is not an absolute path" };
 const struct bh_text_rule bh_text_version = { is_version, "is not a version 1.x.y, which is what "
