@@ -63,14 +63,15 @@ leaks_list() {
 }
 
 # leaks_list_all: everything but cgroups, for a test that has the machine, or a node, to itself.
+# Processes go without their pids: a daemon may be restarted.
 leaks_list_all() {
     local processes
     processes=$(leaks_processes "")
     {
-        echo "$processes"
+        sed -E '/^process 1 /d; s/^process [0-9]+ /process /' <<<"$processes"
         leaks_list_kernel
         find /run /dev/shm -printf 'path %p\n'
-    } 2>/dev/null | grep -v '^process 1 ' | LC_ALL=C sort -u
+    } 2>/dev/null | LC_ALL=C sort
 }
 
 # leaks_list_kernel: mounts, links, packet filter rules (without counters) and loop devices.
@@ -101,8 +102,8 @@ leaks_compare() {
     local file=$1 deadline=$((SECONDS + ${LEAKS_WAIT:-10})) found
     shift
     while :; do
-        found=$("$@" | LC_ALL=C sort -u)
-        found=$(LC_ALL=C comm -13 <(LC_ALL=C sort -u "$file") - <<<"$found" | sed '/^$/d')
+        found=$("$@" | LC_ALL=C sort)
+        found=$(LC_ALL=C comm -13 <(LC_ALL=C sort "$file") - <<<"$found" | sed '/^$/d')
         [ -n "$found" ] || return 0
         if ((SECONDS >= deadline)); then
             printf 'left behind:\n%s\n' "$found" >&2
