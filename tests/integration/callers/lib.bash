@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The engines that drive the runtime under test, BULKHEAD (absolute path of a runc-compatible
+# binary), each in a node of its own. Load with: load lib
+
+# shellcheck source-path=SCRIPTDIR/../../lib
+source "$BATS_TEST_DIRNAME/../../lib/common.bash"
+# shellcheck source-path=SCRIPTDIR/../../lib
+source "$BATS_TEST_DIRNAME/../../lib/leaks.bash"
+# shellcheck source-path=SCRIPTDIR/../../lib
+source "$BATS_TEST_DIRNAME/../../lib/node.bash"
+
+bats_require_minimum_version 1.5.0
+
+# The image of every test, and what it is called by the engines.
+IMAGE=docker.io/library/box:latest
+
+# caller_setup COMMAND...: for setup_file: workspace, node and the image's archive; skips when one
+# of the engine's COMMANDs is missing.
+caller_setup() {
+    [[ ${BULKHEAD:-} == /* && -x $BULKHEAD ]] || {
+        echo "BULKHEAD must be the absolute path of the runtime to test, not '${BULKHEAD:-}'" >&2
+        return 1
+    }
+    require_root
+    require_command "$@" busybox jq nsenter iptables script
+    export BATS_TEST_TIMEOUT=90
+    workspace_make
+    node_start
+    caller_hide_other_runtimes
+    "$TESTS_LIB/make-image" -e GREETING=hello "$IMAGE" "$WORK/image.tar"
+}
+
+# caller_hide_other_runtimes: in the node, what Debian installs as runtime refuses to work, so
+# that nothing passes because an engine fell back on it.
+caller_hide_other_runtimes() {
+    local path
+    printf '#!/bin/sh\necho "$0 was called in place of the runtime under test" >&2\nexit 125\n' \
+        >"$WORK/decoy"
+    chmod 0755 "$WORK/decoy"
+    for path in /usr/bin/crun /usr/sbin/runc; do
+        if [ -e "$path" ] && ! [ "$path" -ef "$BULKHEAD" ]; then
+            node mount --bind "$WORK/decoy" "$path"
+        fi
+    done
+}
+
+# caller_teardown: for teardown_file, after what the engine needs.
+caller_teardown() {
+    [ -n "${WORK:-}" ] || return 0
+    node_stop
+    workspace_remove
+}
+
+# host_cgroup CONTROLLER PATH: directory of cgroup PATH for CONTROLLER, v1 or v2.
+host_cgroup() {
+    if [ -d "/sys/fs/cgroup/$1" ]; then
+        echo "/sys/fs/cgroup/$1/$2"
+    else
+        echo "/sys/fs/cgroup/$2"
+    fi
+}
+
+# cgroup_limit PATH v1-CONTROLLER v1-FILE v2-FILE: what the kernel holds there.
+cgroup_limit() {
+    if [ -d "/sys/fs/cgroup/$2" ]; then
+        cat "/sys/fs/cgroup/$2/$1/$3"
+    else
+        cat "/sys/fs/cgroup/$1/$4"
+    fi
+}
+
+# terminal_start COMMAND...: runs COMMAND in the node, on a terminal of its own that changes no
+# byte of the output; goes on at once. Output: $WORK/terminal.
+terminal_start() {
+    local command
+    printf -v command '%q ' "$@"
+    rm -f "$WORK/keys" && mkfifo "$WORK/keys"
+    node script -qefc "stty -opost rows 33 cols 77; exec $command" /dev/null \
+        <>"$WORK/keys" >"$WORK/terminal" 2>&1 &
+    TERMINAL_PID=$!
+}
+
+# terminal_shows TEXT: waits until the terminal has shown TEXT.
+terminal_shows() {
+    wait_until 10 grep -qF -e "$1" "$WORK/terminal" || {
+        cat -A "$WORK/terminal" >&2
+        return 1
+    }
+}
+
+# terminal_type TEXT: types TEXT and the return key.
+terminal_type() {
+    printf '%s\r' "$1" >"$WORK/keys"
+}
+
+# terminal_end STATUS: waits for the command, which must end with exit status STATUS.
+terminal_end() {
+    local status=0
+    wait_until 20 process_gone "$TERMINAL_PID" || status=1
+    [ "$status" -ne 0 ] || wait "$TERMINAL_PID" || status=$?
+    [ "$status" -eq "$1" ] || {
+        echo "exit status $status, expected $1; the terminal showed:" >&2
+        cat -A "$WORK/terminal" >&2
+        return 1
+    }
+}
+
+# on_terminal STATUS COMMAND...: a whole COMMAND that reads nothing and must end with STATUS;
+# shows what it showed, byte by byte.
+on_terminal() {
+    local status=$1
+    shift
+    terminal_start "$@"
+    terminal_end "$status"
+    cat "$WORK/terminal"
+}
