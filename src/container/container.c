@@ -336,7 +336,7 @@ int bh_container_delete(struct bh_container *c, bool force, struct bh_err *err)
 	if (r == 0 && c->cg)
 		r = bh_cgroup_destroy(c->cg, err);
 	if (r == 0 && c->spec.linux_.intel_rdt.set)
-		r = bh_rdt_destroy(c->spec.linux_.intel_rdt.clos_id, c->id, c->rdt_owned, err);
+		r = bh_rdt_destroy(&c->spec.linux_.intel_rdt, c->id, c->rdt_owned, false, err);
 	r = r < 0 ? r : bh_state_remove(c->root, c->id, err);
 	if (r < 0)
 		return r;
