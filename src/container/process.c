@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "container/passwd.h"
@@ -61,6 +62,21 @@ static int open_filter_cache(int root_fd)
 	return bh_path_try_open(root_fd, FILTER_CACHE, O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH);
 }
 
+/* A label that nothing on this host could obey is left out, and not silently. */
+static void plan_labels(struct bh_launch *launch)
+{
+	const struct bh_process *process = launch->process;
+
+	launch->apparmor = process->apparmor_profile && bh_apparmor_enabled();
+	launch->selinux = process->selinux_label && bh_selinux_enabled();
+	if (process->apparmor_profile && !launch->apparmor)
+		bh_warn("/process/apparmorProfile \"%s\": the host has no AppArmor, ignoring",
+			process->apparmor_profile);
+	if (process->selinux_label && !launch->selinux)
+		bh_warn("/process/selinuxLabel \"%s\": the host has no SELinux, ignoring",
+			process->selinux_label);
+}
+
 int bh_launch_init(struct bh_launch *launch, int root_fd, struct bh_err *err)
 {
 	bh_auto_close int cache = -EBADF;
@@ -75,6 +91,7 @@ int bh_launch_init(struct bh_launch *launch, int root_fd, struct bh_err *err)
 		bh_path_open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
 	if (launch->proc_fd < 0)
 		return launch->proc_fd;
+	plan_labels(launch);
 	if (!profile->set)
 		return 0;
 	cache = open_filter_cache(root_fd);
@@ -179,20 +196,20 @@ static int set_labels(const struct bh_launch *launch, struct bh_err *err)
 	bh_auto_close int self = -EBADF;
 	int r = 0;
 
-	if (process->selinux_label || process->apparmor_profile) {
+	if (launch->selinux || launch->apparmor) {
 		self = bh_path_open(launch->proc_fd, "self", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST,
 				    err);
 		if (self < 0)
 			return self;
 	}
 	if (launch->keyring) {
-		if (process->selinux_label)
+		if (launch->selinux)
 			r = bh_selinux_key_label(self, process->selinux_label, err);
 		r = r < 0 ? r : bh_attr_session_keyring(launch->id, err);
 	}
-	if (r == 0 && process->selinux_label)
+	if (r == 0 && launch->selinux)
 		r = bh_selinux_on_exec(self, process->selinux_label, err);
-	if (r == 0 && process->apparmor_profile)
+	if (r == 0 && launch->apparmor)
 		r = bh_apparmor_on_exec(self, process->apparmor_profile, err);
 	return r;
 }

@@ -25,6 +25,7 @@ struct bh_launch {
 	const char *id;
 	bool userns; /* the parent did what needs the host's privileges */
 	bool rootless;
+	bool apparmor, selinux; /* the process asks for it and the host has it */
 	bool keyring;   /* a new session keyring */
 	int proc_fd;    /* the host's procfs, O_PATH: no container can forge it */
 	int listen_fds; /* LISTEN_FDS of the caller, 0 = none */
