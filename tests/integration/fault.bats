@@ -1,0 +1,40 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Whatever fails, and wherever: nothing is left behind.
+
+load lib
+
+setup_file() {
+    require_root
+    require_command strace
+    runtime_setup
+}
+
+teardown_file() {
+    runtime_teardown
+}
+
+@test "a create that fails at any system call leaves nothing" {
+    bundle
+    export BUNDLE ID
+    "$BATS_TEST_DIRNAME/fail-each-step" create
+}
+
+@test "a run that fails at any system call leaves nothing" {
+    bundle
+    args true
+    export BUNDLE ID
+    "$BATS_TEST_DIRNAME/fail-each-step" run
+}
+
+@test "a runtime killed at any moment leaves what delete --force can remove" {
+    local step
+    for step in clone3 openat2 mkdirat sendmsg recvmsg socketpair write renameat; do
+        bundle "kill-$step"
+        strace -f -qq -o /dev/null -e trace=none -e "inject=$step:signal=KILL:when=3" \
+            "$BULKHEAD" --root "$STATE" create --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- || :
+        rt delete --force "$ID"
+        [ ! -e "$STATE/$ID" ]
+        [ -z "$(leaks_list_cgroups "$ID")" ]
+    done
+}
