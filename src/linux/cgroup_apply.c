@@ -209,12 +209,15 @@ int bh_cgroup_apply(struct bh_cgroup *cg, const struct bh_resources *resources, 
 {
 	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
 	struct writer w = { .cg = cg, .err = err };
+	struct bh_resources written = *resources;
 	struct bh_cg_limits limits;
 	int e;
 
 	if (cg->manager == BH_CGROUP_DISABLED)
 		return 0;
-	e = bh_cg_limits(&arena, resources, bh_cg_v2_mask(cg), bh_cg_pure_v2(cg), &limits, err);
+	if (cg->manager == BH_CGROUP_SYSTEMD)
+		written.cpu.quota.v = bh_cg_systemd_quota(&resources->cpu);
+	e = bh_cg_limits(&arena, &written, bh_cg_v2_mask(cg), bh_cg_pure_v2(cg), &limits, err);
 	if (e == 0)
 		e = check_usage(cg, &resources->memory, err);
 	for (size_t i = 0; e == 0 && i < limits.n_warnings; i++)

@@ -11,6 +11,7 @@
  *
  * Source: kernel admin-guide/cgroup-v1/devices.rst, bpf(2), include/uapi/linux/bpf.h
  */
+#include <assert.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/bpf.h>
@@ -219,11 +220,11 @@ static int apply_v1(const char *dir, const struct bh_cg_devices *set, struct bh_
 #define INSNS_PER_RULE 8
 #define INSNS_FIXED    8 /* loads at the start, verdict at the end */
 
-#define LOAD(dst, off)                                                                             \
+#define LOAD(dst, from)                                                                            \
 	((struct bpf_insn){ .code = BPF_LDX | BPF_MEM | BPF_W,                                     \
 			    .dst_reg = (dst),                                                      \
 			    .src_reg = BPF_REG_1,                                                  \
-			    .off = (off) })
+			    .off = (from) })
 #define ALU_IMM(op, dst, value)                                                                    \
 	((struct bpf_insn){ .code = BPF_ALU | (op) | BPF_K, .dst_reg = (dst), .imm = (value) })
 #define MOV_REG(dst, src)                                                                          \

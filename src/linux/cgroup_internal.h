@@ -279,6 +279,10 @@ int bh_cg_systemd_update(struct bh_cgroup *cg, const struct bh_resources *resour
 /** bh_cg_systemd_stop() - stop the unit and wait; one that is not there is fine */
 int bh_cg_systemd_stop(struct bh_cgroup *cg, struct bh_err *err) bh_must_check;
 
+/** bh_cg_systemd_quota() - the quota of @cpu as systemd rounds it up: the control file must not say
+ * something else */
+int64_t bh_cg_systemd_quota(const struct bh_cpu *cpu);
+
 /** bh_cg_systemd_properties() - the unit properties for @resources as words: NAME TYPE VALUE…
  * Return: 0 or -errno. Pure but for reading the old cpu.max when half of it is given */
 int bh_cg_systemd_properties(struct bh_arena *arena, const struct bh_cgroup *cg,

@@ -224,7 +224,7 @@ int bh_cgroup_destroy(struct bh_cgroup *cg, struct bh_err *err)
 {
 	int first = 0;
 
-	if (cg->manager == BH_CGROUP_SYSTEMD && (cg->loaded || cg->started))
+	if (cg->manager == BH_CGROUP_SYSTEMD && (cg->started || (cg->loaded && cg->n && cg->hier[0].owned)))
 		first = bh_cg_systemd_stop(cg, err);
 	for (size_t i = 0; i < cg->n; i++) {
 		bool mine = cg->hier[i].owned || cg->loaded;

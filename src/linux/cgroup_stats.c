@@ -168,7 +168,7 @@ static void number_list(struct stats *s, const char *name, const char *text, int
 			continue;
 		if (!any)
 			key(s, name);
-		bh_buf_printf(s->out, "%s%" PRIu64, any ? "," : "[", strtoull(word, NULL, 10));
+		bh_buf_printf(s->out, "%s%llu", any ? "," : "[", strtoull(word, NULL, 10));
 		any = true;
 	}
 	if (any)

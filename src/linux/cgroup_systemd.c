@@ -250,6 +250,15 @@ static void devices(struct words *w, const struct bh_resources *resources)
 			device_allow(w, &set.v[i]);
 }
 
+int64_t bh_cg_systemd_quota(const struct bh_cpu *cpu)
+{
+	uint64_t period = cpu->period.set && cpu->period.v ? cpu->period.v : PERIOD_DEFAULT_US;
+
+	if (!cpu->quota.set || cpu->quota.v <= 0)
+		return cpu->quota.v;
+	return (int64_t)((unsigned __int128)quota_per_sec(cpu->quota.v, period) * period / 1000000);
+}
+
 /* The half of quota and period that @cpu does not give, as the group has it. */
 static void quota_of(const struct bh_cgroup *cg, const struct bh_cpu *cpu, int64_t *quota,
 		     uint64_t *period)
@@ -590,10 +599,10 @@ int bh_cgroup_start_scope(struct bh_cgroup *cg, const struct bh_spec *spec, pid_
 	e = e ? e : w.e;
 	if (e < 0)
 		return e;
-	cg->started = true; /* from now on there is something to stop */
 	e = run_helper(&list, err);
 	if (e < 0)
 		return bh_err_ctx(err, "unable to start unit '%s'", cg->unit);
+	cg->started = true; /* a unit that was somebody else's is not ours to stop */
 	if (bh_cg_pure_v2(cg)) {
 		e = find_scope(cg, pid, err);
 		return e < 0 ? e : bh_cg_v2_adopt(cg, 0, err);
