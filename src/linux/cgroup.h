@@ -85,7 +85,8 @@ int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs, struct bh_e
 
 /** bh_cgroup_apply() - set every limit in @resources that is set; `update` calls it again.
  * A limit that this kernel cannot set is an error naming the field; the order is safe for raising and
- * lowering (memory before swap and the like). Device rules too: lists on v1, eBPF on v2. */
+ * lowering (memory before swap and the like). Device rules too: lists on v1, eBPF on v2, but only on a
+ * planned cgroup: on one that was loaded they stay, as in runc's `update`. */
 int bh_cgroup_apply(struct bh_cgroup *cg, const struct bh_resources *resources, struct bh_err *err)
 	bh_must_check;
 

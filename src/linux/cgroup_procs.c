@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The processes of a group and of those below it, and the removal of such a tree. A group's
+ * directory may have been filled with others by the container itself: the walk is bounded in depth and
+ * stays on the descriptor of the directory above.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/path.h"
+#include "linux/cgroup_internal.h"
+
+#define DEPTH_MAX 64 /* of groups below the container's */
+
+struct pid_list {
+	pid_t *v;
+	size_t n, cap;
+};
+
+static int add_pid(struct pid_list *list, pid_t pid)
+{
+	if (list->n == list->cap) {
+		size_t cap = list->cap ? list->cap * 2 : 64;
+		pid_t *v = reallocarray(list->v, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		list->v = v;
+		list->cap = cap;
+	}
+	list->v[list->n++] = pid;
+	return 0;
+}
+
+/* A threaded v2 group has no list of processes: its threads are listed instead. */
+static int read_procs(int dirfd, struct pid_list *list)
+{
+	bh_auto_close int fd = bh_path_try_open(dirfd, "cgroup.procs", O_RDONLY, 0, BH_PATH_BENEATH);
+	bh_auto_free char *text = NULL;
+	int e = fd < 0 ? fd : bh_fd_read(fd, "cgroup.procs", 1 << 28, &text, NULL, NULL);
+
+	if (e == -EOPNOTSUPP) {
+		bh_close(fd);
+		fd = bh_path_try_open(dirfd, "cgroup.threads", O_RDONLY, 0, BH_PATH_BENEATH);
+		e = fd < 0 ? fd : bh_fd_read(fd, "cgroup.threads", 1 << 28, &text, NULL, NULL);
+	}
+	for (char *p = text; e == 0 && p && *p; p += strcspn(p, "\n"), p += *p == '\n') {
+		long pid = strtol(p, NULL, 10);
+
+		/* 0: it lives in a pid namespace that is not below ours. */
+		if (pid > 0)
+			e = add_pid(list, (pid_t)pid);
+	}
+	return e;
+}
+
+/* Calls itself for each directory below @fd (borrowed). @remove: take them away afterwards. */
+static int walk(int fd, struct pid_list *list, bool remove, unsigned int depth)
+{
+	bh_auto_closedir DIR *dir = NULL;
+	int copy = bh_path_try_open(fd, ".", O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH);
+	int e = list ? read_procs(fd, list) : 0;
+
+	dir = copy < 0 ? NULL : fdopendir(copy);
+	if (!dir) {
+		bh_close(copy);
+		return copy < 0 ? copy : -errno;
+	}
+	if (depth > DEPTH_MAX)
+		return -ELOOP;
+	for (struct dirent *entry; e == 0 && (entry = readdir(dir));) {
+		bh_auto_close int child = -EBADF;
+
+		if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 ||
+		    strcmp(entry->d_name, "..") == 0)
+			continue;
+		child = bh_path_try_open(fd, entry->d_name, O_RDONLY | O_DIRECTORY, 0,
+					 BH_PATH_BENEATH);
+		if (child == -ENOENT)
+			continue;
+		e = child < 0 ? child : walk(child, list, remove, depth + 1);
+		if (e == -ENOENT || e == -ENODEV)
+			e = 0;
+		if (e == 0 && remove && unlinkat(fd, entry->d_name, AT_REMOVEDIR) < 0 &&
+		    errno != ENOENT)
+			e = -errno;
+	}
+	return e;
+}
+
+static int walk_path(const char *path, struct pid_list *list, bool remove)
+{
+	bh_auto_close int fd = bh_path_try_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0,
+						BH_PATH_HOST);
+
+	return fd < 0 ? fd : walk(fd, list, remove, 0);
+}
+
+/* The hierarchy whose processes count as the container's; runc looks at the same. */
+static int main_hierarchy(const struct bh_cgroup *cg)
+{
+	int i = bh_cg_find(cg, BH_CG_DEVICES);
+
+	return i < 0 && cg->n ? 0 : i;
+}
+
+int bh_cgroup_pids(const struct bh_cgroup *cg, pid_t **ret, size_t *ret_n, struct bh_err *err)
+{
+	struct pid_list list = { .n = 0 };
+	int i = main_hierarchy(cg), e;
+
+	if (i < 0)
+		return bh_err_as(err, BH_ERR_STATE, -ENOENT, "the container has no control group");
+	e = walk_path(cg->hier[i].dir, &list, false);
+	if (e < 0) {
+		free(list.v);
+		return bh_err_set(err, e, "list the processes in '%s'", cg->hier[i].dir);
+	}
+	*ret = list.v;
+	*ret_n = list.n;
+	return 0;
+}
+
+/* Return: how many were signalled, or -errno */
+static int signal_tree(const char *dir, int sig)
+{
+	struct pid_list list = { .n = 0 };
+	int e = walk_path(dir, &list, false);
+
+	for (size_t i = 0; e == 0 && i < list.n; i++)
+		if (kill(list.v[i], sig) < 0 && errno != ESRCH)
+			e = -errno;
+	free(list.v);
+	return e < 0 ? e : (int)list.n;
+}
+
+#define KILL_ROUNDS	 40
+#define KILL_WAIT_MAX_US 100000
+
+/* Kills until nobody is left: who forks faster than this reads is frozen first by the caller. */
+static int kill_tree(const char *dir)
+{
+	unsigned int wait_us = 500;
+
+	for (int round = 0; round < KILL_ROUNDS; round++) {
+		int n = signal_tree(dir, SIGKILL);
+
+		if (n <= 0)
+			return n == -ENOENT || n == -ENODEV ? 0 : n;
+		bh_cg_sleep(wait_us);
+		wait_us = wait_us < KILL_WAIT_MAX_US ? wait_us * 2 : KILL_WAIT_MAX_US;
+	}
+	return -EBUSY;
+}
+
+int bh_cgroup_signal(struct bh_cgroup *cg, int sig, struct bh_err *err)
+{
+	int i = main_hierarchy(cg), v2 = bh_cg_find_v2(cg), e = -ENOENT;
+	const char *dir;
+	struct bh_err ignored;
+
+	if (i < 0)
+		return bh_err_as(err, BH_ERR_STATE, -ENOENT, "the container has no control group");
+	dir = cg->hier[i].dir;
+	if (sig == SIGKILL && v2 >= 0)
+		e = bh_cg_write(cg->hier[v2].dir, "cgroup.kill", "1");
+	if (e == 0)
+		return bh_cg_pure_v2(cg) ? 0 : kill_tree(dir);
+	/* Frozen, nobody can fork away between the list and the signal. Without a freezer the
+	 * rounds of kill_tree() have to do. */
+	if (bh_cgroup_freeze(cg, true, &ignored) < 0)
+		bh_cg_sleep(0);
+	e = signal_tree(dir, sig);
+	if (bh_cgroup_freeze(cg, false, &ignored) < 0 && e >= 0 && ignored.code != -EOPNOTSUPP)
+		e = ignored.code;
+	if (e > 0 && sig == SIGKILL)
+		e = kill_tree(dir);
+	return e < 0 ? bh_err_set(err, e, "signal %d to the processes in '%s'", sig, dir) : 0;
+}
+
+#define REMOVE_TRIES	   13
+#define REMOVE_WAIT_US	   500 /* doubled each time: 4 seconds in all */
+
+/* Thaws and kills what is in @dir; whatever fails shows when the directory does not go away. */
+static void empty(const char *dir)
+{
+	if (bh_cg_write(dir, "cgroup.kill", "1") == 0)
+		return;
+	if (bh_cg_write(dir, "freezer.state", "THAWED") < 0 &&
+	    bh_cg_write(dir, "cgroup.freeze", "0") < 0)
+		bh_cg_sleep(0);
+	if (signal_tree(dir, SIGKILL) < 0)
+		bh_cg_sleep(0);
+}
+
+int bh_cg_remove(const char *dir, bool kill, struct bh_err *err)
+{
+	unsigned int wait_us = REMOVE_WAIT_US;
+	int e = 0;
+
+	if (rmdir(dir) == 0 || errno == ENOENT)
+		return 0;
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (errno != EBUSY && errno != ENOTEMPTY)
+			break;
+		if (kill)
+			empty(dir);
+		e = walk_path(dir, NULL, true);
+		if (e == -ENOENT || rmdir(dir) == 0 || errno == ENOENT)
+			return 0;
+		bh_cg_sleep(wait_us);
+		wait_us *= 2;
+		if (rmdir(dir) == 0 || errno == ENOENT)
+			return 0;
+		if (!kill)
+			break;
+	}
+	return bh_err_set(err, -errno, "remove '%s'", dir);
+}
+
+int bh_cgroup_destroy(struct bh_cgroup *cg, struct bh_err *err)
+{
+	int first = 0;
+
+	if (cg->manager == BH_CGROUP_SYSTEMD && (cg->started || (cg->loaded && cg->n && cg->hier[0].owned)))
+		first = bh_cg_systemd_stop(cg, err);
+	for (size_t i = 0; i < cg->n; i++) {
+		bool mine = cg->hier[i].owned || cg->loaded;
+		int e = mine ? bh_cg_remove(cg->hier[i].dir, cg->hier[i].owned,
+					    first ? NULL : err) : 0;
+
+		cg->hier[i].fd = bh_close(cg->hier[i].fd);
+		if (e < 0 && first == 0)
+			first = e;
+	}
+	return first;
+}
