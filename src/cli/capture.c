@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/capture.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/path.h"
+
+#define OUTPUT_MAX_BYTES (16 << 20)
+
+static _Noreturn void child(const char *const argv[], int out_fd)
+{
+	if (dup2(out_fd, STDOUT_FILENO) < 0 || dup2(out_fd, STDERR_FILENO) < 0)
+		_exit(126);
+	execvp(argv[0], (char *const *)argv);
+	dprintf(STDERR_FILENO, "execute %s: %m", argv[0]);
+	_exit(127);
+}
+
+int bh_capture(const char *const argv[], char **ret, struct bh_err *err)
+{
+	bh_auto_close int in = -EBADF, out = -EBADF;
+	bh_auto_free char *text = NULL;
+	int ends[2], status, r;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return bh_err_set(err, -errno, "make a pipe for %s", argv[0]);
+	in = ends[0];
+	out = ends[1];
+	pid = fork();
+	if (pid < 0)
+		return bh_err_set(err, -errno, "fork for %s", argv[0]);
+	if (pid == 0)
+		child(argv, out);
+	out = bh_close(out);
+	r = bh_fd_read(in, argv[0], OUTPUT_MAX_BYTES, &text, NULL, err);
+	if (r < 0)
+		(void)kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (r < 0)
+		return r;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return bh_err_as(err, BH_ERR_PEER, -EIO, "%s failed (status %#x): %s", argv[0],
+				 (unsigned int)status, text);
+	*ret = bh_take(&text);
+	return 0;
+}

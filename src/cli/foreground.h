@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The time between a process's start and its end when `run` or `exec` stay with it: signals go to it,
+ * bytes go between it and the caller, its status becomes the program's.
+ */
+#ifndef BH_CLI_FOREGROUND_H
+#define BH_CLI_FOREGROUND_H
+
+#include <sys/types.h>
+#include <termios.h>
+
+#include "cli/relay.h"
+#include "container/container.h"
+
+struct bh_foreground {
+	struct bh_loop loop;
+	struct bh_source signals;
+	pid_t pid;  /* the process that is waited for; 0 once it has ended */
+	int status; /* as a shell counts it: 0 to 255 */
+	int tty_fd; /* the caller's terminal, or -1 */
+	int master_fd;
+	bool raw;
+	struct termios old_termios;
+	int ours[3];   /* pipe ends that the relays will use, or -1 */
+	int theirs[3]; /* pipe ends for the process, or -1: it gets the caller's own descriptor */
+	struct bh_relay relays[3]; /* of standard input, output, error */
+};
+
+/**
+ * bh_foreground_init() - before the process is made: hold back signals, prepare its stdio
+ * @fg: filled; whatever happens, free with bh_foreground_deinit()
+ * @io: stdio and want_master are filled in
+ *
+ * Signals are blocked from here on, so that none can end this program between the start of the process
+ * and the moment that they can be passed on to it. They stay blocked until the program ends, so that its
+ * last acts (the container's removal, the error line) are not cut off.
+ */
+int bh_foreground_init(struct bh_foreground *fg, struct bh_process_io *io, struct bh_err *err)
+	bh_must_check;
+
+/**
+ * bh_foreground_wait() - until the process has ended and what it wrote is delivered
+ * @started: its terminal is consumed
+ *
+ * Return: its exit status, 128 + the signal's number where one ended it; -errno with @err
+ */
+int bh_foreground_wait(struct bh_foreground *fg, struct bh_started *started, struct bh_err *err)
+	bh_must_check;
+
+/** bh_foreground_deinit() - give back the terminal and close everything; idempotent */
+void bh_foreground_deinit(struct bh_foreground *fg);
+
+#endif

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs that only look: state, list, ps. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "cli/capture.h"
+#include "cli/verbs.h"
+
+static const char *const formats[] = { "table", "json", NULL };
+
+static bool is_json(const char *format)
+{
+	return !strcmp(format, "json");
+}
+
+/* ---- state ------------------------------------------------------------------------------- */
+
+static int run_state(struct bh_cli *cli, const void *options, const struct bh_strv *args,
+		     struct bh_err *err)
+{
+	bh_auto_container struct bh_container *c = bh_cli_container(cli, args, err);
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
+	enum bh_status status;
+	int r;
+
+	(void)options;
+	r = c ? bh_container_status(c, &status, err) : err->code;
+	if (r == 0)
+		r = bh_container_state_json(c, status, true, &out, err);
+	return r < 0 ? r : bh_cli_print(&out, err);
+}
+
+const struct bh_verb bh_verb_state = {
+	.name = "state",
+	.args = "CONTAINER",
+	.summary = "print the state of a container as JSON",
+	.min_args = 1,
+	.max_args = 1,
+	.run = run_state,
+};
+
+/* ---- list -------------------------------------------------------------------------------- */
+
+struct list_options {
+	const char *format;
+	bool quiet;
+};
+
+static const struct bh_option list_options[] = {
+	{ .name = "format",
+	  .short_name = 'f',
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct list_options, format),
+	  .fallback = "table",
+	  .choices = formats,
+	  .value = "FORMAT",
+	  .help = "table or json" },
+	{ .name = "quiet",
+	  .short_name = 'q',
+	  .type = BH_OPTION_FLAG,
+	  BH_OPTION_AT(struct list_options, quiet),
+	  .help = "print ids alone" },
+};
+
+/* Columns of the table, in order. */
+enum column {
+	COLUMN_ID = 0,
+	COLUMN_PID,
+	COLUMN_STATUS,
+	COLUMN_BUNDLE,
+	COLUMN_CREATED,
+	COLUMN_OWNER,
+	COLUMN_MAX_,
+};
+#define COLUMN_MIN_WIDTH 12
+#define COLUMN_PADDING	 3
+
+static const char *const titles[COLUMN_MAX_] = { "ID",	   "PID",     "STATUS",
+						 "BUNDLE", "CREATED", "OWNER" };
+
+struct row {
+	const char *cells[COLUMN_MAX_];
+};
+
+struct listing {
+	struct bh_arena arena;
+	bool json, quiet;
+	struct bh_buf out;
+	struct row *rows;
+	size_t n;
+};
+
+static const char *or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+static int add_row(struct listing *l, const struct bh_container *c, enum bh_status status,
+		   struct bh_err *err)
+{
+	pid_t pid = status == BH_STATUS_STOPPED ? 0 : c->init.pid;
+	struct row *row = &l->rows[l->n];
+	const char *source[COLUMN_MAX_] = {
+		[COLUMN_ID] = c->id,
+		[COLUMN_STATUS] = bh_status_name(status),
+		[COLUMN_BUNDLE] = c->bundle,
+		[COLUMN_CREATED] = c->created,
+		[COLUMN_OWNER] = c->owner,
+	};
+
+	for (int i = 0; i < COLUMN_MAX_; i++) {
+		row->cells[i] = i == COLUMN_PID ? bh_arena_printf(&l->arena, "%d", (int)pid) :
+						  bh_arena_strdup(&l->arena, or_empty(source[i]));
+		if (!row->cells[i])
+			return bh_err_oom(err);
+	}
+	return 0;
+}
+
+/* The indented document of `state` on one line: outside of strings, white space means nothing. */
+static void add_compact(struct bh_buf *out, const char *json)
+{
+	bool in_string = false;
+
+	for (; *json; json++) {
+		if (!in_string && (*json == ' ' || *json == '\n' || *json == '\t'))
+			continue;
+		if (in_string && *json == '\\' && json[1])
+			bh_buf_add(out, json++, 1);
+		else if (*json == '"')
+			in_string = !in_string;
+		bh_buf_add(out, json, 1);
+	}
+}
+
+static int add_json(struct listing *l, const struct bh_container *c, enum bh_status status,
+		    struct bh_err *err)
+{
+	bh_auto_buf struct bh_buf document = BH_BUF_INIT;
+	int r = bh_container_state_json(c, status, true, &document, err);
+
+	if (r < 0)
+		return r;
+	bh_buf_puts(&l->out, l->n ? "," : "[");
+	add_compact(&l->out, bh_buf_str(&document));
+	l->out.failed |= document.failed;
+	return 0;
+}
+
+/* Bytes of the terminal's column that @text takes, for text in UTF-8: continuation bytes take none. */
+static size_t width_of(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+static void print_row(struct bh_buf *out, const char *const cells[], const size_t widths[])
+{
+	for (int i = 0; i < COLUMN_MAX_; i++) {
+		bh_buf_puts(out, cells[i]);
+		if (i < COLUMN_MAX_ - 1)
+			bh_buf_printf(out, "%*s", (int)(widths[i] - width_of(cells[i])), "");
+	}
+	bh_buf_puts(out, "\n");
+}
+
+static void print_table(struct listing *l)
+{
+	size_t widths[COLUMN_MAX_];
+
+	for (int i = 0; i < COLUMN_MAX_; i++) {
+		size_t max = width_of(titles[i]);
+
+		for (size_t r = 0; r < l->n; r++) {
+			size_t w = width_of(l->rows[r].cells[i]);
+
+			max = w > max ? w : max;
+		}
+		max += COLUMN_PADDING;
+		widths[i] = max > COLUMN_MIN_WIDTH ? max : COLUMN_MIN_WIDTH;
+	}
+	print_row(&l->out, titles, widths);
+	for (size_t r = 0; r < l->n; r++)
+		print_row(&l->out, l->rows[r].cells, widths);
+}
+
+/* One that cannot be read, or vanishes while we look, does not hide the others. */
+static int add_container(struct listing *l, const char *root, const char *id, struct bh_err *err)
+{
+	struct bh_err own = BH_ERR_INIT;
+	char text[BH_ERR_TEXT_BYTES + 256];
+	bh_auto_container struct bh_container *c = bh_container_load(root, id, &own);
+	enum bh_status status;
+	int r = c ? bh_container_status(c, &status, &own) : own.code;
+
+	if (r < 0) {
+		dprintf(STDERR_FILENO, "load container %s: %s\n", id,
+			bh_err_format(&own, text, sizeof(text)));
+		return 0;
+	}
+	if (l->quiet)
+		bh_buf_printf(&l->out, "%s\n", id);
+	else
+		r = l->json ? add_json(l, c, status, err) : add_row(l, c, status, err);
+	l->n++;
+	return r;
+}
+
+static int list(struct listing *l, const struct bh_cli *cli, struct bh_err *err)
+{
+	struct bh_strv ids = { .n = 0 };
+	int r = bh_container_list(&l->arena, cli->root, &ids, err);
+
+	if (r == -ENOENT && cli->root_is_default)
+		r = 0; /* no container was ever made */
+	if (r < 0)
+		return r;
+	l->rows = bh_arena_array(&l->arena, ids.n + 1, sizeof(*l->rows));
+	if (!l->rows)
+		return bh_err_oom(err);
+	for (size_t i = 0; r == 0 && i < ids.n; i++)
+		r = add_container(l, cli->root, ids.v[i], err);
+	if (r < 0)
+		return r;
+	if (l->json && !l->quiet)
+		bh_buf_puts(&l->out, l->n ? "]\n" : "null\n");
+	else if (!l->quiet)
+		print_table(l);
+	return bh_cli_print(&l->out, err);
+}
+
+static int run_list(struct bh_cli *cli, const void *options, const struct bh_strv *args,
+		    struct bh_err *err)
+{
+	const struct list_options *o = options;
+	struct listing l = {
+		.arena = BH_ARENA_INIT,
+		.json = is_json(o->format),
+		.quiet = o->quiet,
+		.out = BH_BUF_INIT,
+	};
+	int r = list(&l, cli, err);
+
+	(void)args;
+	bh_buf_deinit(&l.out);
+	bh_arena_deinit(&l.arena);
+	return r;
+}
+
+const struct bh_verb bh_verb_list = {
+	.name = "list",
+	.args = "",
+	.summary = "list the containers below --root",
+	BH_VERB_OPTIONS(list_options, struct list_options),
+	.run = run_list,
+};
+
+/* ---- ps ---------------------------------------------------------------------------------- */
+
+struct ps_options {
+	const char *format;
+};
+
+static const struct bh_option ps_options[] = {
+	{ .name = "format",
+	  .short_name = 'f',
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct ps_options, format),
+	  .fallback = "table",
+	  .choices = formats,
+	  .value = "FORMAT",
+	  .help = "table or json" },
+};
+
+struct pids {
+	pid_t *v;
+	size_t n;
+};
+
+static void print_pids(const struct pids *pids, struct bh_buf *out)
+{
+	for (size_t i = 0; i < pids->n; i++)
+		bh_buf_printf(out, "%s%d", i ? "," : "[", (int)pids->v[i]);
+	bh_buf_puts(out, pids->n ? "]\n" : "null\n");
+}
+
+static bool has_pid(const struct pids *pids, int64_t pid)
+{
+	for (size_t i = 0; i < pids->n; i++)
+		if (pids->v[i] == pid)
+			return true;
+	return false;
+}
+
+/* The @index-th word of @line, and its length. Return: NULL when there are fewer. */
+static const char *word_at(const char *line, size_t index, size_t *ret_len)
+{
+	static const char blanks[] = " \t";
+
+	for (;; index--) {
+		line += strspn(line, blanks);
+		*ret_len = strcspn(line, blanks);
+		if (!*ret_len)
+			return NULL;
+		if (!index)
+			return line;
+		line += *ret_len;
+	}
+}
+
+static int find_pid_column(const char *title, size_t *ret, struct bh_err *err)
+{
+	const char *word;
+	size_t len;
+
+	for (size_t i = 0; (word = word_at(title, i, &len)); i++)
+		if (len == 3 && !memcmp(word, "PID", 3)) {
+			*ret = i;
+			return 0;
+		}
+	return bh_err_as(err, BH_ERR_PEER, -EBADMSG, "couldn't find PID field in ps output");
+}
+
+static int line_pid(const char *line, size_t column, int64_t *ret, struct bh_err *err)
+{
+	char number[24];
+	const char *word;
+	size_t len;
+
+	word = word_at(line, column, &len);
+	if (word && len < sizeof(number)) {
+		memcpy(number, word, len);
+		number[len] = '\0';
+		if (bh_option_parse_i64(number, ret) == 0)
+			return 0;
+	}
+	return bh_err_as(err, BH_ERR_PEER, -EBADMSG, "unable to parse pid in '%s'", line);
+}
+
+/* The title and the lines of the container's processes out of what ps(1) said of all. */
+static int filter(char *text, const struct pids *pids, struct bh_buf *out, struct bh_err *err)
+{
+	char *save = NULL, *line = strtok_r(text, "\n", &save);
+	size_t column;
+	int r = find_pid_column(line ? line : "", &column, err);
+
+	if (r < 0)
+		return r;
+	bh_buf_printf(out, "%s\n", line);
+	while ((line = strtok_r(NULL, "\n", &save))) {
+		int64_t pid;
+
+		r = line_pid(line, column, &pid, err);
+		if (r < 0)
+			return r;
+		if (has_pid(pids, pid))
+			bh_buf_printf(out, "%s\n", line);
+	}
+	return 0;
+}
+
+static int print_table_of(const struct pids *pids, const struct bh_strv *args, struct bh_err *err)
+{
+	static const char *const all[] = { "ps", "-ef", NULL };
+	bh_auto_free const char **argv = NULL;
+	bh_auto_free char *text = NULL;
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
+	int r;
+
+	if (args->n > 1) {
+		argv = calloc(args->n + 1, sizeof(*argv));
+		if (!argv)
+			return bh_err_oom(err);
+		argv[0] = all[0];
+		memcpy(argv + 1, args->v + 1, (args->n - 1) * sizeof(*argv));
+	}
+	r = bh_capture(argv ? argv : (const char **)all, &text, err);
+	if (r == 0)
+		r = filter(text, pids, &out, err);
+	return r < 0 ? r : bh_cli_print(&out, err);
+}
+
+static int run_ps(struct bh_cli *cli, const void *options, const struct bh_strv *args,
+		  struct bh_err *err)
+{
+	const struct ps_options *o = options;
+	bh_auto_container struct bh_container *c = bh_cli_container(cli, args, err);
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
+	struct pids pids = { .v = NULL };
+	int r = c ? bh_container_pids(c, &pids.v, &pids.n, err) : err->code;
+
+	if (r == 0 && is_json(o->format)) {
+		print_pids(&pids, &out);
+		r = bh_cli_print(&out, err);
+	} else if (r == 0) {
+		r = print_table_of(&pids, args, err);
+	}
+	free(pids.v);
+	return r;
+}
+
+const struct bh_verb bh_verb_ps = {
+	.name = "ps",
+	.args = "CONTAINER [PS-OPTION...]",
+	.summary = "list the processes of a container",
+	.details = "The table is what ps(1) prints with the PS-OPTIONs (default: -ef), less the lines of\n"
+		   "   other processes. Options of this command come before CONTAINER.",
+	.set = { .options = ps_options, .n = BH_ARRAY_SIZE(ps_options), .stop_at_argument = true },
+	.options_bytes = sizeof(struct ps_options),
+	.min_args = 1,
+	.max_args = BH_VERB_ANY_ARGS,
+	.run = run_ps,
+};

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bulkhead: the OCI runtime's command line.
+ *
+ *	options before the verb → protected copy of the program where a container is entered →
+ *	log, root → options of the verb → the verb → one error line, exit status
+ *
+ * All that users can type is in tables: the global options below, the verbs in verbs.c.
+ */
+#include <limits.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "cli/cli.h"
+#include "cli/help.h"
+#include "cli/rootless.h"
+#include "cli/self_protect.h"
+
+#define DEFAULT_ROOT "/run/bulkhead"
+
+struct global_options {
+	bool debug, systemd_cgroup, version;
+	const char *log, *log_format, *log_level, *root, *rootless, *cgroup_manager, *criu;
+};
+
+static const char *const log_formats[BH_LOG_FORMAT_MAX_ + 1] = {
+	[BH_LOG_TEXT] = "text",
+	[BH_LOG_JSON] = "json",
+};
+static const char *const log_levels[BH_LOG_MAX_ + 1] = {
+	[BH_LOG_ERROR] = "error",
+	[BH_LOG_WARN] = "warning",
+	[BH_LOG_INFO] = "info",
+	[BH_LOG_DEBUG] = "debug",
+};
+static const char *const cgroup_managers[BH_CGROUP_MANAGER_MAX_ + 1] = {
+	[BH_CGROUP_FS] = "cgroupfs",
+	[BH_CGROUP_SYSTEMD] = "systemd",
+	[BH_CGROUP_DISABLED] = "disabled",
+};
+static const char *const rootless_choices[] = { "true", "false", "auto", NULL };
+
+static const struct bh_option global_options[] = {
+	{ .name = "debug",
+	  .type = BH_OPTION_FLAG,
+	  BH_OPTION_AT(struct global_options, debug),
+	  .help = "log at level debug" },
+	{ .name = "log",
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct global_options, log),
+	  .value = "FILE",
+	  .help = "append log lines to FILE instead of standard error" },
+	{ .name = "log-format",
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct global_options, log_format),
+	  .fallback = "text",
+	  .choices = log_formats,
+	  .value = "FORMAT",
+	  .help = "format of log lines: text or json" },
+	{ .name = "log-level",
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct global_options, log_level),
+	  .fallback = "info",
+	  .choices = log_levels,
+	  .value = "LEVEL",
+	  .help = "least important level that is logged: error, warning, info or debug" },
+	{ .name = "root",
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct global_options, root),
+	  .value = "DIR",
+	  .help = "directory of the containers' states, best on a tmpfs (default: " DEFAULT_ROOT
+		  ", or bulkhead below $XDG_RUNTIME_DIR when not root)" },
+	{ .name = "systemd-cgroup",
+	  .type = BH_OPTION_FLAG,
+	  BH_OPTION_AT(struct global_options, systemd_cgroup),
+	  .help = "let systemd make the cgroups; cgroupsPath is then \"slice:prefix:name\"" },
+	{ .name = "cgroup-manager",
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct global_options, cgroup_manager),
+	  .choices = cgroup_managers,
+	  .value = "MANAGER",
+	  .help = "who makes the cgroups: cgroupfs, systemd or disabled (default: cgroupfs)" },
+	{ .name = "rootless",
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct global_options, rootless),
+	  .fallback = "auto",
+	  .choices = rootless_choices,
+	  .value = "true|false|auto",
+	  .help = "tolerate cgroups that may not be written" },
+	{ .name = "criu",
+	  .type = BH_OPTION_STRING,
+	  .flags = BH_OPTION_HIDDEN,
+	  BH_OPTION_AT(struct global_options, criu),
+	  .value = "PATH",
+	  .help = "ignored" },
+	{ .name = "version",
+	  .short_name = 'v',
+	  .type = BH_OPTION_FLAG,
+	  BH_OPTION_AT(struct global_options, version),
+	  .help = "print the version" },
+};
+
+const struct bh_option_set bh_global_options = {
+	.options = global_options,
+	.n = BH_ARRAY_SIZE(global_options),
+	.stop_at_argument = true,
+};
+
+/* Where @word stands in the NULL-terminated @words; the parser let nothing else through. */
+static int index_of(const char *const *words, const char *word)
+{
+	int i = 0;
+
+	while (words[i] && strcmp(words[i], word))
+		i++;
+	return i;
+}
+
+/* A closed 0, 1 or 2 would be given to the next file that is opened, and to the container. */
+static int open_missing_stdio(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		if (bh_path_try_open(AT_FDCWD, "/dev/null", O_RDWR, 0, BH_PATH_HOST) != fd)
+			return -EBADF;
+		if (fcntl(fd, F_SETFD, 0) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int open_log(const struct global_options *o, struct bh_err *err)
+{
+	enum bh_log_level level = (enum bh_log_level)index_of(log_levels, o->log_level);
+	enum bh_log_format format = (enum bh_log_format)index_of(log_formats, o->log_format);
+
+	return bh_log_open(o->log && *o->log ? o->log : NULL, format,
+			   o->debug ? BH_LOG_DEBUG : level, err);
+}
+
+/* The XDG base directory specification has what lacks the sticky bit cleaned up behind our back. */
+static int make_user_root(const char *root, struct bh_err *err)
+{
+	bh_auto_close int fd = -EBADF;
+
+	if (mkdir(root, 0700) < 0 && errno != EEXIST)
+		return bh_err_set(err, -errno, "make '%s' below $XDG_RUNTIME_DIR", root);
+	fd = bh_path_open(AT_FDCWD, root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, BH_PATH_HOST,
+			  err);
+	if (fd < 0)
+		return fd;
+	if (fchmod(fd, 01700) < 0)
+		return bh_err_set(err, -errno, "set the sticky bit of '%s'", root);
+	return 0;
+}
+
+static int set_root(struct bh_cli *cli, const char *given, struct bh_err *err)
+{
+	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+
+	if (given) {
+		cli->root = bh_cli_absolute(cli, given, err);
+		if (!cli->root)
+			return err->code;
+		if (!strcmp(cli->root, "/"))
+			return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+					 "Option --root argument should not be set to /");
+		return 0;
+	}
+	cli->root_is_default = true;
+	cli->root = DEFAULT_ROOT;
+	if (!runtime_dir || !*runtime_dir || !bh_rootless_user())
+		return 0;
+	cli->root = bh_arena_printf(&cli->arena, "%s/bulkhead", runtime_dir);
+	return cli->root ? make_user_root(cli->root, err) : bh_err_oom(err);
+}
+
+static int set_cgroup_manager(struct bh_cli *cli, const struct global_options *o,
+			      struct bh_err *err)
+{
+	const char *name = o->cgroup_manager;
+
+	if (!name)
+		name = cgroup_managers[o->systemd_cgroup ? BH_CGROUP_SYSTEMD : BH_CGROUP_FS];
+	cli->cgroup_manager = (enum bh_cgroup_manager)index_of(cgroup_managers, name);
+	if (o->systemd_cgroup && cli->cgroup_manager != BH_CGROUP_SYSTEMD)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+				 "--systemd-cgroup contradicts --cgroup-manager %s", name);
+	return 0;
+}
+
+static int apply_globals(struct bh_cli *cli, const struct global_options *o, struct bh_err *err)
+{
+	int r = open_log(o, err);
+
+	if (r < 0)
+		return r;
+	if (o->criu)
+		bh_warn("--criu is obsolete, ignoring");
+	cli->rootless = o->rootless;
+	r = set_cgroup_manager(cli, o, err);
+	return r < 0 ? r : set_root(cli, o->root, err);
+}
+
+static int check_args(const struct bh_cli *cli, const struct bh_verb *verb, size_t n,
+		      struct bh_err *err)
+{
+	const char *how = n < verb->min_args ? "a minimum of" : "a maximum of";
+	unsigned int want = n < verb->min_args ? verb->min_args : verb->max_args;
+
+	if (n >= verb->min_args && (verb->max_args == BH_VERB_ANY_ARGS || n <= verb->max_args))
+		return 0;
+	if (verb->min_args == verb->max_args)
+		how = "exactly";
+	return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+			 "%s: \"%s\" requires %s %u argument(s); see '%s %s --help'", cli->argv0,
+			 verb->name, how, want, cli->program, verb->name);
+}
+
+/* The verb with its own options and arguments. Return: exit status, or -errno with @err. */
+static int run_verb(struct bh_cli *cli, const struct bh_verb *verb, int argc, char **argv,
+		    bool *running, struct bh_err *err)
+{
+	void *options = bh_arena_alloc(&cli->arena, verb->options_bytes);
+	struct bh_strv args;
+	int r;
+
+	if (!options)
+		return bh_err_oom(err);
+	r = bh_option_parse(&cli->arena, &verb->set, argc, argv, options, &args, err);
+	if (r == BH_OPTION_E_HELP)
+		return bh_help_verb(cli, verb, err);
+	if (r < 0)
+		return bh_err_ctx(err, "%s %s: Incorrect Usage", cli->program, verb->name);
+	r = check_args(cli, verb, args.n, err);
+	if (r < 0)
+		return r;
+	*running = true;
+	return verb->run(cli, options, &args, err);
+}
+
+/* One line, in the log and, where that is a file, on standard error too. */
+static void report(const struct bh_err *err)
+{
+	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+
+	bh_err_format(err, text, sizeof(text));
+	bh_log(BH_LOG_ERROR, "%s", text);
+	if (bh_log_fd() <= STDERR_FILENO)
+		return;
+	/* Names in the text come from images and configurations: no escape sequences. */
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	dprintf(STDERR_FILENO, "%s\n", text);
+}
+
+static int run(struct bh_cli *cli, int argc, char **argv, int *error_status, struct bh_err *err)
+{
+	struct global_options globals = { .debug = false };
+	const struct bh_verb *verb;
+	bool running = false;
+	struct bh_strv args;
+	int r;
+
+	r = bh_option_parse(&cli->arena, &bh_global_options, argc - 1, argv + 1, &globals, &args,
+			    err);
+	if (r < 0)
+		return bh_err_ctx(err, "%s: Incorrect Usage", cli->program);
+	if (r == BH_OPTION_E_HELP || (!args.n && !globals.version))
+		return bh_help_program(cli, err);
+	if (globals.version)
+		return bh_help_version(cli, err);
+	verb = bh_verb_find(args.v[0]);
+	if (verb && verb->flags & BH_VERB_ENTERS)
+		r = bh_self_protect(argv, err);
+	if (r < 0)
+		return open_log(&globals, NULL) < 0 ? err->code : r;
+	r = apply_globals(cli, &globals, err);
+	if (r < 0)
+		return r;
+	if (!verb)
+		return bh_help_unknown(args.v[0], err);
+	r = run_verb(cli, verb, (int)args.n - 1, argv + argc - (args.n - 1), &running, err);
+	if (running && verb->error_status)
+		*error_status = verb->error_status;
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_cli cli = {
+		.arena = BH_ARENA_INIT,
+		.argv0 = argc > 0 ? argv[0] : "bulkhead",
+	};
+	const char *slash = strrchr(cli.argv0, '/');
+	int r, error_status = 1;
+
+	if (argc < 1 || open_missing_stdio() < 0)
+		return 1;
+	cli.program = slash ? slash + 1 : cli.argv0;
+	r = run(&cli, argc, argv, &error_status, &err);
+	if (r < 0)
+		report(&err);
+	bh_arena_deinit(&cli.arena);
+	return r < 0 ? error_status : r;
+}
