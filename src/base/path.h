@@ -6,6 +6,7 @@
 #ifndef BH_BASE_PATH_H
 #define BH_BASE_PATH_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
