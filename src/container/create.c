@@ -258,6 +258,8 @@ static int attend(struct bh_creation *cr, int *ret_master, struct bh_err *err)
 			       .master_fd = -EBADF };
 	int r = bh_attend(&a, err);
 
+	if (r == 0)
+		bh_rootfs_reap(cr->rootfs);
 	*ret_master = a.master_fd;
 	return r;
 }
@@ -308,6 +310,7 @@ static void undo(struct bh_creation *cr)
 		kill(pid, SIGKILL);
 		TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
 	}
+	bh_rootfs_reap(cr->rootfs);
 	if (cr->opts->io.pid_file)
 		unlink(cr->opts->io.pid_file);
 	if (cr->c->spec.linux_.intel_rdt.set &&

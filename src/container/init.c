@@ -76,19 +76,25 @@ static int hooks_before_pivot(struct bh_creation *cr, struct bh_err *err)
 static int open_terminal(struct bh_creation *cr, struct bh_terminal *terminal, struct bh_err *err)
 {
 	const struct bh_process *process = &cr->c->spec.process;
-	bh_auto_close int root = -EBADF;
 	int r;
 
 	if (!process->terminal)
 		return 0;
-	root = bh_path_open(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
-	if (root < 0)
-		return root;
-	r = bh_terminal_open(root, cr->launch.proc_fd, &process->console_size, terminal, err);
+	r = bh_terminal_open(bh_rootfs_root_fd(cr->rootfs), cr->launch.proc_fd,
+			     &process->console_size, terminal, err);
 	r = r < 0 ? r : bh_rootfs_console(cr->rootfs, terminal->slave, err);
 	r = r < 0 ? r : bh_sync_send(cr->spawn.child_sock, BH_SYNC_MASTER, terminal->master, err);
 	terminal->master = bh_close(terminal->master);
 	return r;
+}
+
+/* Engines name a working directory that the image need not have. */
+static int make_cwd(struct bh_creation *cr, struct bh_err *err)
+{
+	int fd = bh_path_mkdirs(bh_rootfs_root_fd(cr->rootfs), cr->c->spec.process.cwd, 0755, err);
+
+	bh_close(fd);
+	return fd < 0 ? bh_err_ctx(err, "process.cwd") : 0;
 }
 
 static int build_root(struct bh_creation *cr, struct bh_terminal *terminal, struct bh_err *err)
@@ -96,9 +102,10 @@ static int build_root(struct bh_creation *cr, struct bh_terminal *terminal, stru
 	int r;
 
 	r = bh_rootfs_setup(cr->rootfs, err);
+	r = r < 0 ? r : make_cwd(cr, err);
 	r = r < 0 ? r : hooks_before_pivot(cr, err);
-	r = r < 0 ? r : bh_rootfs_enter(cr->rootfs, err);
 	r = r < 0 ? r : open_terminal(cr, terminal, err);
+	r = r < 0 ? r : bh_rootfs_enter(cr->rootfs, err);
 	/* Before /proc/sys becomes read-only; written through the host's procfs all the same. */
 	r = r < 0 ? r : bh_attr_sysctls(cr->launch.proc_fd, &cr->c->spec.linux_.sysctl, err);
 	return r < 0 ? r : bh_rootfs_seal(cr->rootfs, err);
@@ -137,6 +144,7 @@ static int become(struct bh_creation *cr, struct bh_err *err)
 	r = r < 0 ? r : set_namespaces(cr, err);
 	r = r < 0 ? r : build_root(cr, &terminal, err);
 	r = r < 0 ? r : bh_launch_stdio(&cr->launch, &terminal, err);
+	r = r < 0 ? r : bh_rootfs_stdio(cr->rootfs, err);
 	r = r < 0 ? r : bh_launch_become(&cr->launch, err);
 	bh_terminal_deinit(&terminal);
 	return r < 0 ? r : bh_sync_send(cr->spawn.child_sock, BH_SYNC_READY, -1, err);
