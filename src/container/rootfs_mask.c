@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Masked and read-only paths, in the entered root. A file is hidden by the null device, a directory
+ * by an empty read-only tmpfs, one superblock for all. What is not there needs no hiding.
+ *
+ * Source: runtime-spec config-linux.md "Masked Paths", "Readonly Paths"
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/path.h"
+#include "container/rootfs_internal.h"
+
+struct masks {
+	int null_fd;	/* the container's null device, checked */
+	int null_tree;	/* a detached copy of it, not used yet */
+	int empty_fd;	/* the tmpfs, detached; every directory gets a copy */
+	int empty_tree; /* a detached copy of it, not used yet */
+};
+
+static void masks_deinit(struct masks *masks)
+{
+	masks->null_fd = bh_close(masks->null_fd);
+	masks->null_tree = bh_close(masks->null_tree);
+	masks->empty_fd = bh_close(masks->empty_fd);
+	masks->empty_tree = bh_close(masks->empty_tree);
+}
+
+/* CVE-2025-31133: a /dev/null that is a symlink of the image's would unmask files of the host's
+ * instead of hiding any. */
+static int open_null(struct bh_rootfs_plan *plan, struct bh_err *err)
+{
+	bool own = plan->dev_fd >= 0;
+	bh_auto_close int fd = bh_path_open(own ? plan->dev_fd : plan->root_fd,
+					    own ? "null" : "dev/null", O_PATH, 0, BH_PATH_BENEATH,
+					    err);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return bh_err_set(err, -errno, "stat '/dev/null'");
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "container's /dev/null is invalid");
+	return bh_take_fd(&fd);
+}
+
+static int attach_null(struct masks *masks, const struct bh_place *place, struct bh_err *err)
+{
+	int r;
+
+	if (masks->null_tree < 0)
+		masks->null_tree = bh_mount_clone(masks->null_fd, "", 0, err);
+	if (masks->null_tree < 0)
+		return masks->null_tree;
+	r = bh_mount_attach(masks->null_tree, place->fd, place->name, err);
+	if (r == 0)
+		masks->null_tree = bh_close(masks->null_tree);
+	return r;
+}
+
+static int attach_empty(struct bh_rootfs_plan *plan, struct masks *masks,
+			const struct bh_place *place, struct bh_err *err)
+{
+	const struct bh_mount_fs tmpfs = { .type = "tmpfs", .source = "tmpfs",
+					   .data = "nr_blocks=1,nr_inodes=1",
+					   .context = plan->label, .flags = MS_RDONLY };
+	int r;
+
+	if (masks->empty_fd < 0)
+		masks->empty_fd = bh_mount_new(&tmpfs, err);
+	if (masks->empty_fd < 0)
+		return masks->empty_fd;
+	masks->empty_tree = bh_mount_clone(masks->empty_fd, "", 0, err);
+	if (masks->empty_tree < 0)
+		return masks->empty_tree;
+	r = bh_mount_attach(masks->empty_tree, place->fd, place->name, err);
+	masks->empty_tree = bh_close(masks->empty_tree);
+	return r;
+}
+
+/* Which of the two: tried, not asked; the kernel refuses a file on a directory and the reverse. */
+static int mask_path(struct bh_rootfs_plan *plan, struct masks *masks, const char *path,
+		     struct bh_err *err)
+{
+	bh_auto_place struct bh_place place = BH_PLACE_INIT;
+	int r = bh_place_find(plan, path, &place, err);
+
+	if (r <= 0)
+		return r;
+	r = attach_null(masks, &place, err);
+	if (r == -EINVAL || r == -ENOTDIR || r == -EISDIR)
+		r = attach_empty(plan, masks, &place, err);
+	/* In the container's own /proc it was not looked for before. */
+	return r == -ENOENT && place.name[0] ? 0 : r;
+}
+
+int bh_rootfs_mask_paths(struct bh_rootfs_plan *plan, struct bh_err *err)
+{
+	bh_cleanup(masks_deinit) struct masks masks = { -EBADF, -EBADF, -EBADF, -EBADF };
+
+	if (plan->masked_paths.n == 0)
+		return 0;
+	masks.null_fd = open_null(plan, err);
+	if (masks.null_fd < 0)
+		return bh_err_ctx(err, "can't mask paths");
+	for (size_t i = 0; i < plan->masked_paths.n; i++) {
+		const char *path = plan->masked_paths.v[i];
+
+		if (mask_path(plan, &masks, path, err) < 0)
+			return bh_err_ctx(err, "can't mask path \"%s\"", path);
+	}
+	return 0;
+}
+
+static int readonly_path(struct bh_rootfs_plan *plan, const char *path, struct bh_err *err)
+{
+	const struct bh_mount_change readonly = { .set = MOUNT_ATTR_RDONLY };
+	bh_auto_place struct bh_place place = BH_PLACE_INIT;
+	bh_auto_close int tree = -EBADF;
+	int r = bh_place_find(plan, path, &place, err);
+
+	if (r <= 0)
+		return r;
+	tree = bh_mount_clone(place.fd, place.name,
+			      AT_RECURSIVE | (place.name[0] ? AT_SYMLINK_NOFOLLOW : 0), err);
+	if (tree == -ENOENT && place.name[0])
+		return 0;
+	return tree < 0 ? tree : bh_rootfs_attach(tree, &readonly, 1, &place, err);
+}
+
+int bh_rootfs_readonly_paths(struct bh_rootfs_plan *plan, struct bh_err *err)
+{
+	for (size_t i = 0; i < plan->readonly_paths.n; i++) {
+		const char *path = plan->readonly_paths.v[i];
+
+		if (readonly_path(plan, path, err) < 0)
+			return bh_err_ctx(err, "can't make \"%s\" read-only", path);
+	}
+	return 0;
+}
