@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -72,9 +73,12 @@ int bh_err_oom(struct bh_err *err)
 
 const char *bh_err_format(const struct bh_err *err, char *buf, size_t size)
 {
-	if (err->domain == BH_ERR_OS)
-		snprintf(buf, size, "%s: %s", err->text, strerror(-err->code));
-	else if (err->where[0])
+	/* In lower case, as runc's callers know the kernel's answers. */
+	if (err->domain == BH_ERR_OS) {
+		const char *answer = strerror(-err->code);
+
+		snprintf(buf, size, "%s: %c%s", err->text, tolower(answer[0]), answer + 1);
+	} else if (err->where[0])
 		snprintf(buf, size, "%s (at %s)", err->text, err->where);
 	else
 		snprintf(buf, size, "%s", err->text);

@@ -23,7 +23,7 @@ static void errors_chain_from_the_outside_in(void **state)
 	assert_int_equal(bh_err_set(&err, -EACCES, "open '%s'", "/x"), -EACCES);
 	assert_int_equal(bh_err_ctx(&err, "mount %d of %d", 3, 9), -EACCES);
 	assert_string_equal(bh_err_format(&err, line, sizeof(line)),
-			    "mount 3 of 9: open '/x': Permission denied");
+			    "mount 3 of 9: open '/x': permission denied");
 }
 
 static void spec_errors_name_the_field(void **state)
