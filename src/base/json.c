@@ -41,9 +41,11 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static bool is_blank(char c)
+static size_t skip_blanks(const char *text, size_t len, size_t at)
 {
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+	while (at < len && strchr(" \t\n\r", text[at]))
+		at++;
+	return at;
 }
 
 static bool wrong(struct scan *s, const char *what)
@@ -127,8 +129,10 @@ static int tokenize(struct json_tokener *tok, const char *text, size_t len,
 		    struct json_object **ret, struct bh_err *err)
 {
 	struct json_object *tree;
-	size_t at;
+	size_t at = skip_blanks(text, len, 0);
 
+	if (at < len && text[at] != '{')
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "the document is not a JSON object");
 	tree = json_tokener_parse_ex(tok, text, (int)len);
 	at = json_tokener_get_parse_end(tok);
 	switch (json_tokener_get_error(tok)) {
@@ -139,15 +143,13 @@ static int tokenize(struct json_tokener *tok, const char *text, size_t len,
 	default:
 		return fail_at(text, at, json_tokener_error_desc(json_tokener_get_error(tok)), err);
 	}
-	while (at < len && is_blank(text[at]))
-		at++;
-	if (at == len && json_object_is_type(tree, json_type_object)) {
-		*ret = tree;
-		return 0;
+	at = skip_blanks(text, len, at);
+	if (at < len) {
+		json_object_put(tree);
+		return fail_at(text, at, "text after the end of the document", err);
 	}
-	json_object_put(tree);
-	return at < len ? fail_at(text, at, "text after the end of the document", err)
-			: bh_err_as(err, BH_ERR_SPEC, -EINVAL, "the document is not a JSON object");
+	*ret = tree;
+	return 0;
 }
 
 int bh_json_parse(const char *text, size_t len, struct json_object **ret, struct bh_err *err)

@@ -150,12 +150,12 @@ bool bh_text_cpu_list_any(const char *list)
 /* ---- the rules -------------------------------------------------------------------------- */
 
 const struct bh_text_rule bh_text_absolute = { is_absolute, "is not an absolute path" };
-const struct bh_text_rule bh_text_version = { is_version, "is not a version 1.x.y, which is what "
-							  "this runtime supports" };
+const struct bh_text_rule bh_text_version = { is_version, "is not a supported version (1.x.y)" };
 const struct bh_text_rule bh_text_cpu_list = {
 	is_cpu_list, "is not a list such as \"0-3,7\" of numbers below 1024"
 };
-const struct bh_text_rule bh_text_interface = { is_interface, "is not a network device's name" };
+const struct bh_text_rule bh_text_interface = { is_interface,
+						"is not the name of a network device" };
 const struct bh_text_rule bh_text_page_size = { is_page_size,
 						"is not a page size such as \"2MB\"" };
 const struct bh_text_rule bh_text_access = { is_access, "is not made of \"r\", \"w\" and \"m\"" };
