@@ -143,10 +143,11 @@ static int tokenize(struct json_tokener *tok, const char *text, size_t len,
 	default:
 		return fail_at(text, at, json_tokener_error_desc(json_tokener_get_error(tok)), err);
 	}
-	at = skip_blanks(text, len, at);
-	if (at < len) {
+	/* json-c says it like this, with nothing or half a tree, when memory is gone. Text after
+	 * the end is an error of its own. */
+	if (!tree || skip_blanks(text, len, at) < len) {
 		json_object_put(tree);
-		return fail_at(text, at, "text after the end of the document", err);
+		return bh_err_oom(err);
 	}
 	*ret = tree;
 	return 0;

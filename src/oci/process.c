@@ -127,7 +127,10 @@ static bool is_member(const struct bh_strv *list, const char *text)
 	return false;
 }
 
-/* The bits of @names; those without one go to @unknown, which has room for them, once each. */
+/* Unknown names are only warned about: so many are enough. */
+#define UNKNOWN_MAX 64
+
+/* The bits of @names; those without one go to @unknown, once each. */
 static uint64_t cap_bits(const struct bh_strv *names, struct bh_strv *unknown)
 {
 	uint64_t bits = 0;
@@ -137,7 +140,7 @@ static uint64_t cap_bits(const struct bh_strv *names, struct bh_strv *unknown)
 
 		if (n >= 0)
 			bits |= 1ULL << n;
-		else if (!is_member(unknown, names->v[i]))
+		else if (unknown->n < UNKNOWN_MAX && !is_member(unknown, names->v[i]))
 			unknown->v[unknown->n++] = names->v[i];
 	}
 	return bits;
@@ -147,15 +150,13 @@ static int read_capabilities(struct bh_reader *r, struct json_object *json, void
 {
 	struct bh_caps *caps = member;
 	struct cap_names names = { 0 };
-	size_t n;
 	int e;
 
 	e = bh_reader_object(r, &cap_schema, json, &names);
 	if (e)
 		return e;
-	n = names.bounding.n + names.effective.n + names.inheritable.n + names.permitted.n +
-	    names.ambient.n;
-	caps->unknown.v = bh_arena_array(bh_reader_arena(r), n + 1, sizeof(*caps->unknown.v));
+	caps->unknown.v =
+		bh_arena_array(bh_reader_arena(r), UNKNOWN_MAX + 1, sizeof(*caps->unknown.v));
 	if (!caps->unknown.v)
 		return bh_reader_oom(r);
 	caps->set = true;
