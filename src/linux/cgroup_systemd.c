@@ -424,22 +424,27 @@ int bh_cg_systemd_properties(struct bh_arena *arena, const struct bh_cgroup *cg,
 
 /* ---- the helper ------------------------------------------------------------------------------ */
 
-/* Beside this program, else where it was installed. */
+/* By the name that this program was called by, seen from whose directory the helper may lie: beside
+ * it, in an installation's tree, in a build's. /proc/self/exe would not do: it may be a sealed
+ * copy. */
+static const char *const helper_places[] = { "", "../libexec/bulkhead/", "../systemd/" };
+
 static int find_helper(char path[static PATH_MAX], struct bh_err *err)
 {
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof(HELPER) - 1);
-	char *slash;
+	char self[PATH_MAX / 2], *slash;
+	ssize_t n = bh_cg_read("/proc/self", "cmdline", self, sizeof(self));
 
-	path[n > 0 ? n : 0] = '\0';
-	slash = strrchr(path, '/');
-	strcpy(slash ? slash + 1 : path, HELPER);
-	if (n > 0 && access(path, X_OK) == 0)
-		return 0;
-	if (access(BH_LIBEXECDIR "/" HELPER, X_OK) < 0)
-		return bh_err_set(err, -errno, "find the systemd helper '%s' or '%s'", path,
-				  BH_LIBEXECDIR "/" HELPER);
+	slash = n > 0 ? strrchr(self, '/') : NULL;
+	for (size_t i = 0; slash && i < BH_ARRAY_SIZE(helper_places); i++) {
+		slash[1] = '\0';
+		snprintf(path, PATH_MAX, "%s%s" HELPER, self, helper_places[i]);
+		if (access(path, X_OK) == 0)
+			return 0;
+	}
 	strcpy(path, BH_LIBEXECDIR "/" HELPER);
-	return 0;
+	return access(path, X_OK) == 0
+		       ? 0
+		       : bh_err_set(err, -errno, "find the systemd helper '%s'", path);
 }
 
 /* Runs it to its end; what it writes to standard error is its one line of explanation. */
