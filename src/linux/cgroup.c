@@ -3,17 +3,17 @@
  * Theory of operation. A cgroup object is a list of hierarchies, each with the path of the
  * container's group in it. The plan decides the paths and touches nothing. Creating a group costs a
  * mkdir(2) and, on version 1, the opening of its `tasks` file; the child that is cloned later
- * inherits these descriptors and writes "0" to each, which moves the single task without the kernel's
- * global lock, or it is born inside a version 2 group by CLONE_INTO_CGROUP.
+ * inherits these descriptors and writes "0" to each, which moves the single task without the
+ * kernel's global lock, or it is born inside a version 2 group by CLONE_INTO_CGROUP.
  *
  * A group is "owned" once it was made here or found empty and taken over. Only owned groups are
  * killed and emptied on removal: a create that was refused because somebody lives in the group must
  * not kill them when it is undone. What was saved before the create knows of no owned group, and
  * then the removal takes away empty directories only.
  *
- * Paths follow runc: an absolute linux.cgroupsPath starts at the mount's root, a relative one (or the
- * container's id) at the caller's own group, on version 2 beside it since a group with processes
- * cannot pass controllers on; on the version 2 part of a hybrid at the mount's root.
+ * Paths follow runc: an absolute linux.cgroupsPath starts at the mount's root, a relative one (or
+ * the container's id) at the caller's own group, on version 2 beside it since a group with
+ * processes cannot pass controllers on; on the version 2 part of a hybrid at the mount's root.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -105,8 +105,8 @@ static struct bh_cgroup *cgroup_new(size_t n)
 
 /* ---- plan ------------------------------------------------------------------------------------ */
 
-/* The host's uid to which a version 2 group is given, so that the container can use it: when it has a
- * cgroup namespace of its own and the cgroup mount is writable. Source: config-linux.md "Cgroup
+/* The host's uid to which a version 2 group is given, so that the container can use it: when it has
+ * a cgroup namespace of its own and the cgroup mount is writable. Source: config-linux.md "Cgroup
  * ownership" */
 static int64_t plan_owner(const struct bh_spec *spec)
 {
@@ -115,7 +115,7 @@ static int64_t plan_owner(const struct bh_spec *spec)
 	uint32_t uid = spec->process.user.uid;
 	bool writable = false;
 
-	bh_for_each(m, spec->mounts) {
+	bh_for_each (m, spec->mounts) {
 		bool ro = false;
 
 		if (!m->type || strcmp(m->type, "cgroup") != 0 || !m->destination ||
@@ -129,7 +129,7 @@ static int64_t plan_owner(const struct bh_spec *spec)
 		return -1;
 	if (!user_ns)
 		return uid ? (int64_t)uid : -1;
-	bh_for_each(map, spec->linux_.uid_mappings)
+	bh_for_each (map, spec->linux_.uid_mappings)
 		if (uid >= map->container_id && uid - map->container_id < map->size)
 			return (int64_t)map->host_id + (uid - map->container_id);
 	return -1;
@@ -238,7 +238,8 @@ int bh_cg_plan_from(const struct bh_cg_layout *layout, const struct bh_spec *spe
 	if (e < 0)
 		return e;
 	if (bh_cg_find(cg, BH_CG_DEVICES) < 0 && !rootless)
-		return bh_err_set(err, -ENODEV, "no control group hierarchy with the devices controller");
+		return bh_err_set(err, -ENODEV,
+				  "no control group hierarchy with the devices controller");
 	if (manager == BH_CGROUP_SYSTEMD && rootless && !bh_cg_pure_v2(cg))
 		return bh_err_as(err, BH_ERR_OS, -EOPNOTSUPP,
 				 "cannot use rootless systemd cgroups manager on cgroup v1");
@@ -253,8 +254,7 @@ int bh_cgroup_plan(const struct bh_spec *spec, const char *id, enum bh_cgroup_ma
 		   bool rootless, struct bh_cgroup **ret, struct bh_err *err)
 {
 	const char *path = spec->linux_.cgroups_path;
-	bool want_own = manager == BH_CGROUP_SYSTEMD ? rootless :
-						       !path || path[0] != '/';
+	bool want_own = manager == BH_CGROUP_SYSTEMD ? rootless : !path || path[0] != '/';
 	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
 	struct bh_cg_layout layout = { .n = 0 };
 	int e = 0;
@@ -282,7 +282,8 @@ void bh_cgroup_print(const struct bh_cgroup *cg, const struct bh_resources *reso
 		bh_buf_printf(out, "cgroup unit: %s in %s\n", cg->unit, cg->slice);
 	if (cg->n == 0)
 		return;
-	if (bh_cg_limits(&arena, resources, bh_cg_v2_mask(cg), bh_cg_pure_v2(cg), &limits, &err) < 0 ||
+	if (bh_cg_limits(&arena, resources, bh_cg_v2_mask(cg), bh_cg_pure_v2(cg), &limits, &err) <
+		    0 ||
 	    bh_cg_devices(&arena, resources, &devices, &err) < 0) {
 		bh_buf_printf(out, "limits: %s\n", bh_err_format(&err, text, sizeof(text)));
 		return;
@@ -376,7 +377,8 @@ static int apply_sub(struct bh_cgroup *cg, const char **paths, const char *arg, 
 		if (ctrl && paths[i] && named)
 			return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 					 "invalid --cgroup argument(s): controller %.*s specified "
-					 "multiple times", (int)len, ctrl);
+					 "multiple times",
+					 (int)len, ctrl);
 		path = bh_arena_printf(&cg->arena, "/%s", sub);
 		if (!path)
 			return bh_err_oom(err);
@@ -392,8 +394,8 @@ static int apply_sub(struct bh_cgroup *cg, const char **paths, const char *arg, 
 			return bh_err_oom(err);
 		found = true;
 	}
-	return found ? 0 :
-		       bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+	return found ? 0
+		     : bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "unknown controller %.*s in --cgroup argument %s", (int)len, ctrl,
 				 arg);
 }
@@ -407,18 +409,21 @@ static int parse_subs(struct bh_cgroup *cg, const struct bh_strv *subs, const ch
 		int e = 0;
 
 		if (!colon && subs->n != 1)
-			return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-					 "invalid --cgroup argument: %s (missing <controller>: prefix)",
-					 arg);
+			return bh_err_as(
+				err, BH_ERR_SPEC, -EINVAL,
+				"invalid --cgroup argument: %s (missing <controller>: prefix)",
+				arg);
 		if (!colon)
 			return apply_sub(cg, paths, arg, NULL, 0, arg, err);
 		do {
 			size_t len = strcspn(ctrl, ",:");
 
 			if (len == 0)
-				return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-						 "invalid --cgroup argument: %s (empty <controller> "
-						 "prefix)", arg);
+				return bh_err_as(
+					err, BH_ERR_SPEC, -EINVAL,
+					"invalid --cgroup argument: %s (empty <controller> "
+					"prefix)",
+					arg);
 			e = apply_sub(cg, paths, arg, ctrl, len, colon + 1, err);
 			if (e < 0)
 				return e;
@@ -442,9 +447,10 @@ int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs, struct bh_e
 		cg->hier[i].fd = bh_cg_open(cg->hier[i].dir, v2 ? "." : "tasks",
 					    v2 ? O_RDONLY | O_DIRECTORY : O_WRONLY);
 		if (cg->hier[i].fd < 0 && !cg->rootless)
-			e = bh_err_set(err, cg->hier[i].fd,
-				       "adding pid of the new process to cgroups: open %s/cgroup.procs",
-				       cg->hier[i].dir);
+			e = bh_err_set(
+				err, cg->hier[i].fd,
+				"adding pid of the new process to cgroups: open %s/cgroup.procs",
+				cg->hier[i].dir);
 	}
 	return e;
 }
@@ -458,8 +464,8 @@ int bh_cgroup_freeze(struct bh_cgroup *cg, bool frozen, struct bh_err *err)
 	if (i < 0)
 		return bh_err_as(err, BH_ERR_OS, -EOPNOTSUPP,
 				 "cannot toggle freezer: cgroups not configured for container");
-	return cg->pub[i].v2 ? bh_cg_v2_freeze(cg->hier[i].dir, frozen, err) :
-			       bh_cg_v1_freeze(cg->hier[i].dir, frozen, err);
+	return cg->pub[i].v2 ? bh_cg_v2_freeze(cg->hier[i].dir, frozen, err)
+			     : bh_cg_v1_freeze(cg->hier[i].dir, frozen, err);
 }
 
 int bh_cgroup_frozen(const struct bh_cgroup *cg, struct bh_err *err)
@@ -468,8 +474,8 @@ int bh_cgroup_frozen(const struct bh_cgroup *cg, struct bh_err *err)
 
 	if (i < 0)
 		return 0;
-	return cg->pub[i].v2 ? bh_cg_v2_frozen(cg->hier[i].dir, err) :
-			       bh_cg_v1_frozen(cg->hier[i].dir, err);
+	return cg->pub[i].v2 ? bh_cg_v2_frozen(cg->hier[i].dir, err)
+			     : bh_cg_v1_frozen(cg->hier[i].dir, err);
 }
 
 int bh_cgroup_oom_kills(const struct bh_cgroup *cg, uint64_t *ret, struct bh_err *err)
@@ -493,6 +499,6 @@ int bh_cgroup_oom_fd(const struct bh_cgroup *cg, struct bh_err *err)
 
 	if (i < 0)
 		return -1;
-	return cg->pub[i].v2 ? bh_cg_v2_oom_fd(cg->hier[i].dir, err) :
-			       bh_cg_v1_oom_fd(cg->hier[i].dir, err);
+	return cg->pub[i].v2 ? bh_cg_v2_oom_fd(cg->hier[i].dir, err)
+			     : bh_cg_v1_oom_fd(cg->hier[i].dir, err);
 }

@@ -51,12 +51,13 @@ void bh_cgroup_print(const struct bh_cgroup *cg, const struct bh_resources *reso
 		     struct bh_buf *out);
 
 /** bh_cgroup_create() - make the groups (cgroupfs manager), enabling v2 controllers on the way, and
- * open what bh_cgroup_enter() needs. Undone by bh_cgroup_destroy(), also after a failure half way. A
- * group that exists with processes in it or frozen is refused, as runc does.
- * Under systemd nothing is made before bh_cgroup_start_scope(). */
+ * open what bh_cgroup_enter() needs. Undone by bh_cgroup_destroy(), also after a failure half way.
+ * A group that exists with processes in it or frozen is refused, as runc does. Under systemd
+ * nothing is made before bh_cgroup_start_scope(). */
 int bh_cgroup_create(struct bh_cgroup *cg, struct bh_err *err) bh_must_check;
 
-/** bh_cgroup_needs_scope() - whether bh_cgroup_start_scope() must be called once the pid is known */
+/** bh_cgroup_needs_scope() - whether bh_cgroup_start_scope() must be called once the pid is known
+ */
 bool bh_cgroup_needs_scope(const struct bh_cgroup *cg);
 
 /** bh_cgroup_start_scope() - systemd: a transient scope with @pid in it, with the properties that
@@ -72,23 +73,23 @@ int bh_cgroup_clone_fd(const struct bh_cgroup *cg);
  * bh_cgroup_enter() - the calling process, fresh from clone(2), moves itself into the v1 groups
  *
  * Context: child, single-threaded, before it lost its privileges; no allocation. Writes "0" to the
- *          `tasks` files opened by bh_cgroup_create() or bh_cgroup_open(): moving oneself as a single
- *          task skips the kernel's global lock and its grace period.
+ *          `tasks` files opened by bh_cgroup_create() or bh_cgroup_open(): moving oneself as a
+ * single task skips the kernel's global lock and its grace period.
  */
 int bh_cgroup_enter(const struct bh_cgroup *cg, struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_open() - for exec: open the existing groups so that bh_cgroup_clone_fd() and
  * bh_cgroup_enter() work; @sub is a path below the container's group, or NULL. The syntax of runc's
  * exec --cgroup (PATH or CTRL[,CTRL]:PATH) is taken apart here; @subs may repeat. */
-int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs, struct bh_err *err)
-	bh_must_check;
+int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs,
+		   struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_apply() - set every limit in @resources that is set; `update` calls it again.
- * A limit that this kernel cannot set is an error naming the field; the order is safe for raising and
- * lowering (memory before swap and the like). Device rules too: lists on v1, eBPF on v2, but only on a
- * planned cgroup: on one that was loaded they stay, as in runc's `update`. */
-int bh_cgroup_apply(struct bh_cgroup *cg, const struct bh_resources *resources, struct bh_err *err)
-	bh_must_check;
+ * A limit that this kernel cannot set is an error naming the field; the order is safe for raising
+ * and lowering (memory before swap and the like). Device rules too: lists on v1, eBPF on v2, but
+ * only on a planned cgroup: on one that was loaded they stay, as in runc's `update`. */
+int bh_cgroup_apply(struct bh_cgroup *cg, const struct bh_resources *resources,
+		    struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_freeze() - freeze or thaw all of it and wait until it is so */
 int bh_cgroup_freeze(struct bh_cgroup *cg, bool frozen, struct bh_err *err) bh_must_check;
@@ -98,24 +99,24 @@ int bh_cgroup_frozen(const struct bh_cgroup *cg, struct bh_err *err) bh_must_che
 
 /** bh_cgroup_pids() - all pids in it and below, as this pid namespace sees them
  * @ret: malloc'd, the caller's; @ret_n: how many */
-int bh_cgroup_pids(const struct bh_cgroup *cg, pid_t **ret, size_t *ret_n, struct bh_err *err)
-	bh_must_check;
+int bh_cgroup_pids(const struct bh_cgroup *cg, pid_t **ret, size_t *ret_n,
+		   struct bh_err *err) bh_must_check;
 
-/** bh_cgroup_signal() - @sig to every process in it; SIGKILL by cgroup.kill where there is one, else
- * repeated until none is left */
+/** bh_cgroup_signal() - @sig to every process in it; SIGKILL by cgroup.kill where there is one,
+ * else repeated until none is left */
 int bh_cgroup_signal(struct bh_cgroup *cg, int sig, struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_oom_kills() - how often the kernel's OOM killer acted in it. Return: 0 or -errno */
-int bh_cgroup_oom_kills(const struct bh_cgroup *cg, uint64_t *ret, struct bh_err *err)
-	bh_must_check;
+int bh_cgroup_oom_kills(const struct bh_cgroup *cg, uint64_t *ret,
+			struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_notify_fds() - for `events`: descriptors that become readable when OOM counters change
  * (memory.events by inotify on v2, eventfd on v1); -1 where there is no memory controller */
 int bh_cgroup_oom_fd(const struct bh_cgroup *cg, struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_stats_json() - the "data" object of runc's `events --stats`, appended to @out */
-int bh_cgroup_stats_json(const struct bh_cgroup *cg, struct bh_buf *out, struct bh_err *err)
-	bh_must_check;
+int bh_cgroup_stats_json(const struct bh_cgroup *cg, struct bh_buf *out,
+			 struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_destroy() - kill what is left in it and remove the groups, children first; also stops
  * the scope. Idempotent; groups that are not there count as removed */
@@ -128,10 +129,10 @@ int bh_cgroup_load(json_object *saved, struct bh_cgroup **ret, struct bh_err *er
 /* What a mount of type "cgroup" in a container needs to know of one hierarchy. */
 struct bh_cgroup_hierarchy {
 	bool v2;
-	const char *name;	/* directory name: "cpu,cpuacct", "systemd", "unified", "" for pure v2 */
+	const char *name; /* directory name: "cpu,cpuacct", "systemd", "unified", "" for pure v2 */
 	const char *mountpoint; /* on the host */
-	const char *path;	/* of the container's group, below the mountpoint; starts with '/' */
-	const char *options;	/* for mount(2) of v1: "cpu,cpuacct" or "name=systemd,xattr" */
+	const char *path;    /* of the container's group, below the mountpoint; starts with '/' */
+	const char *options; /* for mount(2) of v1: "cpu,cpuacct" or "name=systemd,xattr" */
 };
 
 /** bh_cgroup_hierarchies() - borrowed, valid as long as @cg; @ret_n of them */

@@ -65,9 +65,9 @@ static int complete_value(const struct bh_cg_limit *l, const char *dir, char *bu
 		e = bh_cg_read_u64(dir, "memory.max", &memory);
 		if (e == 0 && (memory == UINT64_MAX || memory > both))
 			return bh_err_spec(err, "/linux/resources/memory/swap", "%s: %s", l->value,
-					   memory == UINT64_MAX ?
-						   "unable to set swap limit without memory limit" :
-						   "memory+swap limit should be >= memory limit");
+					   memory == UINT64_MAX
+						   ? "unable to set swap limit without memory limit"
+						   : "memory+swap limit should be >= memory limit");
 		snprintf(buf, size, "%" PRIu64, e == 0 ? both - memory : both);
 		*value = buf;
 	}
@@ -94,32 +94,35 @@ static int describe(struct writer *w, const struct bh_cg_limit *l, const char *d
 		    const char *file, const char *value)
 {
 	uint64_t usage = 0, peak = 0;
-	char have[1024];
+	ssize_t n;
+	char have[1024], word[128];
 
 	if (e == -EBUSY && !l->v2 && strcmp(l->file, "memory.limit_in_bytes") == 0 &&
 	    bh_cg_read_u64(dir, "memory.usage_in_bytes", &usage) == 0 &&
 	    bh_cg_read_u64(dir, "memory.max_usage_in_bytes", &peak) == 0)
 		return bh_err_as(w->err, BH_ERR_OS, e,
 				 "unable to set memory limit to %s (current usage: %" PRIu64
-				 ", peak usage: %" PRIu64 ")", value, usage, peak);
+				 ", peak usage: %" PRIu64 ")",
+				 value, usage, peak);
 	if (l->ctrl == BH_CG_MAX_) {
 		size_t len = strcspn(l->file, ".");
 
-		snprintf(have, sizeof(have), " ");
-		if (bh_cg_read(dir, "cgroup.controllers", have + 1, sizeof(have) - 2) >= 0)
-			strcat(have, " ");
-		char word[128];
-
+		n = bh_cg_read(dir, "cgroup.controllers", have + 1, sizeof(have) - 2);
+		have[0] = ' ';
+		strcpy(have + 1 + (n > 0 ? n : 0), " ");
 		snprintf(word, sizeof(word), " %.*s ", (int)(len < 100 ? len : 100), l->file);
 		if ((e == -ENOENT || e == -EPERM || e == -EACCES) && !strstr(have, word) &&
 		    strcmp(word, " cgroup ") != 0)
-			return bh_err_as(w->err, BH_ERR_OS, e,
-					 "unified resource \"%s\" can't be set: controller \"%.*s\" not "
-					 "available", l->file, (int)len, l->file);
-		return bh_err_set(w->err, e, "unable to set unified resource \"%s\" to '%s'", l->file,
-				  value);
+			return bh_err_as(
+				w->err, BH_ERR_OS, e,
+				"unified resource \"%s\" can't be set: controller \"%.*s\" not "
+				"available",
+				l->file, (int)len, l->file);
+		return bh_err_set(w->err, e, "unable to set unified resource \"%s\" to '%s'",
+				  l->file, value);
 	}
-	return bh_err_set(w->err, e, "%s: failed to write \"%s\" to %s/%s", l->field, value, dir, file);
+	return bh_err_set(w->err, e, "%s: failed to write \"%s\" to %s/%s", l->field, value, dir,
+			  file);
 }
 
 /* Return: 0; -EAGAIN to be tried later; -errno with the error described */
@@ -134,13 +137,15 @@ static int write_limit(struct writer *w, const struct bh_cg_limit *l, bool last_
 		return bh_err_as(w->err, BH_ERR_OS, -ENODEV,
 				 "cannot set %s limit: container could not join or create cgroup "
 				 "(%s = %s)",
-				 l->ctrl == BH_CG_MAX_ ? "unified" : bh_cg_ctrl_name(l->ctrl, l->v2),
+				 l->ctrl == BH_CG_MAX_ ? "unified"
+						       : bh_cg_ctrl_name(l->ctrl, l->v2),
 				 l->field, l->value);
 	dir = w->cg->hier[i].dir;
 	e = complete_value(l, dir, buf, sizeof(buf), &value, w->err);
 	if (e < 0)
 		return e;
-	e = l->flags & BH_CG_BY_LINE ? write_lines(dir, file, value) : bh_cg_write(dir, file, value);
+	e = l->flags & BH_CG_BY_LINE ? write_lines(dir, file, value)
+				     : bh_cg_write(dir, file, value);
 	if (e == -ENOENT && l->alt_file) {
 		file = l->alt_file;
 		value = l->alt_value;
@@ -175,8 +180,8 @@ static int check_usage(const struct bh_cgroup *cg, const struct bh_memory *m, st
 				   m->swap.v, usage);
 	if (m->limit.set && m->limit.v > 0 && (uint64_t)m->limit.v <= usage)
 		return bh_err_spec(err, "/linux/resources/memory/limit",
-				   "rejecting memory limit %" PRId64 " <= usage %" PRIu64, m->limit.v,
-				   usage);
+				   "rejecting memory limit %" PRId64 " <= usage %" PRIu64,
+				   m->limit.v, usage);
 	return 0;
 }
 

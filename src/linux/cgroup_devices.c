@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Device rules. The document's list is first brought to a set: a default and the exceptions from it,
- * as version 1's devices controller keeps them. Both versions are made from that set, so that the same
- * document means the same on both.
+ * Device rules. The document's list is first brought to a set: a default and the exceptions from
+ * it, as version 1's devices controller keeps them. Both versions are made from that set, so that
+ * the same document means the same on both.
  *
  * Version 1: reset the group to its default, then write each exception. Version 2: a BPF program of
- * type CGROUP_DEVICE, attached so that programs of outer groups stay in force; the kernel calls all of
- * them and allows what all allow. A program that was there is replaced in one step where the kernel
- * can (5.6), else detached after the new one is in place.
+ * type CGROUP_DEVICE, attached so that programs of outer groups stay in force; the kernel calls all
+ * of them and allows what all allow. A program that was there is replaced in one step where the
+ * kernel can (5.6), else detached after the new one is in place.
  *
  * Source: kernel admin-guide/cgroup-v1/devices.rst, bpf(2), include/uapi/linux/bpf.h
  */
@@ -30,14 +30,14 @@
 static const struct bh_cg_device always[] = {
 	{ 'c', BH_CG_DEV_ANY, BH_CG_DEV_ANY, BH_CG_DEV_MKNOD },
 	{ 'b', BH_CG_DEV_ANY, BH_CG_DEV_ANY, BH_CG_DEV_MKNOD },
-	{ 'c', 1, 3, BH_CG_DEV_RWM },		   /* null */
-	{ 'c', 1, 5, BH_CG_DEV_RWM },		   /* zero */
-	{ 'c', 1, 7, BH_CG_DEV_RWM },		   /* full */
-	{ 'c', 1, 8, BH_CG_DEV_RWM },		   /* random */
-	{ 'c', 1, 9, BH_CG_DEV_RWM },		   /* urandom */
-	{ 'c', 5, 0, BH_CG_DEV_RWM },		   /* tty */
-	{ 'c', 5, 2, BH_CG_DEV_RWM },		   /* ptmx */
-	{ 'c', 10, 200, BH_CG_DEV_RWM },	   /* net/tun */
+	{ 'c', 1, 3, BH_CG_DEV_RWM },               /* null */
+	{ 'c', 1, 5, BH_CG_DEV_RWM },               /* zero */
+	{ 'c', 1, 7, BH_CG_DEV_RWM },               /* full */
+	{ 'c', 1, 8, BH_CG_DEV_RWM },               /* random */
+	{ 'c', 1, 9, BH_CG_DEV_RWM },               /* urandom */
+	{ 'c', 5, 0, BH_CG_DEV_RWM },               /* tty */
+	{ 'c', 5, 2, BH_CG_DEV_RWM },               /* ptmx */
+	{ 'c', 10, 200, BH_CG_DEV_RWM },            /* net/tun */
 	{ 'c', 136, BH_CG_DEV_ANY, BH_CG_DEV_RWM }, /* pts */
 };
 
@@ -148,15 +148,15 @@ static int from_rule(const struct bh_device_rule *rule, struct bh_cg_device *d, 
 		.minor = rule->minor.set ? rule->minor.v : BH_CG_DEV_ANY,
 	};
 	for (const char *p = access; *p; p++)
-		d->access |= *p == 'r' ? BH_CG_DEV_READ :
-			     *p == 'w' ? BH_CG_DEV_WRITE :
-			     *p == 'm' ? BH_CG_DEV_MKNOD :
-					 0;
+		d->access |= *p == 'r'   ? BH_CG_DEV_READ
+			     : *p == 'w' ? BH_CG_DEV_WRITE
+			     : *p == 'm' ? BH_CG_DEV_MKNOD
+					 : 0;
 	if (d->major < BH_CG_DEV_ANY || d->major > UINT32_MAX || d->minor < BH_CG_DEV_ANY ||
 	    d->minor > UINT32_MAX || !d->access)
 		return bh_err_spec(err, "/linux/resources/devices",
-				   "rule for %" PRId64 ":%" PRId64 " '%s' is out of range", d->major,
-				   d->minor, access);
+				   "rule for %" PRId64 ":%" PRId64 " '%s' is out of range",
+				   d->major, d->minor, access);
 	return 0;
 }
 
@@ -166,7 +166,7 @@ int bh_cg_devices(struct bh_arena *arena, const struct bh_resources *resources,
 	int e = 0;
 
 	*ret = (struct bh_cg_devices){ .default_allow = false };
-	bh_for_each(rule, resources->devices) {
+	bh_for_each (rule, resources->devices) {
 		struct bh_cg_device d;
 
 		/* "a" stands for all devices with all access and starts afresh. */
@@ -210,7 +210,8 @@ static int apply_v1(const char *dir, const struct bh_cg_devices *set, struct bh_
 		bh_cg_device_text(&set->v[i], text);
 		e = bh_fd_write(fd, text, strlen(text));
 		if (e < 0)
-			return bh_err_set(err, e, "write '%s' to '%s/%s'", text, dir, files[!allow]);
+			return bh_err_set(err, e, "write '%s' to '%s/%s'", text, dir,
+					  files[!allow]);
 	}
 	return 0;
 }
@@ -220,33 +221,34 @@ static int apply_v1(const char *dir, const struct bh_cg_devices *set, struct bh_
 #define INSNS_PER_RULE 8
 #define INSNS_FIXED    8 /* loads at the start, verdict at the end */
 
-#define LOAD(dst, from)                                                                            \
-	((struct bpf_insn){ .code = BPF_LDX | BPF_MEM | BPF_W,                                     \
-			    .dst_reg = (dst),                                                      \
-			    .src_reg = BPF_REG_1,                                                  \
+#define LOAD(dst, from)                                        \
+	((struct bpf_insn){ .code = BPF_LDX | BPF_MEM | BPF_W, \
+			    .dst_reg = (dst),                  \
+			    .src_reg = BPF_REG_1,              \
 			    .off = (from) })
-#define ALU_IMM(op, dst, value)                                                                    \
+#define ALU_IMM(op, dst, value) \
 	((struct bpf_insn){ .code = BPF_ALU | (op) | BPF_K, .dst_reg = (dst), .imm = (value) })
-#define MOV_REG(dst, src)                                                                          \
+#define MOV_REG(dst, src) \
 	((struct bpf_insn){ .code = BPF_ALU | BPF_MOV | BPF_X, .dst_reg = (dst), .src_reg = (src) })
-#define JUMP_UNLESS_IMM(reg, value)                                                                \
+#define JUMP_UNLESS_IMM(reg, value) \
 	((struct bpf_insn){ .code = BPF_JMP32 | BPF_JNE | BPF_K, .dst_reg = (reg), .imm = (value) })
-#define JUMP_UNLESS_REG(left, right)                                                               \
-	((struct bpf_insn){                                                                        \
+#define JUMP_UNLESS_REG(left, right) \
+	((struct bpf_insn){          \
 		.code = BPF_JMP32 | BPF_JNE | BPF_X, .dst_reg = (left), .src_reg = (right) })
 #define EXIT ((struct bpf_insn){ .code = BPF_JMP | BPF_EXIT })
 
 enum { TYPE = BPF_REG_2, ACCESS = BPF_REG_3, MAJOR = BPF_REG_4, MINOR = BPF_REG_5 };
 
 /*
- * One exception: verdict if type, access, major and minor match, else on to the next. An exception that
- * allows must have all of the access that is asked for; one that denies any of it.
+ * One exception: verdict if type, access, major and minor match, else on to the next. An exception
+ * that allows must have all of the access that is asked for; one that denies any of it.
  */
 static size_t emit_rule(struct bpf_insn *insn, const struct bh_cg_device *d, bool allow)
 {
 	size_t n = 0;
 
-	insn[n++] = JUMP_UNLESS_IMM(TYPE, d->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
+	insn[n++] =
+		JUMP_UNLESS_IMM(TYPE, d->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
 	if (d->access != BH_CG_DEV_RWM) {
 		insn[n++] = MOV_REG(BPF_REG_1, ACCESS);
 		insn[n++] = ALU_IMM(BPF_AND, BPF_REG_1, (int32_t)d->access);
@@ -272,8 +274,8 @@ static size_t emit_rule(struct bpf_insn *insn, const struct bh_cg_device *d, boo
 struct bpf_insn *bh_cg_devices_program(struct bh_arena *arena, const struct bh_cg_devices *set,
 				       size_t *ret_n)
 {
-	struct bpf_insn *insn = bh_arena_array(arena, INSNS_FIXED + set->n * INSNS_PER_RULE,
-					       sizeof(*insn));
+	struct bpf_insn *insn =
+		bh_arena_array(arena, INSNS_FIXED + set->n * INSNS_PER_RULE, sizeof(*insn));
 	size_t n = 0;
 
 	static_assert(BH_CG_DEV_MKNOD == BPF_DEVCG_ACC_MKNOD &&
@@ -385,7 +387,8 @@ static int apply_v2(const char *dir, const struct bh_cg_devices *set, struct bh_
 	int e;
 
 	if (fd < 0)
-		return bh_err_set(err, fd, "load the device filter of '%s' (%zu rules)", dir, set->n);
+		return bh_err_set(err, fd, "load the device filter of '%s' (%zu rules)", dir,
+				  set->n);
 	if (dir_fd < 0)
 		return bh_err_set(err, dir_fd, "open '%s'", dir);
 	if (bh_sys_bpf(BPF_PROG_QUERY, &query, sizeof(query)) < 0)
@@ -407,8 +410,8 @@ static int apply_v2(const char *dir, const struct bh_cg_devices *set, struct bh_
 	return 0;
 }
 
-/* In a user namespace neither lists nor programs may be touched, and need not be: no device node that
- * gives access can be made there. */
+/* In a user namespace neither lists nor programs may be touched, and need not be: no device node
+ * that gives access can be made there. */
 static bool in_user_namespace(void)
 {
 	char text[64];
@@ -429,8 +432,8 @@ int bh_cg_devices_apply(const struct bh_cgroup *cg, const struct bh_resources *r
 	e = bh_cg_devices(&arena, resources, &set, err);
 	if (e < 0 || i < 0)
 		return e;
-	e = cg->pub[i].v2 ? apply_v2(cg->hier[i].dir, &set, err) :
-			    apply_v1(cg->hier[i].dir, &set, err);
+	e = cg->pub[i].v2 ? apply_v2(cg->hier[i].dir, &set, err)
+			  : apply_v1(cg->hier[i].dir, &set, err);
 	/* A failure is looked into only when there is one: it costs three system calls. */
 	return e < 0 && (cg->rootless || in_user_namespace()) ? 0 : e;
 }

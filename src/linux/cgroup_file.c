@@ -10,20 +10,13 @@
 #include "linux/cgroup_internal.h"
 
 static const char *const names[BH_CG_MAX_] = {
-	[BH_CG_CPU] = "cpu",
-	[BH_CG_CPUACCT] = "cpuacct",
-	[BH_CG_CPUSET] = "cpuset",
-	[BH_CG_MEMORY] = "memory",
-	[BH_CG_DEVICES] = "devices",
-	[BH_CG_FREEZER] = "freezer",
-	[BH_CG_BLKIO] = "blkio",
-	[BH_CG_PIDS] = "pids",
-	[BH_CG_HUGETLB] = "hugetlb",
-	[BH_CG_NET_CLS] = "net_cls",
-	[BH_CG_NET_PRIO] = "net_prio",
-	[BH_CG_PERF_EVENT] = "perf_event",
-	[BH_CG_RDMA] = "rdma",
-	[BH_CG_MISC] = "misc",
+	[BH_CG_CPU] = "cpu",           [BH_CG_CPUACCT] = "cpuacct",
+	[BH_CG_CPUSET] = "cpuset",     [BH_CG_MEMORY] = "memory",
+	[BH_CG_DEVICES] = "devices",   [BH_CG_FREEZER] = "freezer",
+	[BH_CG_BLKIO] = "blkio",       [BH_CG_PIDS] = "pids",
+	[BH_CG_HUGETLB] = "hugetlb",   [BH_CG_NET_CLS] = "net_cls",
+	[BH_CG_NET_PRIO] = "net_prio", [BH_CG_PERF_EVENT] = "perf_event",
+	[BH_CG_RDMA] = "rdma",         [BH_CG_MISC] = "misc",
 };
 
 const char *bh_cg_ctrl_name(enum bh_cg_ctrl ctrl, bool v2)
@@ -37,7 +30,8 @@ enum bh_cg_ctrl bh_cg_ctrl_find(const char *name, size_t len)
 
 	if (len == 2 && memcmp(name, "io", 2) == 0)
 		return BH_CG_BLKIO;
-	while (ctrl < BH_CG_MAX_ && (strlen(names[ctrl]) != len || memcmp(names[ctrl], name, len) != 0))
+	while (ctrl < BH_CG_MAX_ &&
+	       (strlen(names[ctrl]) != len || memcmp(names[ctrl], name, len) != 0))
 		ctrl++;
 	return ctrl;
 }
@@ -46,7 +40,8 @@ int bh_cg_open(const char *dir, const char *file, int flags)
 {
 	char path[PATH_MAX];
 
-	/* A file name may come from a document (page size, `unified`): it must not lead elsewhere. */
+	/* A file name may come from a document (page size, `unified`): it must not lead elsewhere.
+	 */
 	if (strchr(file, '/') || strcmp(file, "..") == 0)
 		return -EINVAL;
 	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >= (int)sizeof(path))

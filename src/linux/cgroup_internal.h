@@ -53,7 +53,8 @@ struct bh_cg_mount {
 	bool v2;
 	uint32_t controllers; /* v1: bits; v2: not looked at before they are needed */
 	const char *name, *mountpoint, *options;
-	const char *own; /* the caller's group below the mountpoint, "/…"; NULL when not asked for */
+	const char
+		*own; /* the caller's group below the mountpoint, "/…"; NULL when not asked for */
 };
 struct bh_cg_layout {
 	int mode; /* as bh_cgroup_host_mode() */
@@ -74,21 +75,21 @@ int bh_cg_layout_read(struct bh_arena *arena, const char *prefix, bool want_own,
 struct bh_cg_hier {
 	uint32_t controllers; /* v1 */
 	const char *dir;      /* mountpoint and path in one */
-	bool owned;	      /* made, or found empty and taken over: may be killed and removed */
-	int fd;		      /* v1: `tasks` for writing; v2: the directory; -EBADF = not open */
+	bool owned;           /* made, or found empty and taken over: may be killed and removed */
+	int fd;               /* v1: `tasks` for writing; v2: the directory; -EBADF = not open */
 };
 
 struct bh_cgroup {
 	struct bh_arena arena;
 	enum bh_cgroup_manager manager;
 	bool rootless;
-	bool loaded;	    /* from a saved state: device rules stay as they are */
-	bool explicit_path; /* linux.cgroupsPath was given */
-	bool wants_limits;  /* the spec asks for limits */
-	bool started;	    /* systemd: bh_cgroup_start_scope() has told systemd the limits */
-	int64_t owner_uid;  /* v2: to whom the group is given; -1 = nobody */
-	const char *cpus, *mems; /* v1: written before anything may enter; NULL = the parent's */
-	const char *unit, *slice;   /* systemd */
+	bool loaded;              /* from a saved state: device rules stay as they are */
+	bool explicit_path;       /* linux.cgroupsPath was given */
+	bool wants_limits;        /* the spec asks for limits */
+	bool started;             /* systemd: bh_cgroup_start_scope() has told systemd the limits */
+	int64_t owner_uid;        /* v2: to whom the group is given; -1 = nobody */
+	const char *cpus, *mems;  /* v1: written before anything may enter; NULL = the parent's */
+	const char *unit, *slice; /* systemd */
 	struct bh_cgroup_hierarchy *pub;
 	struct bh_cg_hier *hier; /* hier[i] belongs to pub[i] */
 	size_t n;
@@ -110,8 +111,8 @@ int bh_cg_find_v2(const struct bh_cgroup *cg);
 bool bh_cg_pure_v2(const struct bh_cgroup *cg);
 
 /** bh_cg_set_path() - hierarchy @i's group is @path from now on. Return: 0 or -ENOMEM */
-int bh_cg_set_path(struct bh_cgroup *cg, size_t i, const char *path, struct bh_err *err)
-	bh_must_check;
+int bh_cg_set_path(struct bh_cgroup *cg, size_t i, const char *path,
+		   struct bh_err *err) bh_must_check;
 
 /** bh_cg_drop() - hierarchy @i is left out from now on */
 void bh_cg_drop(struct bh_cgroup *cg, size_t i);
@@ -135,8 +136,7 @@ int bh_cg_write(const char *dir, const char *file, const char *value) bh_must_ch
 int bh_cg_read_u64(const char *dir, const char *file, uint64_t *ret) bh_must_check;
 
 /** bh_cg_read_key() - the number after "@key " in a file of such lines; 0 when there is none */
-int bh_cg_read_key(const char *dir, const char *file, const char *key, uint64_t *ret)
-	bh_must_check;
+int bh_cg_read_key(const char *dir, const char *file, const char *key, uint64_t *ret) bh_must_check;
 
 /** bh_cg_sleep() - @us microseconds */
 void bh_cg_sleep(unsigned int us);
@@ -144,13 +144,13 @@ void bh_cg_sleep(unsigned int us);
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 enum bh_cg_limit_flags {
-	BH_CG_LATER = 1,     /* -EINVAL: try once more after the controller's other limits */
-	BH_CG_OPTIONAL = 2,  /* no such file: this kernel has nothing to limit here */
-	BH_CG_WARN = 4,	     /* with OPTIONAL: say so */
-	BH_CG_CHECK = 8,     /* read back: the kernel clamps silently */
-	BH_CG_KEEP_WORD = 16, /* the file's first word goes before the value (cpu.max) */
+	BH_CG_LATER = 1,        /* -EINVAL: try once more after the controller's other limits */
+	BH_CG_OPTIONAL = 2,     /* no such file: this kernel has nothing to limit here */
+	BH_CG_WARN = 4,         /* with OPTIONAL: say so */
+	BH_CG_CHECK = 8,        /* read back: the kernel clamps silently */
+	BH_CG_KEEP_WORD = 16,   /* the file's first word goes before the value (cpu.max) */
 	BH_CG_LESS_MEMORY = 32, /* the value is memory and swap: take memory.max off it */
-	BH_CG_BY_LINE = 64,  /* one write(2) a line */
+	BH_CG_BY_LINE = 64,     /* one write(2) a line */
 };
 
 struct bh_cg_limit {
@@ -197,8 +197,8 @@ int bh_cg_v2_adopt(struct bh_cgroup *cg, size_t i, struct bh_err *err) bh_must_c
  * @made: called for each directory that was made, outermost first; may be NULL
  * Return: 0 made; 1 it was there; -errno */
 typedef int bh_cg_made_fn(const char *dir, void *arg);
-int bh_cg_mkdir(const char *mountpoint, const char *dir, bh_cg_made_fn *made, void *arg)
-	bh_must_check;
+int bh_cg_mkdir(const char *mountpoint, const char *dir, bh_cg_made_fn *made,
+		void *arg) bh_must_check;
 
 /** bh_cg_check_unused() - a group that was there: nobody may be in it. Return: 0, or -EBUSY with
  * @err */
@@ -220,11 +220,11 @@ int bh_cg_v2_oom_fd(const char *dir, struct bh_err *err) bh_must_check;
 
 /* ---- devices --------------------------------------------------------------------------------- */
 
-#define BH_CG_DEV_ANY (-1)
-#define BH_CG_DEV_READ	2
+#define BH_CG_DEV_ANY   (-1)
+#define BH_CG_DEV_READ  2
 #define BH_CG_DEV_WRITE 4
 #define BH_CG_DEV_MKNOD 1
-#define BH_CG_DEV_RWM	7
+#define BH_CG_DEV_RWM   7
 
 /* Access differs from the default for these; at most one entry per (type, major, minor). */
 struct bh_cg_device {
@@ -245,7 +245,8 @@ int bh_cg_devices(struct bh_arena *arena, const struct bh_resources *resources,
 
 /** bh_cg_device_text() - "c 1:3 rwm" into @buf. Return: @buf */
 #define BH_CG_DEVICE_BYTES 64
-const char *bh_cg_device_text(const struct bh_cg_device *device, char buf[static BH_CG_DEVICE_BYTES]);
+const char *bh_cg_device_text(const struct bh_cg_device *device,
+			      char buf[static BH_CG_DEVICE_BYTES]);
 
 struct bpf_insn;
 /** bh_cg_devices_program() - the version 2 filter. Return: instructions in @ret, or NULL */
@@ -269,8 +270,8 @@ int bh_cg_systemd_names(struct bh_cgroup *cg, const char *cgroups_path, const ch
 /** bh_cg_systemd_path() - where systemd will put @cg's unit, from the hierarchy's root
  * @own: the caller's group: a user's manager works below its own. Return: in @cg's arena; NULL with
  * @err */
-const char *bh_cg_systemd_path(struct bh_cgroup *cg, const char *own, struct bh_err *err)
-	bh_must_check;
+const char *bh_cg_systemd_path(struct bh_cgroup *cg, const char *own,
+			       struct bh_err *err) bh_must_check;
 
 /** bh_cg_systemd_update() - tell systemd new limits, so that it does not set back the old ones */
 int bh_cg_systemd_update(struct bh_cgroup *cg, const struct bh_resources *resources,

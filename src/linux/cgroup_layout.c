@@ -2,10 +2,10 @@
 /*
  * What the host has mounted where. By convention version 2 is mounted at /sys/fs/cgroup itself, or
  * version 1 hierarchies at /sys/fs/cgroup/CONTROLLERS with version 2 at /sys/fs/cgroup/unified.
- * /proc/self/cgroup names the version 1 hierarchies; one access(2) each proves the convention, which is
- * an order of magnitude cheaper than /proc/self/mountinfo on a host with many containers. Where
- * the convention does not hold, or a mount shows only a part of its hierarchy (a container in a
- * container), mountinfo has the truth.
+ * /proc/self/cgroup names the version 1 hierarchies; one access(2) each proves the convention,
+ * which is an order of magnitude cheaper than /proc/self/mountinfo on a host with many containers.
+ * Where the convention does not hold, or a mount shows only a part of its hierarchy (a container in
+ * a container), mountinfo has the truth.
  *
  * Source: cgroups(7), proc(5)
  */
@@ -17,11 +17,11 @@
 #include "base/path.h"
 #include "linux/cgroup_internal.h"
 
-#define CGROUP_ROOT    "/sys/fs/cgroup"
-#define MOUNTINFO_MAX  (16 << 20) /* bytes */
-#define V1_WHOLE_FILE  "cgroup.sane_behavior" /* in a version 1 hierarchy's true root alone */
-#define V2_FILE	       "cgroup.controllers"   /* in every version 2 group */
-#define V2_PARTIAL_FILE "cgroup.events"	      /* in every version 2 group but the true root */
+#define CGROUP_ROOT     "/sys/fs/cgroup"
+#define MOUNTINFO_MAX   (16 << 20)             /* bytes */
+#define V1_WHOLE_FILE   "cgroup.sane_behavior" /* in a version 1 hierarchy's true root alone */
+#define V2_FILE         "cgroup.controllers"   /* in every version 2 group */
+#define V2_PARTIAL_FILE "cgroup.events"        /* in every version 2 group but the true root */
 
 struct reader {
 	struct bh_arena *arena;
@@ -176,7 +176,8 @@ static uint32_t controller_mask(const char *list)
 	return mask;
 }
 
-/* One "ID:LIST:PATH" of a version 1 hierarchy. Named ones other than systemd's are somebody's own. */
+/* One "ID:LIST:PATH" of a version 1 hierarchy. Named ones other than systemd's are somebody's own.
+ */
 static int add_v1(struct reader *r, struct bh_cg_layout *l, const char *list, const char *own,
 		  struct bh_err *err)
 {
@@ -248,8 +249,8 @@ static int add_all(struct reader *r, struct bh_cg_layout *l, char *text, bool pu
 			continue;
 		*list++ = *own++ = '\0';
 		if (list[0] == '\0')
-			e = pure_v2 ? add_v2(r, l, CGROUP_ROOT, "", want_own ? own : NULL, err) :
-				      add_v2(r, l, CGROUP_ROOT "/unified", "unified",
+			e = pure_v2 ? add_v2(r, l, CGROUP_ROOT, "", want_own ? own : NULL, err)
+				    : add_v2(r, l, CGROUP_ROOT "/unified", "unified",
 					     want_own ? "/" : NULL, err);
 		else if (!pure_v2)
 			e = add_v1(r, l, list, want_own ? own : NULL, err);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resources to a list of (file, value), one function a controller and version. Order matters within a
- * controller; where the kernel takes values in one order when a limit is raised and in the other when it
- * is lowered, the entry is marked BH_CG_LATER and simply tried again after the others.
+ * Resources to a list of (file, value), one function a controller and version. Order matters within
+ * a controller; where the kernel takes values in one order when a limit is raised and in the other
+ * when it is lowered, the entry is marked BH_CG_LATER and simply tried again after the others.
  *
- * Zero means "not set" for most numbers, as runc has it: callers send zeros for what they leave out.
+ * Zero means "not set" for most numbers, as runc has it: callers send zeros for what they leave
+ * out.
  *
  * Source: kernel admin-guide/cgroup-v1/, cgroup-v2.rst; config-linux.md "Control groups"
  */
@@ -108,8 +109,8 @@ static void cpu_v1(struct builder *b, const struct bh_resources *r)
 	if (c->period.set && c->period.v)
 		add_number(b, "cpu.period", "cpu.cfs_period_us", later, (int64_t)c->period.v);
 	if (c->burst.set)
-		add_number(b, "cpu.burst", "cpu.cfs_burst_us",
-			   later | BH_CG_OPTIONAL | BH_CG_WARN, (int64_t)c->burst.v);
+		add_number(b, "cpu.burst", "cpu.cfs_burst_us", later | BH_CG_OPTIONAL | BH_CG_WARN,
+			   (int64_t)c->burst.v);
 	if (quota)
 		add_number(b, "cpu.quota", "cpu.cfs_quota_us", 0, c->quota.v);
 	if (c->idle.set)
@@ -187,9 +188,11 @@ static void memory_v1(struct builder *b, const struct bh_resources *r)
 	if (m->swappiness.set && m->swappiness.v > 100 && m->swappiness.v != UINT64_MAX && !b->e)
 		b->e = bh_err_spec(b->err, "/linux/resources/memory/swappiness",
 				   "invalid memory swappiness value: %" PRIu64
-				   " (valid range is 0-100)", m->swappiness.v);
+				   " (valid range is 0-100)",
+				   m->swappiness.v);
 	else if (m->swappiness.set && m->swappiness.v != UINT64_MAX)
-		add_number(b, "memory.swappiness", "memory.swappiness", 0, (int64_t)m->swappiness.v);
+		add_number(b, "memory.swappiness", "memory.swappiness", 0,
+			   (int64_t)m->swappiness.v);
 	memory_common(b, m);
 }
 
@@ -211,15 +214,16 @@ static void memory_v2(struct builder *b, const struct bh_resources *r)
 				   "invalid memory value: %" PRId64, limit);
 	if (swap > 0 && limit > swap && !b->e)
 		b->e = bh_err_spec(b->err, "/linux/resources/memory/swap",
-				   "%" PRId64 ": memory+swap limit should be >= memory limit", swap);
+				   "%" PRId64 ": memory+swap limit should be >= memory limit",
+				   swap);
 	/* "max" and "0" mean what is the case anyway where there is no swap. */
 	if (swap == -1 || (limit == -1 && swap == 0))
 		add(b, "memory.swap", "memory.swap.max", BH_CG_OPTIONAL, "max");
 	else if (swap > 0 && limit == 0)
 		add_number(b, "memory.swap", "memory.swap.max", BH_CG_LESS_MEMORY, swap);
 	else if (swap > 0)
-		add_number(b, "memory.swap", "memory.swap.max",
-			   swap == limit ? BH_CG_OPTIONAL : 0, limit > 0 ? swap - limit : swap);
+		add_number(b, "memory.swap", "memory.swap.max", swap == limit ? BH_CG_OPTIONAL : 0,
+			   limit > 0 ? swap - limit : swap);
 	if (limit)
 		add_max(b, "memory.limit", "memory.max", limit);
 	if (m->reservation.set && m->reservation.v)
@@ -245,8 +249,9 @@ static void hugetlb(struct builder *b, const struct bh_resources *r)
 {
 	const char *suffix = b->v2 ? "max" : "limit_in_bytes";
 
-	bh_for_each(h, r->hugepage_limits) {
-		if (!h->page_size || strspn(h->page_size, "0123456789KMGB") != strlen(h->page_size)) {
+	bh_for_each (h, r->hugepage_limits) {
+		if (!h->page_size ||
+		    strspn(h->page_size, "0123456789KMGB") != strlen(h->page_size)) {
 			if (!b->e)
 				b->e = bh_err_spec(b->err, "/linux/resources/hugepageLimits",
 						   "page size '%s' is none",
@@ -263,13 +268,15 @@ static void hugetlb(struct builder *b, const struct bh_resources *r)
 
 static void rdma(struct builder *b, const struct bh_resources *r)
 {
-	bh_for_each(d, r->rdma) {
+	bh_for_each (d, r->rdma) {
 		char handles[32] = "", objects[32] = "";
 
 		if (d->hca_handles.set)
-			snprintf(handles, sizeof(handles), " hca_handle=%" PRIu32, d->hca_handles.v);
+			snprintf(handles, sizeof(handles), " hca_handle=%" PRIu32,
+				 d->hca_handles.v);
 		if (d->hca_objects.set)
-			snprintf(objects, sizeof(objects), " hca_object=%" PRIu32, d->hca_objects.v);
+			snprintf(objects, sizeof(objects), " hca_object=%" PRIu32,
+				 d->hca_objects.v);
 		add(b, "rdma", "rdma.max", 0, "%s%s%s", d->device, handles, objects);
 	}
 }
@@ -290,7 +297,7 @@ static void net_prio(struct builder *b, const struct bh_resources *r)
 		warn(b, "network.priorities: cgroup v2 has no such setting");
 	if (b->v2)
 		return;
-	bh_for_each(p, r->network.priorities)
+	bh_for_each (p, r->network.priorities)
 		add(b, "network.priorities", "net_prio.ifpriomap", 0, "%s %" PRIu32, p->name,
 		    p->priority);
 }
@@ -307,8 +314,8 @@ static const struct throttle {
 	  "blkio.throttle.write_bps_device", "wbps" },
 	{ offsetof(struct bh_block_io, throttle_read_iops_device), "blockIO.throttleReadIOPSDevice",
 	  "blkio.throttle.read_iops_device", "riops" },
-	{ offsetof(struct bh_block_io, throttle_write_iops_device), "blockIO.throttleWriteIOPSDevice",
-	  "blkio.throttle.write_iops_device", "wiops" },
+	{ offsetof(struct bh_block_io, throttle_write_iops_device),
+	  "blockIO.throttleWriteIOPSDevice", "blkio.throttle.write_iops_device", "wiops" },
 };
 
 static const bh_blkio_device_list *throttle_list(const struct bh_block_io *io,
@@ -340,10 +347,11 @@ static void blkio_v1(struct builder *b, const struct bh_resources *r)
 	if (io->leaf_weight.set && io->leaf_weight.v)
 		add_number(b, "blockIO.leafWeight", "blkio.leaf_weight", 0,
 			   (int64_t)io->leaf_weight.v);
-	bh_for_each(d, io->weight_device) {
+	bh_for_each (d, io->weight_device) {
 		if (d->weight.set && d->weight.v) {
 			l = add(b, "blockIO.weightDevice", "blkio.weight_device", 0,
-				"%" PRId64 ":%" PRId64 " %" PRIu64, d->major, d->minor, d->weight.v);
+				"%" PRId64 ":%" PRId64 " %" PRIu64, d->major, d->minor,
+				d->weight.v);
 			with_alt(b, l, "blkio.bfq.weight_device", l ? l->value : NULL);
 		}
 		if (d->leaf_weight.set && d->leaf_weight.v)
@@ -352,7 +360,7 @@ static void blkio_v1(struct builder *b, const struct bh_resources *r)
 			    d->leaf_weight.v);
 	}
 	for (size_t t = 0; t < BH_ARRAY_SIZE(throttles); t++)
-		bh_for_each(d, *throttle_list(io, &throttles[t]))
+		bh_for_each (d, *throttle_list(io, &throttles[t]))
 			add(b, throttles[t].field, throttles[t].v1_file, 0,
 			    "%" PRId64 ":%" PRId64 " %" PRIu64, d->major, d->minor, d->rate);
 }
@@ -373,7 +381,7 @@ static void io_v2(struct builder *b, const struct bh_resources *r)
 		with_alt(b, l, "io.weight",
 			 bh_arena_printf(b->arena, "%" PRIu64, io_weight(io->weight.v)));
 	}
-	bh_for_each(d, io->weight_device) {
+	bh_for_each (d, io->weight_device) {
 		if (!d->weight.set || !d->weight.v)
 			continue;
 		l = add(b, "blockIO.weightDevice", "io.bfq.weight", 0,
@@ -385,7 +393,7 @@ static void io_v2(struct builder *b, const struct bh_resources *r)
 	if (io->leaf_weight.set && io->leaf_weight.v)
 		warn(b, "blockIO.leafWeight: cgroup v2 has no such setting");
 	for (size_t t = 0; t < BH_ARRAY_SIZE(throttles); t++)
-		bh_for_each(d, *throttle_list(io, &throttles[t])) {
+		bh_for_each (d, *throttle_list(io, &throttles[t])) {
 			/* Version 1 takes 0 for "no limit"; version 2 has a word for it. */
 			if (d->rate)
 				add(b, throttles[t].field, "io.max", 0,
@@ -420,17 +428,19 @@ static int unified(struct builder *b, const struct bh_resources *r, bool pure_v2
 				   "invalid configuration: cannot use unified on cgroup v1");
 	b->ctrl = BH_CG_MAX_;
 	b->v2 = true;
-	bh_for_each(kv, r->unified) {
+	bh_for_each (kv, r->unified) {
 		const char *dot = strchr(kv->key, '.');
 
 		if (strchr(kv->key, '/'))
-			return bh_err_spec(b->err, where,
-					   "unified resource \"%s\" must be a file name (no slashes)",
-					   kv->key);
+			return bh_err_spec(
+				b->err, where,
+				"unified resource \"%s\" must be a file name (no slashes)",
+				kv->key);
 		if (!dot || dot == kv->key)
 			return bh_err_spec(b->err, where,
 					   "unified resource \"%s\" must be in the form "
-					   "CONTROLLER.PARAMETER", kv->key);
+					   "CONTROLLER.PARAMETER",
+					   kv->key);
 		if (is_no_limit(kv->key))
 			return bh_err_spec(b->err, where, "unified resource \"%s\" is no limit",
 					   kv->key);

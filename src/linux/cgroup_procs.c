@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The processes of a group and of those below it, and the removal of such a tree. A group's
- * directory may have been filled with others by the container itself: the walk is bounded in depth and
- * stays on the descriptor of the directory above.
+ * directory may have been filled with others by the container itself: the walk is bounded in depth
+ * and stays on the descriptor of the directory above.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -37,7 +37,8 @@ static int add_pid(struct pid_list *list, pid_t pid)
 /* A threaded v2 group has no list of processes: its threads are listed instead. */
 static int read_procs(int dirfd, struct pid_list *list)
 {
-	bh_auto_close int fd = bh_path_try_open(dirfd, "cgroup.procs", O_RDONLY, 0, BH_PATH_BENEATH);
+	bh_auto_close int fd =
+		bh_path_try_open(dirfd, "cgroup.procs", O_RDONLY, 0, BH_PATH_BENEATH);
 	bh_auto_free char *text = NULL;
 	int e = fd < 0 ? fd : bh_fd_read(fd, "cgroup.procs", 1 << 28, &text, NULL, NULL);
 
@@ -47,7 +48,7 @@ static int read_procs(int dirfd, struct pid_list *list)
 		e = fd < 0 ? fd : bh_fd_read(fd, "cgroup.threads", 1 << 28, &text, NULL, NULL);
 	}
 	for (char *p = text; e == 0 && p && *p; p += strcspn(p, "\n"), p += *p == '\n') {
-		long pid = strtol(p, NULL, 10);
+		long long pid = strtoll(p, NULL, 10);
 
 		/* 0: it lives in a pid namespace that is not below ours. */
 		if (pid > 0)
@@ -92,8 +93,8 @@ static int walk(int fd, struct pid_list *list, bool remove, unsigned int depth)
 
 static int walk_path(const char *path, struct pid_list *list, bool remove)
 {
-	bh_auto_close int fd = bh_path_try_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0,
-						BH_PATH_HOST);
+	bh_auto_close int fd =
+		bh_path_try_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, BH_PATH_HOST);
 
 	return fd < 0 ? fd : walk(fd, list, remove, 0);
 }
@@ -136,7 +137,7 @@ static int signal_tree(const char *dir, int sig)
 	return e < 0 ? e : (int)list.n;
 }
 
-#define KILL_ROUNDS	 40
+#define KILL_ROUNDS      40
 #define KILL_WAIT_MAX_US 100000
 
 /* Kills until nobody is left: who forks faster than this reads is frozen first by the caller. */
@@ -180,8 +181,8 @@ int bh_cgroup_signal(struct bh_cgroup *cg, int sig, struct bh_err *err)
 	return e < 0 ? bh_err_set(err, e, "signal %d to the processes in '%s'", sig, dir) : 0;
 }
 
-#define REMOVE_TRIES	   13
-#define REMOVE_WAIT_US	   500 /* doubled each time: 4 seconds in all */
+#define REMOVE_TRIES   13
+#define REMOVE_WAIT_US 500 /* doubled each time: 4 seconds in all */
 
 /* Thaws and kills what is in @dir; whatever fails shows when the directory does not go away. */
 static void empty(const char *dir)
@@ -224,12 +225,13 @@ int bh_cgroup_destroy(struct bh_cgroup *cg, struct bh_err *err)
 {
 	int first = 0;
 
-	if (cg->manager == BH_CGROUP_SYSTEMD && (cg->started || (cg->loaded && cg->n && cg->hier[0].owned)))
+	if (cg->manager == BH_CGROUP_SYSTEMD &&
+	    (cg->started || (cg->loaded && cg->n && cg->hier[0].owned)))
 		first = bh_cg_systemd_stop(cg, err);
 	for (size_t i = 0; i < cg->n; i++) {
 		bool mine = cg->hier[i].owned || cg->loaded;
-		int e = mine ? bh_cg_remove(cg->hier[i].dir, cg->hier[i].owned,
-					    first ? NULL : err) : 0;
+		int e = mine ? bh_cg_remove(cg->hier[i].dir, cg->hier[i].owned, first ? NULL : err)
+			     : 0;
 
 		cg->hier[i].fd = bh_close(cg->hier[i].fd);
 		if (e < 0 && first == 0)

@@ -106,7 +106,8 @@ int bh_cgroup_load(json_object *saved, struct bh_cgroup **ret, struct bh_err *er
 		cg->manager++;
 	if (cg->manager == BH_CGROUP_MANAGER_MAX_)
 		return bh_err_as(err, BH_ERR_STATE, -EINVAL,
-				 "saved control group: unknown manager '%s'", manager ? manager : "");
+				 "saved control group: unknown manager '%s'",
+				 manager ? manager : "");
 	cg->rootless = get_bool(saved, "rootless");
 	cg->explicit_path = get_bool(saved, "explicitPath");
 	cg->unit = get_string(&cg->arena, saved, "unit");

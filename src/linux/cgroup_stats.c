@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The figures of a group in the words and the order of runc's `events --stats`: engines and monitors
- * read them. As there, a figure of zero is left out where the table below says so, and a control file
- * that this kernel or this group does not have counts as zeros.
+ * The figures of a group in the words and the order of runc's `events --stats`: engines and
+ * monitors read them. As there, a figure of zero is left out where the table below says so, and a
+ * control file that this kernel or this group does not have counts as zeros.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -210,8 +210,9 @@ static void cpu(struct stats *s)
 	open_object(s, "throttling");
 	number_if(s, "periods", value_of(stat, "nr_periods", 1));
 	number_if(s, "throttledPeriods", value_of(stat, "nr_throttled", 1));
-	number_if(s, "throttledTime", v2 ? value_of(stat, "throttled_usec", 1000) :
-					   value_of(stat, "throttled_time", 1));
+	number_if(s, "throttledTime",
+		  v2 ? value_of(stat, "throttled_usec", 1000)
+		     : value_of(stat, "throttled_time", 1));
 	close_object(s);
 	pressure(s, dir, "cpu.pressure");
 	close_object(s);
@@ -244,7 +245,7 @@ static void id_list(struct stats *s, const char *name, const char *dir, const ch
 static void cpuset(struct stats *s)
 {
 	static const char *const flags[] = {
-		"mem_hardwall",	      "mem_exclusive",	 "memory_migrate",     "memory_spread_page",
+		"mem_hardwall",       "mem_exclusive",   "memory_migrate",     "memory_spread_page",
 		"memory_spread_slab", "memory_pressure", "sched_load_balance",
 	};
 	bool v2;
@@ -264,7 +265,7 @@ static void cpuset(struct stats *s)
 	}
 	level = slurp(s, dir, "cpuset.sched_relax_domain_level");
 	key(s, "sched_relax_domain_level");
-	bh_buf_printf(s->out, "%ld", level ? strtol(level, NULL, 10) : 0);
+	bh_buf_printf(s->out, "%lld", level ? strtoll(level, NULL, 10) : 0);
 	close_object(s);
 }
 
@@ -402,10 +403,10 @@ static void pids(struct stats *s)
 enum io_list { BYTES, COUNT, QUEUED, SERVICE_TIME, WAIT_TIME, MERGED, TIME, SECTORS, IO_LIST_MAX };
 
 static const char *const io_names[IO_LIST_MAX] = {
-	[BYTES] = "ioServiceBytesRecursive",	 [COUNT] = "ioServicedRecursive",
-	[QUEUED] = "ioQueueRecursive",		 [SERVICE_TIME] = "ioServiceTimeRecursive",
-	[WAIT_TIME] = "ioWaitTimeRecursive",	 [MERGED] = "ioMergedRecursive",
-	[TIME] = "ioTimeRecursive",		 [SECTORS] = "sectorsRecursive",
+	[BYTES] = "ioServiceBytesRecursive", [COUNT] = "ioServicedRecursive",
+	[QUEUED] = "ioQueueRecursive",       [SERVICE_TIME] = "ioServiceTimeRecursive",
+	[WAIT_TIME] = "ioWaitTimeRecursive", [MERGED] = "ioMergedRecursive",
+	[TIME] = "ioTimeRecursive",          [SECTORS] = "sectorsRecursive",
 };
 
 static void io_entry(struct bh_buf *list, uint64_t major, uint64_t minor, const char *op,
@@ -456,17 +457,25 @@ static const struct {
 	} files[8];
 } io_sets[] = {
 	{ "blkio.bfq.",
-	  { { "sectors_recursive", SECTORS }, { "io_service_time_recursive", SERVICE_TIME },
-	    { "io_wait_time_recursive", WAIT_TIME }, { "io_merged_recursive", MERGED },
-	    { "io_queued_recursive", QUEUED }, { "time_recursive", TIME },
-	    { "io_serviced_recursive", COUNT }, { "io_service_bytes_recursive", BYTES } } },
+	  { { "sectors_recursive", SECTORS },
+	    { "io_service_time_recursive", SERVICE_TIME },
+	    { "io_wait_time_recursive", WAIT_TIME },
+	    { "io_merged_recursive", MERGED },
+	    { "io_queued_recursive", QUEUED },
+	    { "time_recursive", TIME },
+	    { "io_serviced_recursive", COUNT },
+	    { "io_service_bytes_recursive", BYTES } } },
 	{ "blkio.bfq.",
 	  { { "io_serviced_recursive", COUNT }, { "io_service_bytes_recursive", BYTES } } },
 	{ "blkio.",
-	  { { "sectors_recursive", SECTORS }, { "io_service_time_recursive", SERVICE_TIME },
-	    { "io_wait_time_recursive", WAIT_TIME }, { "io_merged_recursive", MERGED },
-	    { "io_queued_recursive", QUEUED }, { "time_recursive", TIME },
-	    { "io_serviced_recursive", COUNT }, { "io_service_bytes_recursive", BYTES } } },
+	  { { "sectors_recursive", SECTORS },
+	    { "io_service_time_recursive", SERVICE_TIME },
+	    { "io_wait_time_recursive", WAIT_TIME },
+	    { "io_merged_recursive", MERGED },
+	    { "io_queued_recursive", QUEUED },
+	    { "time_recursive", TIME },
+	    { "io_serviced_recursive", COUNT },
+	    { "io_service_bytes_recursive", BYTES } } },
 	{ "blkio.throttle.",
 	  { { "io_serviced_recursive", COUNT }, { "io_service_bytes_recursive", BYTES } } },
 	{ "blkio.throttle.", { { "io_serviced", COUNT }, { "io_service_bytes", BYTES } } },
@@ -598,8 +607,8 @@ static void hugetlb(struct stats *s)
 	size_t n = 0;
 
 	open_object(s, "hugetlb");
-	for (struct dirent *entry; sizes && dir && n < BH_ARRAY_SIZE(names) &&
-				   (entry = readdir(sizes));) {
+	for (struct dirent *entry;
+	     sizes && dir && n < BH_ARRAY_SIZE(names) && (entry = readdir(sizes));) {
 		unsigned long kb;
 
 		if (sscanf(entry->d_name, "hugepages-%lukB", &kb) != 1)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Groups that systemd makes: a transient scope (or slice) per container. systemd is spoken to by a
- * helper program, because its library costs each start more than a millisecond. What is asked of it is
- * a list of words in busctl(1)'s manner, NAME TYPE VALUE…; NAME@VERSION is left out by the helper when
- * systemd is older. Properties systemd does not know are written to the control files as well, by the
- * ordinary way, after the scope is there.
+ * helper program, because its library costs each start more than a millisecond. What is asked of it
+ * is a list of words in busctl(1)'s manner, NAME TYPE VALUE…; NAME@VERSION is left out by the
+ * helper when systemd is older. Properties systemd does not know are written to the control files
+ * as well, by the ordinary way, after the scope is there.
  *
  * Where the group really is, is read from /proc/PID/cgroup once systemd has moved the process.
  *
@@ -23,10 +23,10 @@
 #include "base/path.h"
 #include "linux/cgroup_internal.h"
 
-#define HELPER		   "bulkhead-systemd"
-#define PERIOD_DEFAULT_US  100000
-#define PER_SEC_STEP_US	   10000 /* systemd keeps whole percents of a processor */
-#define CPU_MAX		   8192
+#define HELPER            "bulkhead-systemd"
+#define PERIOD_DEFAULT_US 100000
+#define PER_SEC_STEP_US   10000 /* systemd keeps whole percents of a processor */
+#define CPU_MAX           8192
 
 extern char **environ;
 
@@ -35,7 +35,8 @@ extern char **environ;
 static bool is_unit_name(const char *s)
 {
 	return *s && strlen(s) < 256 &&
-	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")] ==
+	       s[strspn(s,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")] ==
 		       '\0';
 }
 
@@ -52,19 +53,21 @@ int bh_cg_systemd_names(struct bh_cgroup *cg, const char *cgroups_path, const ch
 	const char *where = "/linux/cgroupsPath";
 	char *path = bh_arena_printf(&cg->arena, "%s%s", cg->explicit_path ? "" : ":bulkhead:",
 				     cg->explicit_path ? cgroups_path : id);
-	char *prefix = path ? strchr(path, ':') : NULL, *name = prefix ? strchr(prefix + 1, ':') : NULL;
+	char *prefix = path ? strchr(path, ':') : NULL,
+	     *name = prefix ? strchr(prefix + 1, ':') : NULL;
 
 	if (!path)
 		return bh_err_oom(err);
 	if (!name || strchr(name + 1, ':'))
 		return bh_err_spec(err, where,
 				   "expected cgroupsPath to be of format \"slice:prefix:name\" for "
-				   "systemd cgroups, got \"%s\" instead", cgroups_path);
+				   "systemd cgroups, got \"%s\" instead",
+				   cgroups_path);
 	*prefix++ = *name++ = '\0';
 	cg->slice = path[0] ? path : cg->rootless ? "user.slice" : "system.slice";
-	cg->unit = ends_with(name, ".slice") ?
-			   name :
-			   bh_arena_printf(&cg->arena, "%s-%s.scope", prefix, name);
+	cg->unit = ends_with(name, ".slice")
+			   ? name
+			   : bh_arena_printf(&cg->arena, "%s-%s.scope", prefix, name);
 	if (!cg->unit)
 		return bh_err_oom(err);
 	if (!is_unit_name(cg->unit) || !is_unit_name(cg->slice) || !ends_with(cg->slice, ".slice"))
@@ -84,7 +87,8 @@ static int expand_slice(const char *slice, struct bh_buf *out, struct bh_err *er
 		if (i < len && slice[i] != '-')
 			continue;
 		if (i == 0 || slice[i - 1] == '-')
-			return bh_err_spec(err, "/linux/cgroupsPath", "invalid slice name: %s", slice);
+			return bh_err_spec(err, "/linux/cgroupsPath", "invalid slice name: %s",
+					   slice);
 		bh_buf_printf(out, "/%.*s.slice", (int)i, slice);
 	}
 	return 0;
@@ -176,8 +180,8 @@ static void cpu_quota(struct words *w, int64_t quota, uint64_t period)
 		property_u64(w, "CPUQuotaPeriodUSec@242", period);
 	if (quota || period)
 		property_u64(w, "CPUQuotaPerSecUSec",
-			     quota > 0 ? quota_per_sec(quota, period ? period : PERIOD_DEFAULT_US) :
-					 UINT64_MAX);
+			     quota > 0 ? quota_per_sec(quota, period ? period : PERIOD_DEFAULT_US)
+				       : UINT64_MAX);
 }
 
 /* "0-2,8" as the bytes of a bit mask. */
@@ -195,7 +199,8 @@ static void cpu_mask(struct words *w, const char *name, const char *list)
 		if (end == p || from > to || to >= CPU_MAX || (*end && *end != ',')) {
 			if (!w->e)
 				w->e = bh_err_spec(w->err, "/linux/resources/cpu",
-						   "'%s' is no list of numbers below %d", list, CPU_MAX);
+						   "'%s' is no list of numbers below %d", list,
+						   CPU_MAX);
 			return;
 		}
 		for (; from <= to; from++)
@@ -304,7 +309,8 @@ static void resources_v2(struct words *w, const struct bh_resources *r)
 	if (idle)
 		property_u64(w, "CPUWeight@252", 0);
 	if (r->cpu.shares.set && r->cpu.shares.v && idle)
-		bh_warn("unable to apply both CPUWeight and CpuIdle to systemd, ignoring CPUWeight");
+		bh_warn("unable to apply both CPUWeight and CpuIdle to systemd, ignoring "
+			"CPUWeight");
 	else if (r->cpu.shares.set && r->cpu.shares.v)
 		property_u64(w, "CPUWeight", bh_cg_cpu_weight(r->cpu.shares.v));
 }
@@ -315,14 +321,14 @@ static const struct {
 	const char *key, *name;
 } unified_numbers[] = {
 	{ "memory.high", "MemoryHigh" }, { "memory.low", "MemoryLow" },
-	{ "memory.max", "MemoryMax" },	 { "memory.min", "MemoryMin" },
-	{ "pids.max", "TasksMax" },	 { "memory.swap.max", "MemorySwapMax" },
+	{ "memory.max", "MemoryMax" },   { "memory.min", "MemoryMin" },
+	{ "pids.max", "TasksMax" },      { "memory.swap.max", "MemorySwapMax" },
 	{ "cpu.weight", "CPUWeight" },
 };
 
 static const char *unified_value(const struct bh_resources *r, const char *name)
 {
-	bh_for_each(kv, r->unified)
+	bh_for_each (kv, r->unified)
 		if (strcmp(kv->key, name) == 0)
 			return kv->value + strspn(kv->value, " \t\n");
 	return NULL;
@@ -339,8 +345,7 @@ static bool parse_max(const char *text, uint64_t *ret)
 	}
 	errno = 0;
 	*ret = strtoull(text, &end, 10);
-	return errno == 0 && end != text && text[0] != '-' &&
-	       end[strspn(end, " \t\n")] == '\0';
+	return errno == 0 && end != text && text[0] != '-' && end[strspn(end, " \t\n")] == '\0';
 }
 
 static void unified_cpu(struct words *w, const struct bh_resources *r)
@@ -419,22 +424,27 @@ int bh_cg_systemd_properties(struct bh_arena *arena, const struct bh_cgroup *cg,
 
 /* ---- the helper ------------------------------------------------------------------------------ */
 
-/* Beside this program, else where it was installed. */
+/* By the name that this program was called by, seen from whose directory the helper may lie: beside
+ * it, in an installation's tree, in a build's. /proc/self/exe would not do: it may be a sealed
+ * copy. */
+static const char *const helper_places[] = { "", "../libexec/bulkhead/", "../systemd/" };
+
 static int find_helper(char path[static PATH_MAX], struct bh_err *err)
 {
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof(HELPER) - 1);
-	char *slash;
+	char self[PATH_MAX / 2], *slash;
+	ssize_t n = bh_cg_read("/proc/self", "cmdline", self, sizeof(self));
 
-	path[n > 0 ? n : 0] = '\0';
-	slash = strrchr(path, '/');
-	strcpy(slash ? slash + 1 : path, HELPER);
-	if (n > 0 && access(path, X_OK) == 0)
-		return 0;
-	if (access(BH_LIBEXECDIR "/" HELPER, X_OK) < 0)
-		return bh_err_set(err, -errno, "find the systemd helper '%s' or '%s'", path,
-				  BH_LIBEXECDIR "/" HELPER);
+	slash = n > 0 ? strrchr(self, '/') : NULL;
+	for (size_t i = 0; slash && i < BH_ARRAY_SIZE(helper_places); i++) {
+		slash[1] = '\0';
+		snprintf(path, PATH_MAX, "%s%s" HELPER, self, helper_places[i]);
+		if (access(path, X_OK) == 0)
+			return 0;
+	}
 	strcpy(path, BH_LIBEXECDIR "/" HELPER);
-	return 0;
+	return access(path, X_OK) == 0
+		       ? 0
+		       : bh_err_set(err, -errno, "find the systemd helper '%s'", path);
 }
 
 /* Runs it to its end; what it writes to standard error is its one line of explanation. */
@@ -471,7 +481,8 @@ static int run_helper(const struct bh_strv *words, struct bh_err *err)
 		return bh_err_set(err, -errno, "wait for '%s'", path);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	return bh_err_as(err, BH_ERR_PEER, -EREMOTEIO, "systemd: %s", said[0] ? said : "the helper died");
+	return bh_err_as(err, BH_ERR_PEER, -EREMOTEIO, "systemd: %s",
+			 said[0] ? said : "the helper died");
 }
 
 /* HELPER [--user] VERB UNIT */
@@ -521,7 +532,7 @@ static void annotations(struct words *w, const struct bh_spec *spec)
 {
 	static const char prefix[] = "org.systemd.property.";
 
-	bh_for_each(kv, spec->annotations) {
+	bh_for_each (kv, spec->annotations) {
 		const char *name = kv->key + sizeof(prefix) - 1;
 
 		if (strncmp(kv->key, prefix, sizeof(prefix) - 1) != 0)
@@ -531,8 +542,8 @@ static void annotations(struct words *w, const struct bh_spec *spec)
 			if (!w->e)
 				w->e = bh_err_spec(w->err, "/annotations",
 						   "annotation %s name incorrect: %s", kv->key,
-						   strlen(name) < 3 ? "too short" :
-								      "contains non-alphabetic "
+						   strlen(name) < 3 ? "too short"
+								    : "contains non-alphabetic "
 								      "character");
 			return;
 		}

@@ -46,12 +46,14 @@ int bh_cg_check_unused(const char *dir, struct bh_err *err)
 	unsigned int pids = 1;
 
 	if (n <= 0)
-		return n == 0 || n == -ENOENT ? 0 :
-						bh_err_set(err, (int)n, "read '%s/cgroup.procs'", dir);
+		return n == 0 || n == -ENOENT
+			       ? 0
+			       : bh_err_set(err, (int)n, "read '%s/cgroup.procs'", dir);
 	for (const char *p = text; (p = strchr(p, '\n')); p++)
 		pids++;
 	return bh_err_as(err, BH_ERR_STATE, -EBUSY,
-			 "container's cgroup is not empty: %u process(es) found in '%s'", pids, dir);
+			 "container's cgroup is not empty: %u process(es) found in '%s'", pids,
+			 dir);
 }
 
 /* A v1 cpuset starts empty and nothing may enter it before it has processors and memory nodes: its
@@ -154,11 +156,11 @@ int bh_cg_v1_join(struct bh_cgroup *cg, size_t i, pid_t pid, struct bh_err *err)
 
 /* ---- freezer --------------------------------------------------------------------------------- */
 
-#define FREEZE_TRIES	    1000
+#define FREEZE_TRIES        1000
 #define FREEZE_THAW_EVERY   50 /* tries: let go, so that what forks comes to an end */
 #define FREEZE_PAUSE_EVERY  25
 #define FREEZE_THAW_WAIT_US 10000
-#define FREEZE_PAUSE_US	    10
+#define FREEZE_PAUSE_US     10
 
 /*
  * A v1 cgroup in which processes keep appearing stays FREEZING until the request is repeated, and
@@ -185,8 +187,8 @@ static int freeze(const char *dir, struct bh_err *err)
 		if (strcmp(state, "FROZEN") == 0)
 			return 0;
 		if (strcmp(state, "FREEZING") != 0)
-			return bh_err_set(err, -EIO, "unexpected state %s while freezing '%s'", state,
-					  dir);
+			return bh_err_set(err, -EIO, "unexpected state %s while freezing '%s'",
+					  state, dir);
 	}
 	return bh_err_set(err, -ETIMEDOUT, "unable to freeze '%s'", dir);
 }
@@ -208,7 +210,7 @@ int bh_cg_v1_freeze(const char *dir, bool frozen, struct bh_err *err)
 }
 
 #define FREEZING_WAIT_US 1000
-#define FREEZING_TRIES	 10000
+#define FREEZING_TRIES   10000
 
 int bh_cg_v1_frozen(const char *dir, struct bh_err *err)
 {
@@ -246,6 +248,6 @@ int bh_cg_v1_oom_fd(const char *dir, struct bh_err *err)
 		return bh_err_set(err, control, "open '%s/memory.oom_control'", dir);
 	snprintf(text, sizeof(text), "%d %d", event, control);
 	e = bh_cg_write(dir, "cgroup.event_control", text);
-	return e < 0 ? bh_err_set(err, e, "write '%s' to '%s/cgroup.event_control'", text, dir) :
-		       bh_take_fd(&event);
+	return e < 0 ? bh_err_set(err, e, "write '%s' to '%s/cgroup.event_control'", text, dir)
+		     : bh_take_fd(&event);
 }

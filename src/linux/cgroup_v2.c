@@ -109,15 +109,18 @@ static int check_type(const struct bh_cgroup *cg, const char *dir, struct bh_err
 	if (n < 0 || strcmp(type, "domain") == 0)
 		return 0;
 	if (cg->wants_limits)
-		return bh_err_as(err, BH_ERR_OS, -EOPNOTSUPP,
-				 "cannot enter cgroupv2 \"%s\" with domain controllers -- it is in %s "
-				 "mode", dir, type);
+		return bh_err_as(
+			err, BH_ERR_OS, -EOPNOTSUPP,
+			"cannot enter cgroupv2 \"%s\" with domain controllers -- it is in %s "
+			"mode",
+			dir, type);
 	if (strcmp(type, "domain invalid") == 0)
 		n = bh_cg_write(dir, "cgroup.type", "threaded");
 	return n < 0 ? bh_err_set(err, (int)n, "make '%s' threaded", dir) : 0;
 }
 
-/* All the controllers that there are, as runc does: nobody knows what will be asked of the group. */
+/* All the controllers that there are, as runc does: nobody knows what will be asked of the group.
+ */
 static int enable_all(const struct bh_cgroup *cg, size_t i, struct bh_err *err)
 {
 	const char *mountpoint = cg->pub[i].mountpoint, *dir = cg->hier[i].dir;
@@ -126,13 +129,15 @@ static int enable_all(const struct bh_cgroup *cg, size_t i, struct bh_err *err)
 
 	if (n < 0)
 		return bh_err_set(err, (int)n, "read '%s/cgroup.controllers'", mountpoint);
-	/* What the group has was passed down by all above it: in the common case this read is all. */
+	/* What the group has was passed down by all above it: in the common case this read is all.
+	 */
 	n = bh_cg_read(dir, "cgroup.controllers", have, sizeof(have));
 	if (n < 0)
 		return bh_err_set(err, (int)n, "read '%s/cgroup.controllers'", dir);
 	if (has_words(have, all))
 		return 0;
-	/* Some may not be had in a container or without privilege: a limit that needs them says so. */
+	/* Some may not be had in a container or without privilege: a limit that needs them says so.
+	 */
 	if (enable_above(mountpoint, dir, all) < 0)
 		n = 0;
 	return check_type(cg, dir, err);
@@ -218,7 +223,8 @@ static int wait_frozen(const char *dir, bool want, struct bh_err *err)
 		const char *line;
 
 		if (n < 0)
-			return bh_err_set(err, fd < 0 ? fd : -errno, "read '%s/cgroup.events'", dir);
+			return bh_err_set(err, fd < 0 ? fd : -errno, "read '%s/cgroup.events'",
+					  dir);
 		text[n] = '\0';
 		line = strstr(text, "frozen ");
 		if (!line || (line[7] == '1') == want)
