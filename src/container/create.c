@@ -310,6 +310,9 @@ static void undo(struct bh_creation *cr)
 	}
 	if (cr->opts->io.pid_file)
 		unlink(cr->opts->io.pid_file);
+	if (cr->c->spec.linux_.intel_rdt.set &&
+	    bh_rdt_destroy(&cr->c->spec.linux_.intel_rdt, cr->c->id, cr->c->rdt_owned, true, &err) < 0)
+		bh_warn("undo of '%s': %s", cr->c->id, bh_err_format(&err, line, sizeof(line)));
 	if (bh_container_delete(cr->c, true, &err) < 0)
 		bh_warn("undo of '%s': %s", cr->c->id, bh_err_format(&err, line, sizeof(line)));
 }

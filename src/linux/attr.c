@@ -38,13 +38,13 @@ int bh_attr_rlimits(pid_t pid, const struct bh_process *process, struct bh_err *
 	return 0;
 }
 
-int bh_attr_oom_score_adj(int proc_fd, int64_t value, bool tolerate, struct bh_err *err)
+int bh_attr_oom_score_adj(int pid_fd, int64_t value, bool tolerate, struct bh_err *err)
 {
 	char text[24];
 	int r;
 
 	snprintf(text, sizeof(text), "%lld", (long long)value);
-	r = bh_path_write(proc_fd, "self/oom_score_adj", text, BH_PATH_PROC, err);
+	r = bh_path_write(pid_fd, "oom_score_adj", text, BH_PATH_PROC, err);
 	if (tolerate && (r == -EACCES || r == -EPERM))
 		return 0;
 	return r;

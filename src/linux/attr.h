@@ -12,9 +12,9 @@
 /** bh_attr_rlimits() - prlimit(2) of @pid (0 = self), an error names type and value */
 int bh_attr_rlimits(pid_t pid, const struct bh_process *process, struct bh_err *err) bh_must_check;
 
-/** bh_attr_oom_score_adj() - @proc_fd: checked procfs of this pid namespace. Lowering without
- * CAP_SYS_RESOURCE is an error unless @tolerate (rootless) */
-int bh_attr_oom_score_adj(int proc_fd, int64_t value, bool tolerate,
+/** bh_attr_oom_score_adj() - @pid_fd: the process's directory in a checked procfs (/proc/PID). Lowering
+ * without CAP_SYS_RESOURCE is an error unless @tolerate (rootless). Context: parent or child */
+int bh_attr_oom_score_adj(int pid_fd, int64_t value, bool tolerate,
 			  struct bh_err *err) bh_must_check;
 
 /** bh_attr_scheduler() - sched_setattr(2) */

@@ -27,7 +27,7 @@ bool bh_selinux_enabled(void)
 	return statfs("/sys/fs/selinux", &fs) == 0 && fs.f_type == SELINUX_MAGIC;
 }
 
-int bh_apparmor_on_exec(int proc_fd, const char *profile, struct bh_err *err)
+int bh_apparmor_on_exec(int self_fd, const char *profile, struct bh_err *err)
 {
 	char text[PROFILE_BYTES];
 	bh_auto_close int fd = -EBADF;
@@ -35,10 +35,10 @@ int bh_apparmor_on_exec(int proc_fd, const char *profile, struct bh_err *err)
 
 	if (n >= (int)sizeof(text))
 		return bh_err_set(err, -ENAMETOOLONG, "apply AppArmor profile '%.64s…'", profile);
-	fd = bh_path_try_open(proc_fd, "thread-self/attr/apparmor/exec", O_WRONLY, 0, BH_PATH_PROC);
+	fd = bh_path_try_open(self_fd, "attr/apparmor/exec", O_WRONLY, 0, BH_PATH_PROC);
 	/* FALLBACK(linux-5.8): no directory of AppArmor's own */
 	if (fd == -ENOENT)
-		fd = bh_path_try_open(proc_fd, "thread-self/attr/exec", O_WRONLY, 0, BH_PATH_PROC);
+		fd = bh_path_try_open(self_fd, "attr/exec", O_WRONLY, 0, BH_PATH_PROC);
 	if (fd < 0)
 		return bh_err_set(err, fd, "apply AppArmor profile '%s': open attr/exec", profile);
 	if (write(fd, text, (size_t)n) < 0)
@@ -46,16 +46,16 @@ int bh_apparmor_on_exec(int proc_fd, const char *profile, struct bh_err *err)
 	return 0;
 }
 
-int bh_selinux_on_exec(int proc_fd, const char *label, struct bh_err *err)
+int bh_selinux_on_exec(int self_fd, const char *label, struct bh_err *err)
 {
-	int r = bh_path_write(proc_fd, "thread-self/attr/exec", label, BH_PATH_PROC, err);
+	int r = bh_path_write(self_fd, "attr/exec", label, BH_PATH_PROC, err);
 
 	return r < 0 ? bh_err_ctx(err, "set SELinux label") : 0;
 }
 
-int bh_selinux_key_label(int proc_fd, const char *label, struct bh_err *err)
+int bh_selinux_key_label(int self_fd, const char *label, struct bh_err *err)
 {
-	int r = bh_path_write(proc_fd, "thread-self/attr/keycreate", label, BH_PATH_PROC, err);
+	int r = bh_path_write(self_fd, "attr/keycreate", label, BH_PATH_PROC, err);
 
 	return r < 0 ? bh_err_ctx(err, "set SELinux label of keyrings") : 0;
 }

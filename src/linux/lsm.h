@@ -17,14 +17,14 @@ bool bh_apparmor_enabled(void);
 bool bh_selinux_enabled(void);
 
 /** bh_apparmor_on_exec() - the profile that the next execve(2) enters
- * @proc_fd: a procfs of the calling process's pid namespace or the host's, checked; borrowed
+ * @self_fd: the calling process's directory in a checked procfs (/proc/self); borrowed
  * Context:  child, no allocation */
-int bh_apparmor_on_exec(int proc_fd, const char *profile, struct bh_err *err) bh_must_check;
+int bh_apparmor_on_exec(int self_fd, const char *profile, struct bh_err *err) bh_must_check;
 
 /** bh_selinux_on_exec() - the label that the next execve(2) gets */
-int bh_selinux_on_exec(int proc_fd, const char *label, struct bh_err *err) bh_must_check;
+int bh_selinux_on_exec(int self_fd, const char *label, struct bh_err *err) bh_must_check;
 
 /** bh_selinux_key_label() - the label of keyrings made from now on */
-int bh_selinux_key_label(int proc_fd, const char *label, struct bh_err *err) bh_must_check;
+int bh_selinux_key_label(int self_fd, const char *label, struct bh_err *err) bh_must_check;
 
 #endif
