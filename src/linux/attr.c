@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <linux/ioprio.h>
 #include <linux/keyctl.h>
-#include <linux/mempolicy.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -14,16 +13,11 @@
 
 #include "base/path.h"
 #include "base/sys.h"
+#include "oci/names.h"
 
 #define LONG_BITS (sizeof(unsigned long) * CHAR_BIT)
 #define CPU_BITS  8192 /* the most CPUs that a kernel can be built for */
 #define NODE_BITS 1024 /* the same for NUMA nodes */
-
-#ifndef MPOL_F_NUMA_BALANCING
-#define MPOL_F_NUMA_BALANCING (1 << 13)
-#endif
-#define MPOL_MODE_PREFERRED_MANY      5 /* Linux 5.15 */
-#define MPOL_MODE_WEIGHTED_INTERLEAVE 6 /* Linux 6.9 */
 
 int bh_attr_rlimits(pid_t pid, const struct bh_process *process, struct bh_err *err)
 {
@@ -169,72 +163,17 @@ int bh_attr_affinity(pid_t pid, const char *cpu_list, struct bh_err *err)
 	return 0;
 }
 
-/* Names beside values, the names as lists of their own because `features` prints them. */
-static const char *const policy_modes[] = {
-	"MPOL_DEFAULT",
-	"MPOL_PREFERRED",
-	"MPOL_BIND",
-	"MPOL_INTERLEAVE",
-	"MPOL_LOCAL",
-	"MPOL_PREFERRED_MANY",
-	"MPOL_WEIGHTED_INTERLEAVE",
-	NULL,
-};
-static const int policy_mode_values[] = {
-	MPOL_DEFAULT,
-	MPOL_PREFERRED,
-	MPOL_BIND,
-	MPOL_INTERLEAVE,
-	MPOL_LOCAL,
-	MPOL_MODE_PREFERRED_MANY,
-	MPOL_MODE_WEIGHTED_INTERLEAVE,
-};
-static_assert(BH_ARRAY_SIZE(policy_modes) == BH_ARRAY_SIZE(policy_mode_values) + 1, "a value each");
-
-static const char *const policy_flags[] = {
-	"MPOL_F_NUMA_BALANCING",
-	"MPOL_F_RELATIVE_NODES",
-	"MPOL_F_STATIC_NODES",
-	NULL,
-};
-static const int policy_flag_values[] = {
-	MPOL_F_NUMA_BALANCING,
-	MPOL_F_RELATIVE_NODES,
-	MPOL_F_STATIC_NODES,
-};
-static_assert(BH_ARRAY_SIZE(policy_flags) == BH_ARRAY_SIZE(policy_flag_values) + 1, "a value each");
-
-const char *const *bh_memory_policy_modes(void)
-{
-	return policy_modes;
-}
-
-const char *const *bh_memory_policy_flags(void)
-{
-	return policy_flags;
-}
-
-static int find_value(const char *const *names, const int *values, const char *name)
-{
-	for (size_t i = 0; names[i]; i++) {
-		if (strcmp(names[i], name) == 0)
-			return values[i];
-	}
-	return -1;
-}
-
 int bh_attr_memory_policy(const struct bh_memory_policy *policy, struct bh_err *err)
 {
 	unsigned long nodes[NODE_BITS / LONG_BITS] = { 0 };
 	bool some = policy->nodes && policy->nodes[0];
-	int mode, r;
+	int mode = (int)bh_names_find(&bh_names_mpol_mode, policy->mode, -1), r;
 
-	mode = find_value(policy_modes, policy_mode_values, policy->mode);
 	if (mode < 0)
 		return bh_err_spec(err, "/linux/memoryPolicy/mode", "unknown mode '%s'",
 				   policy->mode);
 	for (size_t i = 0; i < policy->flags.n; i++) {
-		int flag = find_value(policy_flags, policy_flag_values, policy->flags.v[i]);
+		int flag = (int)bh_names_find(&bh_names_mpol_flag, policy->flags.v[i], -1);
 
 		if (flag < 0)
 			return bh_err_spec(err, "/linux/memoryPolicy/flags", "unknown flag '%s'",
@@ -255,22 +194,14 @@ int bh_attr_memory_policy(const struct bh_memory_policy *policy, struct bh_err *
 
 int bh_attr_personality(const struct bh_personality *wanted, struct bh_err *err)
 {
-	static const struct {
-		const char *name;
-		unsigned long value;
-	} domains[] = {
-		{ "LINUX", PER_LINUX },
-		{ "LINUX32", PER_LINUX32 },
-	};
+	int64_t value = bh_names_find(&bh_names_personality, wanted->domain, -1);
 
-	for (size_t i = 0; i < BH_ARRAY_SIZE(domains); i++) {
-		if (strcmp(domains[i].name, wanted->domain) != 0)
-			continue;
-		if (personality(domains[i].value) < 0)
-			return bh_err_set(err, -errno, "set personality %s", domains[i].name);
-		return 0;
-	}
-	return bh_err_spec(err, "/linux/personality/domain", "unknown domain '%s'", wanted->domain);
+	if (value < 0)
+		return bh_err_spec(err, "/linux/personality/domain", "unknown domain '%s'",
+				   wanted->domain);
+	if (personality((unsigned long)value) < 0)
+		return bh_err_set(err, -errno, "set personality %s", wanted->domain);
+	return 0;
 }
 
 /* Of linux/key.h, which is not for user space: the possessor may do all, the owner may see, read,

@@ -12,8 +12,9 @@
 /** bh_attr_rlimits() - prlimit(2) of @pid (0 = self), an error names type and value */
 int bh_attr_rlimits(pid_t pid, const struct bh_process *process, struct bh_err *err) bh_must_check;
 
-/** bh_attr_oom_score_adj() - @pid_fd: the process's directory in a checked procfs (/proc/PID). Lowering
- * without CAP_SYS_RESOURCE is an error unless @tolerate (rootless). Context: parent or child */
+/** bh_attr_oom_score_adj() - @pid_fd: the process's directory in a checked procfs (/proc/PID).
+ * Lowering without CAP_SYS_RESOURCE is an error unless @tolerate (rootless). Context: parent or
+ * child */
 int bh_attr_oom_score_adj(int pid_fd, int64_t value, bool tolerate,
 			  struct bh_err *err) bh_must_check;
 
@@ -30,12 +31,8 @@ int bh_attr_affinity(pid_t pid, const char *cpu_list, struct bh_err *err) bh_mus
  * naming them */
 int bh_attr_memory_policy(const struct bh_memory_policy *policy, struct bh_err *err) bh_must_check;
 
-/** bh_memory_policy_modes() / bh_memory_policy_flags() - for `features`; NULL-terminated */
-const char *const *bh_memory_policy_modes(void);
-const char *const *bh_memory_policy_flags(void);
-
 /** bh_attr_personality() - personality(2); an unknown domain is an error naming it */
-int bh_attr_personality(const struct bh_personality *personality, struct bh_err *err) bh_must_check;
+int bh_attr_personality(const struct bh_personality *wanted, struct bh_err *err) bh_must_check;
 
 /** bh_attr_session_keyring() - join a new session keyring named @name, searchable by its members;
  * kernels without keyrings (ENOSYS) are fine. The first to join makes the keyring and sets who may
