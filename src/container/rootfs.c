@@ -115,15 +115,16 @@ static int attach_root(struct bh_rootfs_plan *plan, struct bh_err *err)
 		if (propagation != (MS_SLAVE | MS_REC) && propagation != (MS_PRIVATE | MS_REC))
 			r = make_parent_private(plan->root, err);
 	}
-	if (r == 0)
-		r = plan->root_fd = bh_mount_clone(AT_FDCWD, plan->root, AT_RECURSIVE, err);
-	if (r == -EACCES && plan->broker_fd >= 0)
-		r = plan->root_fd = bh_rootfs_broker_open(plan, NULL, err);
-	if (r < 0)
-		return r;
-	dir = bh_path_open(AT_FDCWD, plan->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	dir = r < 0 ? r
+		    : bh_path_open(AT_FDCWD, plan->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	if (dir == -EACCES && plan->broker_fd >= 0)
+		dir = bh_rootfs_broker_open(plan, NULL, err);
+	if (dir < 0)
+		return dir;
+	plan->root_fd = bh_mount_clone(dir, "", AT_RECURSIVE, err);
 	place = (struct bh_place){ .fd = dir, .name = "" };
-	return dir < 0 ? dir : bh_rootfs_attach(plan->root_fd, &private, 1, &place, err);
+	return plan->root_fd < 0 ? plan->root_fd
+				 : bh_rootfs_attach(plan->root_fd, &private, 1, &place, err);
 }
 
 int bh_rootfs_setup(struct bh_rootfs_plan *plan, struct bh_err *err)
