@@ -16,8 +16,6 @@
  * Source: runtime-spec config.md, config-linux.md; pivot_root(2), mount_namespaces(7)
  */
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -151,32 +149,6 @@ int bh_rootfs_setup(struct bh_rootfs_plan *plan, struct bh_err *err)
 int bh_rootfs_root_fd(const struct bh_rootfs_plan *plan)
 {
 	return plan->root_fd;
-}
-
-int bh_rootfs_proc_fd(struct bh_rootfs_plan *plan, struct bh_err *err)
-{
-	const struct bh_mount_fs proc = { .type = "proc", .source = "proc" };
-	char self[16] = "", pid[16];
-	int fd;
-
-	if (plan->proc_fd >= 0)
-		return plan->proc_fd;
-	fd = bh_mount_new(&proc, err);
-	/* Where the host's procfs is not fully visible a new one is refused: then the old one, if it
-	 * is of this pid namespace. Only before bh_rootfs_enter(). */
-	if (fd == -EPERM) {
-		fd = bh_path_open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
-		snprintf(pid, sizeof(pid), "%d", getpid());
-		if (fd >= 0 && (bh_mount_is_fs(fd, PROC_SUPER_MAGIC, NULL) != 1 ||
-				readlinkat(fd, "self", self, sizeof(self) - 1) < 0 ||
-				strcmp(self, pid) != 0)) {
-			bh_close(fd);
-			return bh_err_set(err, -EPERM, "no procfs of this pid namespace");
-		}
-	}
-	if (fd >= 0)
-		plan->proc_fd = fd;
-	return fd;
 }
 
 /* pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one, where "." still
@@ -330,7 +302,7 @@ int bh_rootfs_seal(struct bh_rootfs_plan *plan, struct bh_err *err)
 			return bh_err_ctx(err, "make mount \"%s\" read-only", m->destination);
 		m->fd = bh_close(m->fd);
 	}
-	plan->dev_fd = -EBADF; /* was a mount's */
+	plan->dev_fd = plan->proc_fd = -EBADF; /* were of mounts */
 	if (r == 0 && plan->root_propagation && !private && plan->env.new_mountns &&
 	    mount("none", "/", NULL, plan->root_propagation, NULL) < 0)
 		r = bh_err_set(err, -errno, "apply rootfsPropagation");
