@@ -16,8 +16,6 @@
  * Source: runtime-spec config.md, config-linux.md; pivot_root(2), mount_namespaces(7)
  */
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -115,15 +113,16 @@ static int attach_root(struct bh_rootfs_plan *plan, struct bh_err *err)
 		if (propagation != (MS_SLAVE | MS_REC) && propagation != (MS_PRIVATE | MS_REC))
 			r = make_parent_private(plan->root, err);
 	}
-	if (r == 0)
-		r = plan->root_fd = bh_mount_clone(AT_FDCWD, plan->root, AT_RECURSIVE, err);
-	if (r == -EACCES && plan->broker_fd >= 0)
-		r = plan->root_fd = bh_rootfs_broker_open(plan, NULL, err);
-	if (r < 0)
-		return r;
-	dir = bh_path_open(AT_FDCWD, plan->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	dir = r < 0 ? r
+		    : bh_path_open(AT_FDCWD, plan->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	if (dir == -EACCES && plan->broker_fd >= 0)
+		dir = bh_rootfs_broker_open(plan, NULL, err);
+	if (dir < 0)
+		return dir;
+	plan->root_fd = bh_mount_clone(dir, "", AT_RECURSIVE, err);
 	place = (struct bh_place){ .fd = dir, .name = "" };
-	return dir < 0 ? dir : bh_rootfs_attach(plan->root_fd, &private, 1, &place, err);
+	return plan->root_fd < 0 ? plan->root_fd
+				 : bh_rootfs_attach(plan->root_fd, &private, 1, &place, err);
 }
 
 int bh_rootfs_setup(struct bh_rootfs_plan *plan, struct bh_err *err)
@@ -150,32 +149,6 @@ int bh_rootfs_setup(struct bh_rootfs_plan *plan, struct bh_err *err)
 int bh_rootfs_root_fd(const struct bh_rootfs_plan *plan)
 {
 	return plan->root_fd;
-}
-
-int bh_rootfs_proc_fd(struct bh_rootfs_plan *plan, struct bh_err *err)
-{
-	const struct bh_mount_fs proc = { .type = "proc", .source = "proc" };
-	char self[16] = "", pid[16];
-	int fd;
-
-	if (plan->proc_fd >= 0)
-		return plan->proc_fd;
-	fd = bh_mount_new(&proc, err);
-	/* Where the host's procfs is not fully visible a new one is refused: then the old one, if it
-	 * is of this pid namespace. Only before bh_rootfs_enter(). */
-	if (fd == -EPERM) {
-		fd = bh_path_open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
-		snprintf(pid, sizeof(pid), "%d", getpid());
-		if (fd >= 0 && (bh_mount_is_fs(fd, PROC_SUPER_MAGIC, NULL) != 1 ||
-				readlinkat(fd, "self", self, sizeof(self) - 1) < 0 ||
-				strcmp(self, pid) != 0)) {
-			bh_close(fd);
-			return bh_err_set(err, -EPERM, "no procfs of this pid namespace");
-		}
-	}
-	if (fd >= 0)
-		plan->proc_fd = fd;
-	return fd;
 }
 
 /* pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one, where "." still
@@ -329,7 +302,7 @@ int bh_rootfs_seal(struct bh_rootfs_plan *plan, struct bh_err *err)
 			return bh_err_ctx(err, "make mount \"%s\" read-only", m->destination);
 		m->fd = bh_close(m->fd);
 	}
-	plan->dev_fd = -EBADF; /* was a mount's */
+	plan->dev_fd = plan->proc_fd = -EBADF; /* were of mounts */
 	if (r == 0 && plan->root_propagation && !private && plan->env.new_mountns &&
 	    mount("none", "/", NULL, plan->root_propagation, NULL) < 0)
 		r = bh_err_set(err, -errno, "apply rootfsPropagation");

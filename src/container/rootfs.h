@@ -32,8 +32,8 @@ struct bh_rootfs_env {
 
 struct bh_rootfs_plan; /* in the arena */
 
-/** bh_rootfs_plan() - options to flags, destinations cleaned, order fixed, everything unknown refused
- * with the JSON pointer. Pure but for looking at whether bind sources are directories or files */
+/** bh_rootfs_plan() - options to flags, destinations cleaned, order fixed, what cannot be refused with the
+ * JSON pointer. Pure. Everything is in @arena; @spec must stay */
 int bh_rootfs_plan(struct bh_arena *arena, const struct bh_spec *spec,
 		   const struct bh_rootfs_env *env, struct bh_rootfs_plan **ret, struct bh_err *err)
 	bh_must_check;
@@ -62,14 +62,8 @@ int bh_rootfs_setup(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_che
  * be made in it with BH_PATH_IN_ROOT, before seal makes it read-only (the process's cwd) */
 int bh_rootfs_root_fd(const struct bh_rootfs_plan *plan);
 
-/** bh_rootfs_proc_fd() - child, after setup, before enter: descriptor of a procfs of this pid namespace,
- * checked to be one (fsopen'd for the purpose or the container's /proc); borrowed, good until exec; for
- * sysctl and LSM writes. With BH_PATH_PROC what was mounted over files of it cannot be reached */
-int bh_rootfs_proc_fd(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
-
-/** bh_rootfs_console() - child, after setup, before enter: bind the terminal @slave_fd on /dev/console.
- * The caller opened it from the container's own devpts: bh_rootfs_open_ptmx() */
-int bh_rootfs_open_ptmx(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
+/** bh_rootfs_console() - child, between setup and seal: bind the terminal @slave_fd, which must be of a
+ * devpts in this mount namespace, on /dev/console */
 int bh_rootfs_console(struct bh_rootfs_plan *plan, int slave_fd, struct bh_err *err) bh_must_check;
 
 /** bh_rootfs_enter() - child: pivot_root(2) (or what env said) and detach the old root; the working

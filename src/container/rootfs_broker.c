@@ -107,7 +107,7 @@ static int serve_request(struct bh_rootfs_plan *plan, const struct request *requ
 	if (setns(ns_fd, CLONE_NEWNS) < 0)
 		return bh_err_set(err, -errno, "mount helper: enter mount namespace");
 	if (request->index == plan->mounts.n)
-		return bh_mount_clone(AT_FDCWD, plan->root, AT_RECURSIVE, err);
+		return bh_path_open(AT_FDCWD, plan->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
 	return open_for_child(plan, &plan->mounts.v[request->index], err);
 }
 

@@ -34,28 +34,48 @@ static int bind_group(const struct bh_rootfs_mount *m, const char *path, unsigne
 	return r < 0 ? r : bh_rootfs_attach(tree, changes, n, place, err);
 }
 
-/* One hierarchy in its directory below the tmpfs, which is the working directory. */
+/* One hierarchy in its directory below the tmpfs, which is the working directory: mount(2), since with
+ * ten of them the descriptors of the new interface cost more than anything else of a start. */
 static int mount_hierarchy(struct bh_rootfs_plan *plan, const struct bh_rootfs_mount *m,
-			   int tmpfs_fd, const struct bh_cgroup_hierarchy *h, struct bh_err *err)
+			   const struct bh_cgroup_hierarchy *h, struct bh_err *err)
 {
-	struct bh_mount_fs fs = {
+	const struct bh_mount_fs fs = {
 		.type = h->v2 ? "cgroup2" : "cgroup",
 		.source = h->v2 ? "cgroup2" : "cgroup",
 		.data = h->v2 ? NULL : h->options,
 		.flags = SAFE_FLAGS | (m->flags & MS_RDONLY),
 	};
-	struct bh_place place = { .fd = tmpfs_fd, .name = h->name };
 	char path[PATH_MAX];
 	int r = -EPERM;
 
-	if (mkdirat(tmpfs_fd, h->name, 0755) < 0)
+	if (mkdir(h->name, 0755) < 0)
 		return bh_err_set(err, -errno, "make directory '%s'", h->name);
 	if (plan->env.new_cgroupns)
 		r = bh_mount_old(&fs, h->name, err);
 	if (r != -EPERM && r != -EBUSY)
 		return r;
 	snprintf(path, sizeof(path), "%s%s", h->mountpoint, h->path);
-	return bind_group(m, path, 0, &place, err);
+	return bh_mount_old(&(struct bh_mount_fs){ .source = path, .flags = MS_BIND }, h->name, err);
+}
+
+/* All that is mounted below the tmpfs, and the tmpfs if it is to be read-only, in one go. */
+static int restrict_hierarchies(const struct bh_rootfs_mount *m, int tmpfs_fd,
+				const struct bh_cgroup_hierarchy *list, size_t n,
+				struct bh_err *err)
+{
+	const unsigned long flags = (m->flags | SAFE_FLAGS) & BOUND_FLAGS;
+	const struct bh_mount_change change = { .set = bh_mount_attr_of(flags), .recursive = true };
+	const struct bh_mount_change top = { .set = change.set };
+	int r = bh_mount_change(tmpfs_fd, &change, err);
+
+	if (r != -ENOSYS)
+		return r;
+	/* FALLBACK(linux-5.12): one by one. */
+	r = 0;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = bh_mount_old(&(struct bh_mount_fs){ .flags = MS_BIND | MS_REMOUNT | flags },
+				 list[i].name, err);
+	return r < 0 ? r : bh_mount_change_attached(tmpfs_fd, &top, err);
 }
 
 /* "cpu,cpuacct" is also found as cpu and as cpuacct. */
@@ -80,7 +100,6 @@ static int mount_v1(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 {
 	const struct bh_mount_fs tmpfs = { .type = "tmpfs", .source = "tmpfs", .data = "mode=755",
 					   .context = plan->label, .flags = SAFE_FLAGS };
-	const struct bh_mount_change readonly = { .set = MOUNT_ATTR_RDONLY };
 	struct bh_mount_change changes[BH_CHANGES_MAX];
 	bh_auto_close int fd = bh_mount_new(&tmpfs, err);
 	size_t n = 0;
@@ -91,18 +110,13 @@ static int mount_v1(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 	if (r == 0)
 		r = bh_rootfs_chdir(plan, fd, err);
 	for (size_t i = 0; i < n_list && r == 0; i++) {
-		r = mount_hierarchy(plan, m, fd, &list[i], err);
+		r = mount_hierarchy(plan, m, &list[i], err);
 		if (r == 0)
 			r = link_controllers(fd, list[i].name, err);
 		if (r < 0)
 			bh_err_ctx(err, "cgroup hierarchy '%s'", list[i].name);
 	}
-	if (r == 0 && (m->flags & MS_RDONLY)) {
-		r = bh_mount_change(fd, &readonly, err);
-		if (r == -ENOSYS)
-			r = bh_mount_change_attached(fd, &readonly, err);
-	}
-	return r;
+	return r < 0 ? r : restrict_hierarchies(m, fd, list, n_list, err);
 }
 
 /* Nothing of the container's own to show: an empty directory in place of the host's groups. */
@@ -116,24 +130,33 @@ static int mask_groups(const struct bh_place *place, struct bh_err *err)
 	return fd < 0 ? fd : bh_mount_attach(fd, place->fd, place->name, err);
 }
 
-static int mount_v2(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
-		    const struct bh_cgroup_hierarchy *own, const struct bh_place *place,
-		    struct bh_err *err)
+static int mount_v2_fs(struct bh_rootfs_plan *plan, const struct bh_rootfs_mount *m,
+		       const struct bh_place *place, struct bh_err *err)
 {
 	const struct bh_mount_fs fs = { .type = "cgroup2", .source = m->source, .data = m->data,
 					.flags = m->flags };
 	struct bh_mount_change changes[BH_CHANGES_MAX];
-	bh_auto_close int fd = bh_mount_new(&fs, err);
-	char path[PATH_MAX] = HOST_CGROUP;
+	bh_auto_close int fd = -EBADF;
 	size_t n = 0;
-	int r;
+	int r = bh_rootfs_changes(m, changes, &n, err);
 
-	if (fd >= 0) {
-		r = bh_rootfs_changes(m, changes, &n, err);
-		return r < 0 ? r : bh_rootfs_attach(fd, changes, n, place, err);
+	if (r == 0 && n == 0) {
+		r = bh_rootfs_chdir(plan, place->fd, err);
+		return r < 0 ? r : bh_mount_old(&fs, place->name[0] ? place->name : ".", err);
 	}
-	if (fd != -EPERM && fd != -EBUSY)
-		return fd;
+	fd = r < 0 ? r : bh_mount_new(&fs, err);
+	return fd < 0 ? fd : bh_rootfs_attach(fd, changes, n, place, err);
+}
+
+static int mount_v2(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
+		    const struct bh_cgroup_hierarchy *own, const struct bh_place *place,
+		    struct bh_err *err)
+{
+	char path[PATH_MAX] = HOST_CGROUP;
+	int r = mount_v2_fs(plan, m, place, err);
+
+	if (r != -EPERM && r != -EBUSY)
+		return r;
 	/* In a user namespace without a cgroup namespace of its own it cannot be mounted. */
 	if (own && plan->env.new_cgroupns)
 		snprintf(path, sizeof(path), "%s%s", own->mountpoint, own->path);

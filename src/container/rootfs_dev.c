@@ -137,19 +137,6 @@ int bh_rootfs_make_devices(struct bh_rootfs_plan *plan, struct bh_err *err)
 	return 0;
 }
 
-int bh_rootfs_open_ptmx(struct bh_rootfs_plan *plan, struct bh_err *err)
-{
-	bh_auto_close int pts = bh_path_open(plan->root_fd, "dev/pts", O_PATH | O_DIRECTORY, 0,
-					     BH_PATH_BENEATH, err);
-	int r = pts < 0 ? pts : bh_mount_is_fs(pts, DEVPTS_SUPER_MAGIC, err);
-
-	if (r == 0)
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "a terminal needs a mount of type "
-							    "devpts on '/dev/pts'");
-	/* In a devpts, without crossing mounts, the name is the kernel's own. */
-	return r < 0 ? r : bh_path_open(pts, "ptmx", O_RDWR | O_NOCTTY, 0, BH_PATH_PROC, err);
-}
-
 int bh_rootfs_console(struct bh_rootfs_plan *plan, int slave_fd, struct bh_err *err)
 {
 	bh_auto_place struct bh_place dir = BH_PLACE_INIT;

@@ -69,8 +69,7 @@ struct bh_rootfs_plan {
 	/* What the child holds open; -EBADF when not. */
 	int root_fd;	       /* the container's root */
 	int dev_fd;	       /* a tmpfs on /dev that the plan made: its names are the plan's own */
-	int proc_fd;	       /* procfs for writing: checked, not covered */
-	bool proc_mounted;     /* proc_fd is what the container has on /proc */
+	int proc_fd;	       /* a procfs on /proc that the plan made */
 	int cwd_fd;	       /* which long-lived descriptor the working directory is */
 	int broker_fd;	       /* child's end of the helper with the host's privileges */
 	int broker_parent_fd;

@@ -245,7 +245,7 @@ static bool needs_fd(const struct bh_rootfs_plan *plan, const struct bh_rootfs_m
 {
 	return m->late_readonly || m->copy_up || m->propagation.n || m->rec_set || m->rec_clear ||
 	       (strcmp(m->type, "tmpfs") == 0 && strcmp(m->destination, "/dev") == 0) ||
-	       strcmp(m->type, "proc") == 0 || (plan->label && strcmp(m->type, "mqueue") == 0);
+	       (strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0) || (plan->label && strcmp(m->type, "mqueue") == 0);
 }
 
 /* Whether this mount is what later steps find at its destination. */
@@ -267,13 +267,9 @@ static void keep_fd(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m, int 
 
 	if (dev && last && !m->copy_up)
 		plan->dev_fd = fd;
-	/* Only one that can be written and shows everything serves for sysctls and labels. */
-	if (proc && last && !m->data && !(m->flags & MS_RDONLY) && !m->rec_set) {
+	if (proc && last)
 		plan->proc_fd = fd;
-		plan->proc_mounted = true;
-		return;
-	}
-	if (m->late_readonly || plan->dev_fd == fd)
+	if (m->late_readonly || plan->dev_fd == fd || plan->proc_fd == fd)
 		m->fd = fd;
 	else
 		bh_close(fd);
@@ -346,7 +342,8 @@ static int mount_fs(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m, stru
 	if (strict && (r == -ELOOP || r == -ENOTDIR))
 		return bh_err_as(err, BH_ERR_SPEC, r,
 				 "filesystem \"%s\" must be mounted on ordinary directory", m->type);
-	if (r == -EPERM && strcmp(m->type, "sysfs") == 0 && plan->env.new_userns)
+	if (r == -EPERM && strcmp(m->type, "sysfs") == 0 && plan->env.new_userns &&
+	    !plan->env.new_netns)
 		r = bind_host_sys(m, &place, err);
 	return r;
 }

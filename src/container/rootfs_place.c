@@ -48,7 +48,7 @@ static int own_directory(const struct bh_rootfs_plan *plan, const char *path, co
 	*ret_name = name;
 	if (plan->dev_fd >= 0 && len == strlen("/dev/") && strncmp(path, "/dev/", len) == 0)
 		return plan->dev_fd;
-	if (!plan->proc_mounted || len != strlen("/proc/") || strncmp(path, "/proc/", len) != 0)
+	if (plan->proc_fd < 0 || len != strlen("/proc/") || strncmp(path, "/proc/", len) != 0)
 		return -EBADF;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(links); i++)
 		if (strcmp(name, links[i]) == 0)

@@ -248,41 +248,27 @@ static int parse_options(struct bh_arena *arena, const struct bh_strv *list,
 	return 0;
 }
 
-/* idmap without maps of its own takes the container's; no maps at all is an error, says the spec. */
+/* idmap without maps of its own takes the container's. That it is a bind mount, and that there are
+ * maps, the parser has checked. */
 static int plan_idmap(const struct bh_spec *spec, const struct bh_rootfs_env *env,
 		      const struct bh_mount *doc, const char *where, struct bh_rootfs_mount *m,
 		      struct bh_err *err)
 {
 	const struct bh_namespace *userns = bh_spec_namespace(spec, BH_NS_USER);
 
-	if (doc->uid_mappings.n || doc->gid_mappings.n) {
-		if (!doc->uid_mappings.n || !doc->gid_mappings.n)
-			return bh_err_spec(err, where, "id-mapped mounts must have both uid and gid "
-						       "mappings specified");
-		m->uid_maps = &doc->uid_mappings;
-		m->gid_maps = &doc->gid_mappings;
-		if (m->idmap == BH_IDMAP_NONE)
-			m->idmap = BH_IDMAP_TOP;
-	}
+	if (doc->uid_mappings.n && m->idmap == BH_IDMAP_NONE)
+		m->idmap = BH_IDMAP_TOP;
 	if (m->idmap == BH_IDMAP_NONE)
 		return 0;
-	if (m->kind != BH_ROOTFS_BIND)
-		return bh_err_spec(err, where, "id-mapped mounts are only supported for "
-					       "bind-mounts");
 	if (env->rootless)
 		return bh_err_spec(err, where, "id-mapped mounts are not supported for rootless "
 					       "containers");
-	if (m->uid_maps)
-		return 0;
-	if (userns && userns->path) {
+	if (!doc->uid_mappings.n && userns && userns->path) {
 		m->userns_path = userns->path;
-	} else if (userns && spec->linux_.uid_mappings.n && spec->linux_.gid_mappings.n) {
-		m->uid_maps = &spec->linux_.uid_mappings;
-		m->gid_maps = &spec->linux_.gid_mappings;
-	} else {
-		return bh_err_spec(err, where, "an id-mapped mount needs uidMappings and "
-					       "gidMappings: the container has no user namespace");
+		return 0;
 	}
+	m->uid_maps = doc->uid_mappings.n ? &doc->uid_mappings : &spec->linux_.uid_mappings;
+	m->gid_maps = doc->uid_mappings.n ? &doc->gid_mappings : &spec->linux_.gid_mappings;
 	return 0;
 }
 
@@ -487,12 +473,9 @@ static int plan_devices(struct bh_rootfs_plan *plan, struct bh_err *err)
 	return 0;
 }
 
-static int plan_paths(struct bh_rootfs_plan *plan, const struct bh_strv *list, const char *where,
-		      struct bh_strv *ret, struct bh_err *err)
+static int plan_paths(struct bh_rootfs_plan *plan, const struct bh_strv *list, struct bh_strv *ret,
+		      struct bh_err *err)
 {
-	if (list->n && !plan->env.new_mountns)
-		return bh_err_spec(err, where, "unable to restrict sys entries without a private "
-					       "MNT namespace");
 	ret->v = bh_arena_array(plan->arena, list->n, sizeof(*ret->v));
 	if (!ret->v)
 		return bh_err_oom(err);
@@ -562,11 +545,9 @@ int bh_rootfs_plan(struct bh_arena *arena, const struct bh_spec *spec,
 	if (r == 0)
 		r = plan_devices(plan, err);
 	if (r == 0)
-		r = plan_paths(plan, &spec->linux_.readonly_paths, "/linux/readonlyPaths",
-			       &plan->readonly_paths, err);
+		r = plan_paths(plan, &spec->linux_.readonly_paths, &plan->readonly_paths, err);
 	if (r == 0)
-		r = plan_paths(plan, &spec->linux_.masked_paths, "/linux/maskedPaths",
-			       &plan->masked_paths, err);
+		r = plan_paths(plan, &spec->linux_.masked_paths, &plan->masked_paths, err);
 	if (r == 0)
 		*ret = plan;
 	return r;

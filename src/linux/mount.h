@@ -25,7 +25,7 @@
 
 /* What mount(2) takes, for a file system that is mounted anew. */
 struct bh_mount_fs {
-	const char *type;
+	const char *type;    /* NULL: a bind mount or a remount by bh_mount_old() */
 	const char *source;  /* as it shows in mountinfo; a device where the type needs one */
 	const char *data;    /* "key=value,flag"; NULL or "" = none */
 	const char *context; /* SELinux label of everything in it, or NULL */
