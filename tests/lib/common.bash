@@ -59,6 +59,15 @@ require_command() {
     done
 }
 
+# require_all_capabilities: skip where even root lacks some, as engines ask for every one of them
+# for a privileged container.
+require_all_capabilities() {
+    local have all
+    have=$((16#$(awk '/^CapBnd:/ { print $2 }' /proc/self/status)))
+    all=$(((1 << ($(cat /proc/sys/kernel/cap_last_cap) + 1)) - 1))
+    [ "$have" -eq "$all" ] || skip "$(printf 'root lacks capabilities %#x here' $((all & ~have)))"
+}
+
 # process_gone PID: true when PID is dead (a zombie that nobody reaps is dead).
 process_gone() {
     local state

@@ -61,18 +61,21 @@ node_stop() {
     cgroups_remove "$TOKEN"
 }
 
-# node_leaks_snapshot FILE, node_leaks_check FILE: as leaks_snapshot and leaks_check, for
-# everything in the node and what bears TOKEN on the machine.
+# node_leaks_snapshot FILE, node_leaks_check FILE [IGNORE]: as leaks_snapshot and leaks_check, for
+# everything in the node and what bears TOKEN on the machine, but for lines that match the extended
+# regular expression IGNORE.
 node_leaks_snapshot() {
     node_leaks_list >"$1"
 }
 
 node_leaks_check() {
-    leaks_compare "$1" node_leaks_list
+    leaks_compare "$1" node_leaks_list "${2:-^$}"
 }
 
 node_leaks_list() {
-    # shellcheck disable=SC2016  # expanded by the inner shell
-    node bash -c '. "$1/leaks.bash"; leaks_list_all' bash "$TESTS_LIB"
-    leaks_list_cgroups "$TOKEN"
+    {
+        # shellcheck disable=SC2016  # expanded by the inner shell
+        node bash -c '. "$1/leaks.bash"; leaks_list_all' bash "$TESTS_LIB"
+        leaks_list_cgroups "$TOKEN"
+    } | grep -Ev "${1:-^$}"
 }
