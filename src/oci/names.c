@@ -63,58 +63,37 @@ const struct bh_names bh_names_capability = { capability, BH_ARRAY_SIZE(capabili
 static_assert(BH_ARRAY_SIZE(capability) == CAP_LAST_CAP + 1, "a capability without a name");
 
 static const struct bh_name rlimit[] = {
-	{ "RLIMIT_CPU", RLIMIT_CPU },
-	{ "RLIMIT_FSIZE", RLIMIT_FSIZE },
-	{ "RLIMIT_DATA", RLIMIT_DATA },
-	{ "RLIMIT_STACK", RLIMIT_STACK },
-	{ "RLIMIT_CORE", RLIMIT_CORE },
-	{ "RLIMIT_RSS", RLIMIT_RSS },
-	{ "RLIMIT_NPROC", RLIMIT_NPROC },
-	{ "RLIMIT_NOFILE", RLIMIT_NOFILE },
-	{ "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK },
-	{ "RLIMIT_AS", RLIMIT_AS },
-	{ "RLIMIT_LOCKS", RLIMIT_LOCKS },
-	{ "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING },
-	{ "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE },
-	{ "RLIMIT_NICE", RLIMIT_NICE },
-	{ "RLIMIT_RTPRIO", RLIMIT_RTPRIO },
-	{ "RLIMIT_RTTIME", RLIMIT_RTTIME },
+	{ "RLIMIT_CPU", RLIMIT_CPU },           { "RLIMIT_FSIZE", RLIMIT_FSIZE },
+	{ "RLIMIT_DATA", RLIMIT_DATA },         { "RLIMIT_STACK", RLIMIT_STACK },
+	{ "RLIMIT_CORE", RLIMIT_CORE },         { "RLIMIT_RSS", RLIMIT_RSS },
+	{ "RLIMIT_NPROC", RLIMIT_NPROC },       { "RLIMIT_NOFILE", RLIMIT_NOFILE },
+	{ "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK },   { "RLIMIT_AS", RLIMIT_AS },
+	{ "RLIMIT_LOCKS", RLIMIT_LOCKS },       { "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING },
+	{ "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE }, { "RLIMIT_NICE", RLIMIT_NICE },
+	{ "RLIMIT_RTPRIO", RLIMIT_RTPRIO },     { "RLIMIT_RTTIME", RLIMIT_RTTIME },
 };
 const struct bh_names bh_names_rlimit = { rlimit, BH_ARRAY_SIZE(rlimit) };
 static_assert(BH_ARRAY_SIZE(rlimit) == RLIM_NLIMITS, "a resource limit without a name");
 
 static const struct bh_name namespace[] = {
-	{ "user", BH_NS_USER },
-	{ "pid", BH_NS_PID },
-	{ "network", BH_NS_NETWORK },
-	{ "ipc", BH_NS_IPC },
-	{ "uts", BH_NS_UTS },
-	{ "mount", BH_NS_MOUNT },
-	{ "cgroup", BH_NS_CGROUP },
-	{ "time", BH_NS_TIME },
+	{ "user", BH_NS_USER },     { "pid", BH_NS_PID },   { "network", BH_NS_NETWORK },
+	{ "ipc", BH_NS_IPC },       { "uts", BH_NS_UTS },   { "mount", BH_NS_MOUNT },
+	{ "cgroup", BH_NS_CGROUP }, { "time", BH_NS_TIME },
 };
 const struct bh_names bh_names_namespace = { namespace, BH_ARRAY_SIZE(namespace) };
 static_assert(BH_ARRAY_SIZE(namespace) == BH_NS_MAX_, "a namespace without a name");
 
 /* linux/sched.h, which does not go together with glibc's sched.h. */
 static const struct bh_name sched_policy[] = {
-	{ "SCHED_OTHER", 0 },
-	{ "SCHED_FIFO", 1 },
-	{ "SCHED_RR", 2 },
-	{ "SCHED_BATCH", 3 },
-	{ "SCHED_ISO", 4 },
-	{ "SCHED_IDLE", 5 },
-	{ "SCHED_DEADLINE", 6 },
+	{ "SCHED_OTHER", 0 }, { "SCHED_FIFO", 1 }, { "SCHED_RR", 2 },       { "SCHED_BATCH", 3 },
+	{ "SCHED_ISO", 4 },   { "SCHED_IDLE", 5 }, { "SCHED_DEADLINE", 6 },
 };
 const struct bh_names bh_names_sched_policy = { sched_policy, BH_ARRAY_SIZE(sched_policy) };
 
 static const struct bh_name sched_flag[] = {
-	{ "SCHED_FLAG_RESET_ON_FORK", 0x1 },
-	{ "SCHED_FLAG_RECLAIM", 0x2 },
-	{ "SCHED_FLAG_DL_OVERRUN", 0x4 },
-	{ "SCHED_FLAG_KEEP_POLICY", 0x8 },
-	{ "SCHED_FLAG_KEEP_PARAMS", 0x10 },
-	{ "SCHED_FLAG_UTIL_CLAMP_MIN", 0x20 },
+	{ "SCHED_FLAG_RESET_ON_FORK", 0x1 },   { "SCHED_FLAG_RECLAIM", 0x2 },
+	{ "SCHED_FLAG_DL_OVERRUN", 0x4 },      { "SCHED_FLAG_KEEP_POLICY", 0x8 },
+	{ "SCHED_FLAG_KEEP_PARAMS", 0x10 },    { "SCHED_FLAG_UTIL_CLAMP_MIN", 0x20 },
 	{ "SCHED_FLAG_UTIL_CLAMP_MAX", 0x40 },
 };
 const struct bh_names bh_names_sched_flag = { sched_flag, BH_ARRAY_SIZE(sched_flag) };
@@ -150,42 +129,21 @@ const struct bh_names bh_names_hook = { hook, BH_ARRAY_SIZE(hook) };
 static_assert(BH_ARRAY_SIZE(hook) == BH_HOOK_MAX_, "a hook without a name");
 
 static const struct bh_name seccomp_action[] = {
-	{ "SCMP_ACT_KILL", 0 },
-	{ "SCMP_ACT_KILL_PROCESS", 1 },
-	{ "SCMP_ACT_KILL_THREAD", 2 },
-	{ "SCMP_ACT_TRAP", 3 },
-	{ "SCMP_ACT_ERRNO", 4 },
-	{ "SCMP_ACT_TRACE", 5 },
-	{ "SCMP_ACT_ALLOW", 6 },
-	{ "SCMP_ACT_LOG", 7 },
-	{ "SCMP_ACT_NOTIFY", 8 },
+	{ "SCMP_ACT_KILL", 0 },  { "SCMP_ACT_KILL_PROCESS", 1 }, { "SCMP_ACT_KILL_THREAD", 2 },
+	{ "SCMP_ACT_TRAP", 3 },  { "SCMP_ACT_ERRNO", 4 },        { "SCMP_ACT_TRACE", 5 },
+	{ "SCMP_ACT_ALLOW", 6 }, { "SCMP_ACT_LOG", 7 },          { "SCMP_ACT_NOTIFY", 8 },
 };
 const struct bh_names bh_names_seccomp_action = { seccomp_action, BH_ARRAY_SIZE(seccomp_action) };
 
 static const struct bh_name seccomp_arch[] = {
-	{ "SCMP_ARCH_X86", 0 },
-	{ "SCMP_ARCH_X86_64", 1 },
-	{ "SCMP_ARCH_X32", 2 },
-	{ "SCMP_ARCH_ARM", 3 },
-	{ "SCMP_ARCH_AARCH64", 4 },
-	{ "SCMP_ARCH_LOONGARCH64", 5 },
-	{ "SCMP_ARCH_M68K", 6 },
-	{ "SCMP_ARCH_MIPS", 7 },
-	{ "SCMP_ARCH_MIPS64", 8 },
-	{ "SCMP_ARCH_MIPS64N32", 9 },
-	{ "SCMP_ARCH_MIPSEL", 10 },
-	{ "SCMP_ARCH_MIPSEL64", 11 },
-	{ "SCMP_ARCH_MIPSEL64N32", 12 },
-	{ "SCMP_ARCH_PARISC", 13 },
-	{ "SCMP_ARCH_PARISC64", 14 },
-	{ "SCMP_ARCH_PPC", 15 },
-	{ "SCMP_ARCH_PPC64", 16 },
-	{ "SCMP_ARCH_PPC64LE", 17 },
-	{ "SCMP_ARCH_RISCV64", 18 },
-	{ "SCMP_ARCH_S390", 19 },
-	{ "SCMP_ARCH_S390X", 20 },
-	{ "SCMP_ARCH_SH", 21 },
-	{ "SCMP_ARCH_SHEB", 22 },
+	{ "SCMP_ARCH_X86", 0 },          { "SCMP_ARCH_X86_64", 1 },  { "SCMP_ARCH_X32", 2 },
+	{ "SCMP_ARCH_ARM", 3 },          { "SCMP_ARCH_AARCH64", 4 }, { "SCMP_ARCH_LOONGARCH64", 5 },
+	{ "SCMP_ARCH_M68K", 6 },         { "SCMP_ARCH_MIPS", 7 },    { "SCMP_ARCH_MIPS64", 8 },
+	{ "SCMP_ARCH_MIPS64N32", 9 },    { "SCMP_ARCH_MIPSEL", 10 }, { "SCMP_ARCH_MIPSEL64", 11 },
+	{ "SCMP_ARCH_MIPSEL64N32", 12 }, { "SCMP_ARCH_PARISC", 13 }, { "SCMP_ARCH_PARISC64", 14 },
+	{ "SCMP_ARCH_PPC", 15 },         { "SCMP_ARCH_PPC64", 16 },  { "SCMP_ARCH_PPC64LE", 17 },
+	{ "SCMP_ARCH_RISCV64", 18 },     { "SCMP_ARCH_S390", 19 },   { "SCMP_ARCH_S390X", 20 },
+	{ "SCMP_ARCH_SH", 21 },          { "SCMP_ARCH_SHEB", 22 },
 };
 const struct bh_names bh_names_seccomp_arch = { seccomp_arch, BH_ARRAY_SIZE(seccomp_arch) };
 
@@ -217,14 +175,10 @@ static const struct bh_name mpol_flag[] = {
 const struct bh_names bh_names_mpol_flag = { mpol_flag, BH_ARRAY_SIZE(mpol_flag) };
 
 static const struct bh_name propagation[] = {
-	{ "shared", MS_SHARED },
-	{ "rshared", MS_SHARED | MS_REC },
-	{ "slave", MS_SLAVE },
-	{ "rslave", MS_SLAVE | MS_REC },
-	{ "private", MS_PRIVATE },
-	{ "rprivate", MS_PRIVATE | MS_REC },
-	{ "unbindable", MS_UNBINDABLE },
-	{ "runbindable", MS_UNBINDABLE | MS_REC },
+	{ "shared", MS_SHARED },         { "rshared", MS_SHARED | MS_REC },
+	{ "slave", MS_SLAVE },           { "rslave", MS_SLAVE | MS_REC },
+	{ "private", MS_PRIVATE },       { "rprivate", MS_PRIVATE | MS_REC },
+	{ "unbindable", MS_UNBINDABLE }, { "runbindable", MS_UNBINDABLE | MS_REC },
 };
 const struct bh_names bh_names_propagation = { propagation, BH_ARRAY_SIZE(propagation) };
 
@@ -235,42 +189,15 @@ static const struct bh_name personalities[] = {
 const struct bh_names bh_names_personality = { personalities, BH_ARRAY_SIZE(personalities) };
 
 static const struct bh_name signals[] = {
-	{ "HUP", SIGHUP },
-	{ "INT", SIGINT },
-	{ "QUIT", SIGQUIT },
-	{ "ILL", SIGILL },
-	{ "TRAP", SIGTRAP },
-	{ "ABRT", SIGABRT },
-	{ "BUS", SIGBUS },
-	{ "FPE", SIGFPE },
-	{ "KILL", SIGKILL },
-	{ "USR1", SIGUSR1 },
-	{ "SEGV", SIGSEGV },
-	{ "USR2", SIGUSR2 },
-	{ "PIPE", SIGPIPE },
-	{ "ALRM", SIGALRM },
-	{ "TERM", SIGTERM },
-	{ "STKFLT", SIGSTKFLT },
-	{ "CHLD", SIGCHLD },
-	{ "CONT", SIGCONT },
-	{ "STOP", SIGSTOP },
-	{ "TSTP", SIGTSTP },
-	{ "TTIN", SIGTTIN },
-	{ "TTOU", SIGTTOU },
-	{ "URG", SIGURG },
-	{ "XCPU", SIGXCPU },
-	{ "XFSZ", SIGXFSZ },
-	{ "VTALRM", SIGVTALRM },
-	{ "PROF", SIGPROF },
-	{ "WINCH", SIGWINCH },
-	{ "IO", SIGIO },
-	{ "PWR", SIGPWR },
-	{ "SYS", SIGSYS },
-	{ "CLD", SIGCHLD },
-	{ "IOT", SIGABRT },
-	{ "POLL", SIGPOLL },
-	{ "RTMIN", RTMIN },
-	{ "RTMAX", RTMAX },
+	{ "HUP", SIGHUP },   { "INT", SIGINT },       { "QUIT", SIGQUIT }, { "ILL", SIGILL },
+	{ "TRAP", SIGTRAP }, { "ABRT", SIGABRT },     { "BUS", SIGBUS },   { "FPE", SIGFPE },
+	{ "KILL", SIGKILL }, { "USR1", SIGUSR1 },     { "SEGV", SIGSEGV }, { "USR2", SIGUSR2 },
+	{ "PIPE", SIGPIPE }, { "ALRM", SIGALRM },     { "TERM", SIGTERM }, { "STKFLT", SIGSTKFLT },
+	{ "CHLD", SIGCHLD }, { "CONT", SIGCONT },     { "STOP", SIGSTOP }, { "TSTP", SIGTSTP },
+	{ "TTIN", SIGTTIN }, { "TTOU", SIGTTOU },     { "URG", SIGURG },   { "XCPU", SIGXCPU },
+	{ "XFSZ", SIGXFSZ }, { "VTALRM", SIGVTALRM }, { "PROF", SIGPROF }, { "WINCH", SIGWINCH },
+	{ "IO", SIGIO },     { "PWR", SIGPWR },       { "SYS", SIGSYS },   { "CLD", SIGCHLD },
+	{ "IOT", SIGABRT },  { "POLL", SIGPOLL },     { "RTMIN", RTMIN },  { "RTMAX", RTMAX },
 };
 const struct bh_names bh_names_signal = { signals, BH_ARRAY_SIZE(signals) };
 

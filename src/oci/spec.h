@@ -2,7 +2,8 @@
 /*
  * The runtime-spec document (config.json, 1.0 to 1.3) as structs. Field names are the spec's in
  * snake case. Everything lives in the arena of the document; absent strings are NULL, absent lists
- * empty, absent numbers have set = false.
+ * empty, absent numbers have set = false. An empty string counts as absent; a list that is there
+ * but empty has v != NULL, where the difference matters (seccomp.flags, a hook's env).
  *
  * Source: opencontainers/runtime-spec config.md, config-linux.md
  */
@@ -29,7 +30,7 @@ struct bh_user {
 	const char *username; /* Windows only by the spec: ignored */
 };
 struct bh_rlimit {
-	int resource;	  /* RLIMIT_* */
+	int resource;     /* RLIMIT_* */
 	const char *name; /* "RLIMIT_NOFILE" */
 	uint64_t soft, hard;
 };
@@ -37,7 +38,8 @@ struct bh_rlimit {
 struct bh_caps {
 	bool set; /* process.capabilities was there */
 	uint64_t bounding, effective, inheritable, permitted, ambient;
-	struct bh_strv unknown; /* names that this build does not know: warned about, as runc does */
+	struct bh_strv
+		unknown; /* names that this build does not know: warned about, as runc does */
 };
 struct bh_scheduler {
 	bool set;
@@ -90,7 +92,7 @@ struct bh_mount {
 };
 struct bh_hook {
 	const char *path;
-	struct bh_strv args, env; /* v[n] is NULL; env.v NULL = empty environment */
+	struct bh_strv args, env;  /* v[n] is NULL; env.v NULL = empty environment */
 	struct bh_opt_i64 timeout; /* seconds, > 0 */
 };
 typedef BH_LIST(struct bh_hook) bh_hook_list;
@@ -134,9 +136,9 @@ struct bh_net_device {
 };
 struct bh_device_rule {
 	bool allow;
-	char type;			 /* 'a', 'c' or 'b' */
-	struct bh_opt_i64 major, minor;	 /* unset = all */
-	const char *access;		 /* subset of "rwm"; NULL = all */
+	char type;                      /* 'a', 'c' or 'b' */
+	struct bh_opt_i64 major, minor; /* unset = all */
+	const char *access;             /* subset of "rwm"; NULL = all */
 };
 struct bh_cpu {
 	struct bh_opt_u64 shares, burst, period, realtime_period;
@@ -151,7 +153,7 @@ struct bh_memory {
 struct bh_blkio_device {
 	int64_t major, minor;
 	struct bh_opt_u64 weight, leaf_weight; /* of weightDevice */
-	uint64_t rate;			       /* of the throttle lists: bytes or operations a second */
+	uint64_t rate; /* of the throttle lists: bytes or operations a second */
 };
 typedef BH_LIST(struct bh_blkio_device) bh_blkio_device_list;
 struct bh_block_io {
@@ -161,7 +163,7 @@ struct bh_block_io {
 };
 struct bh_hugepage_limit {
 	const char *page_size; /* "2MB" */
-	uint64_t limit;	       /* bytes */
+	uint64_t limit;        /* bytes */
 };
 struct bh_net_priority {
 	const char *name;
@@ -188,7 +190,16 @@ struct bh_resources {
 	bh_kv_list unified;
 };
 
-enum bh_seccomp_op { BH_SECCOMP_NE = 0, BH_SECCOMP_LT, BH_SECCOMP_LE, BH_SECCOMP_EQ, BH_SECCOMP_GE, BH_SECCOMP_GT, BH_SECCOMP_MASKED_EQ, BH_SECCOMP_OP_MAX_ };
+enum bh_seccomp_op {
+	BH_SECCOMP_NE = 0,
+	BH_SECCOMP_LT,
+	BH_SECCOMP_LE,
+	BH_SECCOMP_EQ,
+	BH_SECCOMP_GE,
+	BH_SECCOMP_GT,
+	BH_SECCOMP_MASKED_EQ,
+	BH_SECCOMP_OP_MAX_
+};
 struct bh_seccomp_arg {
 	uint32_t index; /* 0 to 5 */
 	uint64_t value, value_two;
@@ -217,7 +228,7 @@ struct bh_intel_rdt {
 };
 struct bh_memory_policy {
 	const char *mode, *nodes; /* "MPOL_BIND", "0-1"; mode NULL = none */
-	struct bh_strv flags;	  /* "MPOL_F_STATIC_NODES" … */
+	struct bh_strv flags;     /* "MPOL_F_STATIC_NODES" … */
 };
 struct bh_personality {
 	bool set;
@@ -240,7 +251,8 @@ struct bh_linux {
 	BH_LIST(struct bh_device) devices;
 	BH_LIST(struct bh_net_device) net_devices;
 	struct bh_seccomp seccomp;
-	const char *rootfs_propagation; /* "shared", "slave", "private", "unbindable", "r…" or NULL */
+	const char
+		*rootfs_propagation; /* "shared", "slave", "private", "unbindable", "r…" or NULL */
 	struct bh_strv masked_paths, readonly_paths;
 	const char *mount_label;
 	struct bh_intel_rdt intel_rdt;
