@@ -258,8 +258,9 @@ int bh_cg_devices_apply(const struct bh_cgroup *cg, const struct bh_resources *r
 
 /* ---- processes ------------------------------------------------------------------------------- */
 
-/** bh_cg_remove() - remove the tree @dir; kills what is in it when @kill */
-int bh_cg_remove(const char *dir, bool kill, struct bh_err *err) bh_must_check;
+/** bh_cg_remove() - remove the tree @dir; kills what is in it when @kill
+ * @freezer: the v1 freezer's group, whose processes must be thawed to die; may be NULL */
+int bh_cg_remove(const char *dir, bool kill, const char *freezer, struct bh_err *err) bh_must_check;
 
 /* ---- systemd --------------------------------------------------------------------------------- */
 

@@ -57,12 +57,27 @@ static int read_procs(int dirfd, struct pid_list *list)
 	return e;
 }
 
-/* Calls itself for each directory below @fd (borrowed). @remove: take them away afterwards. */
-static int walk(int fd, struct pid_list *list, bool remove, unsigned int depth)
+/* Version 1: who was frozen in a group below stays frozen when the one above is thawed. */
+static void thaw(int dirfd)
+{
+	bh_auto_close int fd =
+		bh_path_try_open(dirfd, "freezer.state", O_WRONLY, 0, BH_PATH_BENEATH);
+
+	if (fd >= 0 && write(fd, "THAWED", 6) < 0)
+		errno = 0; /* shows when the group does not go away */
+}
+
+enum walk_flags { REMOVE = 1, THAW = 2 };
+
+/* Calls itself for each directory below @fd (borrowed). REMOVE: take them away afterwards. */
+static int walk(int fd, struct pid_list *list, unsigned int flags, unsigned int depth)
 {
 	bh_auto_closedir DIR *dir = NULL;
 	int copy = bh_path_try_open(fd, ".", O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH);
 	int e = list ? read_procs(fd, list) : 0;
+
+	if (flags & THAW)
+		thaw(fd);
 
 	dir = copy < 0 ? NULL : fdopendir(copy);
 	if (!dir) {
@@ -81,22 +96,22 @@ static int walk(int fd, struct pid_list *list, bool remove, unsigned int depth)
 					 BH_PATH_BENEATH);
 		if (child == -ENOENT)
 			continue;
-		e = child < 0 ? child : walk(child, list, remove, depth + 1);
+		e = child < 0 ? child : walk(child, list, flags, depth + 1);
 		if (e == -ENOENT || e == -ENODEV)
 			e = 0;
-		if (e == 0 && remove && unlinkat(fd, entry->d_name, AT_REMOVEDIR) < 0 &&
+		if (e == 0 && flags & REMOVE && unlinkat(fd, entry->d_name, AT_REMOVEDIR) < 0 &&
 		    errno != ENOENT)
 			e = -errno;
 	}
 	return e;
 }
 
-static int walk_path(const char *path, struct pid_list *list, bool remove)
+static int walk_path(const char *path, struct pid_list *list, unsigned int flags)
 {
 	bh_auto_close int fd =
 		bh_path_try_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, BH_PATH_HOST);
 
-	return fd < 0 ? fd : walk(fd, list, remove, 0);
+	return fd < 0 ? fd : walk(fd, list, flags, 0);
 }
 
 /* The hierarchy whose processes count as the container's; runc looks at the same. */
@@ -114,7 +129,7 @@ int bh_cgroup_pids(const struct bh_cgroup *cg, pid_t **ret, size_t *ret_n, struc
 
 	if (i < 0)
 		return bh_err_as(err, BH_ERR_STATE, -ENOENT, "the container has no control group");
-	e = walk_path(cg->hier[i].dir, &list, false);
+	e = walk_path(cg->hier[i].dir, &list, 0);
 	if (e < 0) {
 		free(list.v);
 		return bh_err_set(err, e, "list the processes in '%s'", cg->hier[i].dir);
@@ -128,7 +143,7 @@ int bh_cgroup_pids(const struct bh_cgroup *cg, pid_t **ret, size_t *ret_n, struc
 static int signal_tree(const char *dir, int sig)
 {
 	struct pid_list list = { .n = 0 };
-	int e = walk_path(dir, &list, false);
+	int e = walk_path(dir, &list, 0);
 
 	for (size_t i = 0; e == 0 && i < list.n; i++)
 		if (kill(list.v[i], sig) < 0 && errno != ESRCH)
@@ -156,67 +171,75 @@ static int kill_tree(const char *dir)
 	return -EBUSY;
 }
 
+/* The v1 freezer's group, or NULL: version 2 kills what is frozen, version 1 does not. */
+static const char *v1_freezer(const struct bh_cgroup *cg)
+{
+	int i = bh_cg_find(cg, BH_CG_FREEZER);
+
+	return i < 0 || cg->pub[i].v2 ? NULL : cg->hier[i].dir;
+}
+
+static void thaw_tree(const char *dir)
+{
+	if (dir && walk_path(dir, NULL, THAW) < 0)
+		errno = 0; /* shows when the group does not go away */
+}
+
 int bh_cgroup_signal(struct bh_cgroup *cg, int sig, struct bh_err *err)
 {
 	int i = main_hierarchy(cg), v2 = bh_cg_find_v2(cg), e = -ENOENT;
 	const char *dir;
-	struct bh_err ignored;
+	bool frozen;
 
 	if (i < 0)
 		return bh_err_as(err, BH_ERR_STATE, -ENOENT, "the container has no control group");
 	dir = cg->hier[i].dir;
 	if (sig == SIGKILL && v2 >= 0)
 		e = bh_cg_write(cg->hier[v2].dir, "cgroup.kill", "1");
-	if (e == 0)
-		return bh_cg_pure_v2(cg) ? 0 : kill_tree(dir);
-	/* Frozen, nobody can fork away between the list and the signal. Without a freezer the
-	 * rounds of kill_tree() have to do. */
-	if (bh_cgroup_freeze(cg, true, &ignored) < 0)
-		bh_cg_sleep(0);
-	e = signal_tree(dir, sig);
-	if (bh_cgroup_freeze(cg, false, &ignored) < 0 && e >= 0 && ignored.code != -EOPNOTSUPP)
-		e = ignored.code;
-	if (e > 0 && sig == SIGKILL)
+	if (e < 0) {
+		/* Frozen, nobody can fork away between the list and the signal. Without a freezer
+		 * the rounds of kill_tree() have to do. */
+		frozen = bh_cgroup_freeze(cg, true, NULL) == 0;
+		e = signal_tree(dir, sig);
+		if (frozen && bh_cgroup_freeze(cg, false, err) < 0)
+			return bh_err_ctx(err, "after signal %d", sig);
+	}
+	if (e >= 0 && sig == SIGKILL && !bh_cg_pure_v2(cg)) {
+		thaw_tree(v1_freezer(cg));
 		e = kill_tree(dir);
+	}
 	return e < 0 ? bh_err_set(err, e, "signal %d to the processes in '%s'", sig, dir) : 0;
 }
 
 #define REMOVE_TRIES   13
 #define REMOVE_WAIT_US 500 /* doubled each time: 4 seconds in all */
 
-/* Thaws and kills what is in @dir; whatever fails shows when the directory does not go away. */
-static void empty(const char *dir)
+static bool remove_group(const char *dir)
 {
-	if (bh_cg_write(dir, "cgroup.kill", "1") == 0)
-		return;
-	if (bh_cg_write(dir, "freezer.state", "THAWED") < 0 &&
-	    bh_cg_write(dir, "cgroup.freeze", "0") < 0)
-		bh_cg_sleep(0);
-	if (signal_tree(dir, SIGKILL) < 0)
-		bh_cg_sleep(0);
+	return rmdir(dir) == 0 || errno == ENOENT;
 }
 
-int bh_cg_remove(const char *dir, bool kill, struct bh_err *err)
+int bh_cg_remove(const char *dir, bool kill, const char *freezer, struct bh_err *err)
 {
 	unsigned int wait_us = REMOVE_WAIT_US;
-	int e = 0;
 
-	if (rmdir(dir) == 0 || errno == ENOENT)
+	if (remove_group(dir))
 		return 0;
-	for (int i = 0; i < REMOVE_TRIES; i++) {
-		if (errno != EBUSY && errno != ENOTEMPTY)
-			break;
-		if (kill)
-			empty(dir);
-		e = walk_path(dir, NULL, true);
-		if (e == -ENOENT || rmdir(dir) == 0 || errno == ENOENT)
-			return 0;
-		bh_cg_sleep(wait_us);
-		wait_us *= 2;
-		if (rmdir(dir) == 0 || errno == ENOENT)
+	for (int i = 0; i < REMOVE_TRIES && (errno == EBUSY || errno == ENOTEMPTY); i++) {
+		/* Whatever fails here shows when the directory does not go away. */
+		if (kill && bh_cg_write(dir, "cgroup.kill", "1") < 0) {
+			thaw_tree(freezer);
+			if (signal_tree(dir, SIGKILL) < 0)
+				errno = 0;
+		}
+		if (walk_path(dir, NULL, REMOVE) == -ENOENT || remove_group(dir))
 			return 0;
 		if (!kill)
 			break;
+		bh_cg_sleep(wait_us);
+		wait_us *= 2;
+		if (remove_group(dir))
+			return 0;
 	}
 	return bh_err_set(err, -errno, "remove '%s'", dir);
 }
@@ -229,10 +252,11 @@ int bh_cgroup_destroy(struct bh_cgroup *cg, struct bh_err *err)
 	    (cg->started || (cg->loaded && cg->n && cg->hier[0].owned)))
 		first = bh_cg_systemd_stop(cg, err);
 	for (size_t i = 0; i < cg->n; i++) {
-		bool mine = cg->hier[i].owned || cg->loaded;
-		int e = mine ? bh_cg_remove(cg->hier[i].dir, cg->hier[i].owned, first ? NULL : err)
-			     : 0;
+		int e = 0;
 
+		if (cg->hier[i].owned || cg->loaded)
+			e = bh_cg_remove(cg->hier[i].dir, cg->hier[i].owned, v1_freezer(cg),
+					 first ? NULL : err);
 		cg->hier[i].fd = bh_close(cg->hier[i].fd);
 		if (e < 0 && first == 0)
 			first = e;

@@ -31,7 +31,7 @@ teardown_file() {
     local step
     for step in clone3 openat2 mkdirat sendmsg recvmsg socketpair write renameat; do
         bundle "kill-$step"
-        strace -f -qq -o /dev/null -e trace=none -e "inject=$step:signal=KILL:when=3" \
+        strace -DD -f -qq -o /dev/null -e trace=none -e "inject=$step:signal=KILL:when=3" \
             "$BULKHEAD" --root "$STATE" create --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- || :
         rt delete --force "$ID"
         [ ! -e "$STATE/$ID" ]
