@@ -2,6 +2,7 @@
 #include "linux/seccomp.h"
 
 #include <assert.h>
+#include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <string.h>
@@ -71,95 +72,60 @@ static const struct {
 };
 static_assert(BH_ARRAY_SIZE(flags) + 1 == BH_ARRAY_SIZE(flag_names), "a value each");
 
-/* A kernel runs programs of its own family only. */
-enum family {
-	FAMILY_X86 = 0,
-	FAMILY_ARM,
-	FAMILY_MIPS,
-	FAMILY_PPC,
-	FAMILY_S390,
-	FAMILY_PARISC,
-	FAMILY_RISCV,
+static const char *const arch_names[] = {
+	"SCMP_ARCH_AARCH64",     "SCMP_ARCH_ARM",    "SCMP_ARCH_LOONGARCH64",
+	"SCMP_ARCH_M68K",        "SCMP_ARCH_MIPS",   "SCMP_ARCH_MIPS64",
+	"SCMP_ARCH_MIPS64N32",   "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64",
+	"SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64",
+	"SCMP_ARCH_PPC",         "SCMP_ARCH_PPC64",  "SCMP_ARCH_PPC64LE",
+	"SCMP_ARCH_RISCV64",     "SCMP_ARCH_S390",   "SCMP_ARCH_S390X",
+	"SCMP_ARCH_SH",          "SCMP_ARCH_SHEB",   "SCMP_ARCH_X32",
+	"SCMP_ARCH_X86",         "SCMP_ARCH_X86_64", NULL,
 };
 
+/* Those that a process on this machine can be of, the program's own first. */
+static const struct bh_seccomp_arch archs_here[] = {
 #if defined(__x86_64__)
-#define NATIVE_NAME   "SCMP_ARCH_X86_64"
-#define NATIVE_FAMILY FAMILY_X86
-#elif defined(__i386__)
-#define NATIVE_NAME   "SCMP_ARCH_X86"
-#define NATIVE_FAMILY FAMILY_X86
+	{ "SCMP_ARCH_X86_64", SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64 },
+	{ "SCMP_ARCH_X86", SCMP_ARCH_X86, AUDIT_ARCH_I386 },
+	{ "SCMP_ARCH_X32", SCMP_ARCH_X32, AUDIT_ARCH_X86_64 },
 #elif defined(__aarch64__)
-#define NATIVE_NAME   "SCMP_ARCH_AARCH64"
-#define NATIVE_FAMILY FAMILY_ARM
-#elif defined(__arm__)
-#define NATIVE_NAME   "SCMP_ARCH_ARM"
-#define NATIVE_FAMILY FAMILY_ARM
-#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
-#define NATIVE_NAME   "SCMP_ARCH_PPC64LE"
-#define NATIVE_FAMILY FAMILY_PPC
-#elif defined(__s390x__)
-#define NATIVE_NAME   "SCMP_ARCH_S390X"
-#define NATIVE_FAMILY FAMILY_S390
+	{ "SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64 },
+	{ "SCMP_ARCH_ARM", SCMP_ARCH_ARM, AUDIT_ARCH_ARM },
 #elif defined(__riscv) && __riscv_xlen == 64
-#define NATIVE_NAME   "SCMP_ARCH_RISCV64"
-#define NATIVE_FAMILY FAMILY_RISCV
+	{ "SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64, AUDIT_ARCH_RISCV64 },
 #else
-#error "seccomp: add this architecture here"
+#error "seccomp: add this architecture here; see about socketcall(2) in seccomp_build.c"
 #endif
+};
+static_assert(BH_ARRAY_SIZE(archs_here) <= BH_SECCOMP_ARCHS_MAX, "each has its place in a filter");
 
-/* In the order of the names. FOREIGN: in the spec, but not in every libseccomp, and no machine that
- * this is built for. */
-#define ARCHS(KNOWN, FOREIGN)                                   \
-	KNOWN(AARCH64, AUDIT_ARCH_AARCH64, FAMILY_ARM)          \
-	KNOWN(ARM, AUDIT_ARCH_ARM, FAMILY_ARM)                  \
-	FOREIGN(LOONGARCH64)                                    \
-	FOREIGN(M68K)                                           \
-	KNOWN(MIPS, AUDIT_ARCH_MIPS, FAMILY_MIPS)               \
-	KNOWN(MIPS64, AUDIT_ARCH_MIPS64, FAMILY_MIPS)           \
-	KNOWN(MIPS64N32, AUDIT_ARCH_MIPS64N32, FAMILY_MIPS)     \
-	KNOWN(MIPSEL, AUDIT_ARCH_MIPSEL, FAMILY_MIPS)           \
-	KNOWN(MIPSEL64, AUDIT_ARCH_MIPSEL64, FAMILY_MIPS)       \
-	KNOWN(MIPSEL64N32, AUDIT_ARCH_MIPSEL64N32, FAMILY_MIPS) \
-	KNOWN(PARISC, AUDIT_ARCH_PARISC, FAMILY_PARISC)         \
-	KNOWN(PARISC64, AUDIT_ARCH_PARISC64, FAMILY_PARISC)     \
-	KNOWN(PPC, AUDIT_ARCH_PPC, FAMILY_PPC)                  \
-	KNOWN(PPC64, AUDIT_ARCH_PPC64, FAMILY_PPC)              \
-	KNOWN(PPC64LE, AUDIT_ARCH_PPC64LE, FAMILY_PPC)          \
-	KNOWN(RISCV64, AUDIT_ARCH_RISCV64, FAMILY_RISCV)        \
-	KNOWN(S390, AUDIT_ARCH_S390, FAMILY_S390)               \
-	KNOWN(S390X, AUDIT_ARCH_S390X, FAMILY_S390)             \
-	FOREIGN(SH)                                             \
-	FOREIGN(SHEB)                                           \
-	KNOWN(X32, AUDIT_ARCH_X86_64, FAMILY_X86)               \
-	KNOWN(X86, AUDIT_ARCH_I386, FAMILY_X86)                 \
-	KNOWN(X86_64, AUDIT_ARCH_X86_64, FAMILY_X86)
-
-#define ARCH_ROW(name_, audit_, family_) \
-	{ "SCMP_ARCH_" #name_, SCMP_ARCH_##name_, (audit_), (family_) == NATIVE_FAMILY },
-#define FOREIGN_ROW(name_)                { "SCMP_ARCH_" #name_, 0, 0, false },
-#define ARCH_NAME(name_, audit_, family_) "SCMP_ARCH_" #name_,
-#define FOREIGN_NAME(name_)               "SCMP_ARCH_" #name_,
-
-static const struct bh_seccomp_arch archs[] = { ARCHS(ARCH_ROW, FOREIGN_ROW) };
-static const char *const arch_names[] = { ARCHS(ARCH_NAME, FOREIGN_NAME) NULL };
-
-const char *const *bh_seccomp_archs(void)
+bool bh_seccomp_arch_known(const char *name)
 {
-	return arch_names;
+	for (size_t i = 0; arch_names[i]; i++) {
+		if (strcmp(arch_names[i], name) == 0)
+			return true;
+	}
+	return false;
 }
 
-const struct bh_seccomp_arch *bh_seccomp_arch_find(const char *name)
+const struct bh_seccomp_arch *bh_seccomp_arch_here(const char *name)
 {
-	for (size_t i = 0; i < BH_ARRAY_SIZE(archs); i++) {
-		if (strcmp(archs[i].name, name) == 0)
-			return &archs[i];
+	for (size_t i = 0; i < BH_ARRAY_SIZE(archs_here); i++) {
+		if (strcmp(archs_here[i].name, name) == 0)
+			return &archs_here[i];
 	}
 	return NULL;
 }
 
 const struct bh_seccomp_arch *bh_seccomp_arch_native(void)
 {
-	return bh_seccomp_arch_find(NATIVE_NAME);
+	return &archs_here[0];
+}
+
+const char *const *bh_seccomp_archs(void)
+{
+	return arch_names;
 }
 
 const char *const *bh_seccomp_actions(void)
@@ -245,7 +211,7 @@ int bh_seccomp_compile(const struct bh_seccomp *profile, int cache_dirfd,
 		       struct bh_seccomp_filter *filter, struct bh_err *err)
 {
 	bh_auto_seccomp_filter struct bh_seccomp_filter made = BH_SECCOMP_FILTER_INIT;
-	uint8_t key[BH_SHA256_BYTES];
+	bh_auto_buf struct bh_buf key = BH_BUF_INIT;
 	unsigned int load_flags;
 	int r = find_flags(profile, &load_flags, err);
 
@@ -253,14 +219,14 @@ int bh_seccomp_compile(const struct bh_seccomp *profile, int cache_dirfd,
 		return r;
 	bh_debug("seccomp filter flags: %u", load_flags);
 	if (cache_dirfd >= 0)
-		bh_seccomp_key(profile, key);
-	r = cache_dirfd >= 0 ? bh_seccomp_cache_load(cache_dirfd, key, &made) : -ENOENT;
+		bh_seccomp_key(profile, &key);
+	r = cache_dirfd >= 0 ? bh_seccomp_cache_load(cache_dirfd, &key, &made) : -ENOENT;
 	if (r < 0) {
 		r = bh_seccomp_build(profile, &made, err);
 		if (r < 0)
 			return r;
 		if (cache_dirfd >= 0)
-			bh_seccomp_cache_store(cache_dirfd, key, &made);
+			bh_seccomp_cache_store(cache_dirfd, &key, &made);
 	}
 	*filter = (struct bh_seccomp_filter){
 		.insns = bh_take(&made.insns),
