@@ -174,6 +174,8 @@ static int pivot(struct bh_rootfs_plan *plan, struct bh_err *err)
 	}
 	if (umount2(".", MNT_DETACH) < 0)
 		return bh_err_set(err, -errno, "detach the old root");
+	if (!unshared && chdir("/") < 0)
+		return bh_err_set(err, -errno, "change to the new root");
 	return 0;
 }
 

@@ -181,7 +181,8 @@ int bh_mount_old(const struct bh_mount_fs *fs, const char *target, struct bh_err
 		return bh_err_oom(err);
 	if (mount(fs->source && fs->source[0] ? fs->source : "none", target, fs->type, fs->flags,
 		  labelled ? labelled : data) < 0)
-		return bh_err_set(err, -errno, "mount '%s'", fs->type ? fs->type : fs->source);
+		return bh_err_set(err, -errno, "mount '%s'%s%s", fs->type ? fs->type : "none",
+				  data[0] ? " with options " : "", data);
 	return 0;
 }
 
