@@ -2,22 +2,23 @@
 /*
  * Theory of operation
  *
- * Goal. `run` and `exec` without --detach look to their caller as if the process were theirs: the same
- * bytes, the same signals, the same exit status.
+ * Goal. `run` and `exec` without --detach look to their caller as if the process were theirs: the
+ * same bytes, the same signals, the same exit status.
  *
- * Signals. All are blocked and read from a signalfd. SIGCHLD reaps whatever there is to reap (the program
- * is a subreaper unless told otherwise), SIGWINCH carries the terminal's size over, SIGPIPE is our own
- * affair and is dropped, everything else is passed on to the process.
+ * Signals. All are blocked and read from a signalfd. SIGCHLD reaps whatever there is to reap (the
+ * program is a subreaper unless told otherwise), SIGWINCH carries the terminal's size over, SIGPIPE
+ * is our own affair and is dropped, everything else is passed on to the process.
  *
- * Bytes. A process with a terminal: between the terminal's master and the caller's standard input and
- * output; the caller's terminal is raw meanwhile. A process without one gets the caller's pipes, sockets
- * and /dev/null themselves, which costs nothing. Anything else of the caller's is kept from the container,
- * because a descriptor is more than its bytes: with a terminal, a process can change its modes; with a
- * regular file, its contents and permissions. Those are served through pipes.
+ * Bytes. A process with a terminal: between the terminal's master and the caller's standard input
+ * and output; the caller's terminal is raw meanwhile. A process without one gets the caller's
+ * pipes, sockets and /dev/null themselves, which costs nothing. Anything else of the caller's is
+ * kept from the container, because a descriptor is more than its bytes: with a terminal, a process
+ * can change its modes; with a regular file, its contents and permissions. Those are served through
+ * pipes.
  *
- * End. When the process has ended, what its terminal and pipes hold at that moment is still delivered;
- * the end of the stream is not waited for, because a process that it left behind in the container may
- * hold the other end for ever. A signal that means "end" cuts the delivery short.
+ * End. When the process has ended, what its terminal and pipes hold at that moment is still
+ * delivered; the end of the stream is not waited for, because a process that it left behind in the
+ * container may hold the other end for ever. A signal that means "end" cuts the delivery short.
  *
  * Contexts. One thread. Sources: signalfd(2), pty(7), tty_ioctl(4), prctl(2) PR_SET_CHILD_SUBREAPER
  */
@@ -246,7 +247,8 @@ static int open_tty(void)
 	return bh_path_try_open(AT_FDCWD, "/dev/tty", O_RDWR | O_NOCTTY, 0, BH_PATH_HOST);
 }
 
-/* Only for who is in front: a background job must not change the terminal under the shell's feet. */
+/* Only for who is in front: a background job must not change the terminal under the shell's feet.
+ */
 static void make_raw(struct bh_foreground *fg)
 {
 	struct termios raw;
@@ -256,6 +258,8 @@ static void make_raw(struct bh_foreground *fg)
 		return;
 	raw = fg->old_termios;
 	cfmakeraw(&raw);
+	/* The container's terminal leaves line ends to this one. */
+	raw.c_oflag = fg->old_termios.c_oflag;
 	fg->raw = tcsetattr(fg->tty_fd, TCSANOW, &raw) == 0;
 }
 
