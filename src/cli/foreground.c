@@ -147,7 +147,7 @@ static int block_signals(struct bh_foreground *fg, struct bh_err *err)
 	return r < 0 ? r : 0;
 }
 
-/* ---- stdio without a terminal ------------------------------------------------------------ */
+/* ---- preparations ------------------------------------------------------------ */
 
 /* Whether the container may have the caller's descriptor itself. */
 static bool may_inherit(int fd)
@@ -158,6 +158,17 @@ static bool may_inherit(int fd)
 		return false;
 	return S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) ||
 	       (S_ISCHR(st.st_mode) && st.st_rdev == NULL_DEVICE);
+}
+
+/* The caller's terminal: mostly all of stdio, but any of it may be redirected. */
+static int open_tty(void)
+{
+	static const int order[] = { STDERR_FILENO, STDOUT_FILENO, STDIN_FILENO };
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(order); i++)
+		if (isatty(order[i]))
+			return fcntl(order[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return bh_path_try_open(AT_FDCWD, "/dev/tty", O_RDWR | O_NOCTTY, 0, BH_PATH_HOST);
 }
 
 static int make_pipe(struct bh_foreground *fg, int stream, struct bh_err *err)
@@ -176,6 +187,7 @@ static int make_pipe(struct bh_foreground *fg, int stream, struct bh_err *err)
 
 int bh_foreground_init(struct bh_foreground *fg, struct bh_process_io *io, struct bh_err *err)
 {
+	struct winsize size;
 	int r;
 
 	*fg = (struct bh_foreground){
@@ -197,8 +209,14 @@ int bh_foreground_init(struct bh_foreground *fg, struct bh_process_io *io, struc
 	for (int i = 0; i < 3; i++)
 		io->stdio[i] = fg->theirs[i] >= 0 ? fg->theirs[i] : -1;
 	io->want_master = true;
+	fg->tty_fd = open_tty();
+	if (fg->tty_fd >= 0 && ioctl(fg->tty_fd, TIOCGWINSZ, &size) == 0)
+		io->console_size =
+			(struct bh_console_size){ .height = size.ws_row, .width = size.ws_col };
 	return 0;
 }
+
+/* ---- stdio without a terminal ------------------------------------------------------------ */
 
 static int relay_stream(struct bh_foreground *fg, int stream, int process_fd, struct bh_err *err)
 {
@@ -236,17 +254,6 @@ static int relay_pipes(struct bh_foreground *fg, struct bh_err *err)
 
 /* ---- stdio with a terminal --------------------------------------------------------------- */
 
-/* The caller's terminal: mostly all of stdio, but any of it may be redirected. */
-static int open_tty(void)
-{
-	static const int order[] = { STDERR_FILENO, STDOUT_FILENO, STDIN_FILENO };
-
-	for (size_t i = 0; i < BH_ARRAY_SIZE(order); i++)
-		if (isatty(order[i]))
-			return fcntl(order[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	return bh_path_try_open(AT_FDCWD, "/dev/tty", O_RDWR | O_NOCTTY, 0, BH_PATH_HOST);
-}
-
 /* Only for who is in front: a background job must not change the terminal under the shell's feet.
  */
 static void make_raw(struct bh_foreground *fg)
@@ -273,7 +280,6 @@ static int relay_terminal(struct bh_foreground *fg, struct bh_err *err)
 	}
 	if (fcntl(fg->master_fd, F_SETFL, O_NONBLOCK) < 0)
 		return bh_err_set(err, -errno, "make the terminal non-blocking");
-	fg->tty_fd = open_tty();
 	resize(fg);
 	make_raw(fg);
 	out = fcntl(fg->master_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

@@ -29,7 +29,7 @@ struct bh_foreground {
 /**
  * bh_foreground_init() - before the process is made: hold back signals, prepare its stdio
  * @fg: filled; whatever happens, free with bh_foreground_deinit()
- * @io: stdio and want_master are filled in
+ * @io: stdio, want_master and console_size are filled in
  *
  * Signals are blocked from here on, so that none can end this program between the start of the
  * process and the moment that they can be passed on to it. They stay blocked until the program
