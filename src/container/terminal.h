@@ -22,10 +22,10 @@ void bh_terminal_deinit(struct bh_terminal *terminal);
  * bh_terminal_open() - a new pair from the devpts at dev/pts of a container
  * @root_fd: the container's root; its tree is not trusted: the multiplexer is checked to be one
  * @proc_fd: the host's procfs, to open again what was checked
- * @size:    characters; zeros = leave the kernel's default
- * @plain:   output reaches its reader as it was written, without CR before LF: for a caller that
- *           relays it to a terminal of its own. One that takes the master through a socket gets it
- * as the kernel makes it. Both as with runc
+ * @size:    characters, as the document says; zeros = leave the kernel's default
+ * @io:      its size goes first. Without a console socket output reaches its reader as it was
+ *           written, without CR before LF: the caller relays it to a terminal of its own. Who takes
+ *           the master through a socket gets it as the kernel makes it. Both as with runc
  *
  * The slave is opened through the master (TIOCGPTPEER), never by a name inside the container.
  */
