@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verbs checkpoint and restore. Bulkhead does not support them and `features` says so; their options
- * are known so that a caller gets that answer and not one about the first option.
+ * The verbs checkpoint and restore. Bulkhead does not support them and `features` says so; their
+ * options are known so that a caller gets that answer and not one about the first option.
  */
 #include "cli/verbs.h"
 
@@ -15,13 +15,13 @@ struct ignored {
 	};
 };
 
-#define FLAG(option_name, text)                                                                    \
-	{                                                                                          \
-		.name = option_name, .type = BH_OPTION_FLAG, .help = text                          \
+#define FLAG(option_name, text)                                           \
+	{                                                                 \
+		.name = option_name, .type = BH_OPTION_FLAG, .help = text \
 	}
-#define TEXT(option_name, value_name, text)                                                        \
-	{                                                                                          \
-		.name = option_name, .type = BH_OPTION_STRING, .value = value_name, .help = text   \
+#define TEXT(option_name, value_name, text)                                                      \
+	{                                                                                        \
+		.name = option_name, .type = BH_OPTION_STRING, .value = value_name, .help = text \
 	}
 
 static const struct bh_option checkpoint_options[] = {

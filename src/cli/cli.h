@@ -28,14 +28,14 @@ enum bh_verb_flags {
 
 struct bh_verb {
 	const char *name;
-	const char *args;	    /* "CONTAINER [SIGNAL]" */
-	const char *summary;	    /* one line, no full stop */
-	const char *details;	    /* for its own help page; NULL = the summary says it all */
+	const char *args;           /* "CONTAINER [SIGNAL]" */
+	const char *summary;        /* one line, no full stop */
+	const char *details;        /* for its own help page; NULL = the summary says it all */
 	const char *const *choices; /* what the first argument may be, for completion; NULL = ids */
 	struct bh_option_set set;
 	uint16_t options_bytes; /* size of the struct that the set fills */
 	uint8_t min_args, max_args;
-	uint8_t flags;	      /* enum bh_verb_flags */
+	uint8_t flags;        /* enum bh_verb_flags */
 	uint8_t error_status; /* exit status when run() fails; 0 = 1 */
 
 	/**
@@ -70,7 +70,7 @@ int bh_cli_print(const struct bh_buf *buf, struct bh_err *err) bh_must_check;
 
 /* Rows that most option tables are made of. */
 #define BH_OPTION_AT(type_name, member) .offset = offsetof(type_name, member)
-#define BH_VERB_OPTIONS(table, type_name)                                                          \
+#define BH_VERB_OPTIONS(table, type_name) \
 	.set = { .options = table, .n = BH_ARRAY_SIZE(table) }, .options_bytes = sizeof(type_name)
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verb completion: scripts for shells, made from the tables. "list" prints the tables themselves, a
- * line per option, for the test that compares them with the manual pages.
+ * The verb completion: scripts for shells, made from the tables. "list" prints the tables
+ * themselves, a line per option, for the test that compares them with the manual pages.
  */
 #include <string.h>
 
@@ -95,22 +95,19 @@ static const char bash_head[] =
 	"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	"\t\tcase ${COMP_WORDS[i]} in\n";
 
-static const char bash_verb_found[] =
-	"\t\t-*) ;;\n"
-	"\t\t*) verb=${COMP_WORDS[i]}; break ;;\n"
-	"\t\tesac\n"
-	"\tdone\n"
-	"\tcase $verb:$prev in\n";
+static const char bash_verb_found[] = "\t\t-*) ;;\n"
+				      "\t\t*) verb=${COMP_WORDS[i]}; break ;;\n"
+				      "\t\tesac\n"
+				      "\tdone\n"
+				      "\tcase $verb:$prev in\n";
 
-static const char bash_words_of[] =
-	"\t*) case $verb in\n";
+static const char bash_words_of[] = "\t*) case $verb in\n";
 
-static const char bash_tail[] =
-	"\t\tesac\n"
-	"\t\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;;\n"
-	"\tesac\n"
-	"}\n"
-	"complete -F _bulkhead bulkhead\n";
+static const char bash_tail[] = "\t\tesac\n"
+				"\t\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;;\n"
+				"\tesac\n"
+				"}\n"
+				"complete -F _bulkhead bulkhead\n";
 
 /* Options before the verb that take a word of their own, which is not the verb. */
 static void bash_skips(const struct bh_option *o, const char *verb, struct bh_buf *out)
@@ -176,7 +173,8 @@ static const char fish_head[] =
 static void fish_option(const struct bh_option *o, const char *verb, struct bh_buf *out)
 {
 	if (*verb)
-		bh_buf_printf(out, "complete -c bulkhead -n '__fish_seen_subcommand_from %s'", verb);
+		bh_buf_printf(out, "complete -c bulkhead -n '__fish_seen_subcommand_from %s'",
+			      verb);
 	else
 		bh_buf_puts(out, "complete -c bulkhead -n __bulkhead_no_verb");
 	bh_buf_printf(out, " -l %s", o->name);
@@ -202,11 +200,13 @@ static void fish_verb(const struct bh_verb *v, struct bh_buf *out)
 	each_option(&v->set, v->name, fish_option, out);
 	if (!v->choices && !v->min_args && v != &bh_verb_help)
 		return;
-	bh_buf_printf(out, "complete -c bulkhead -n '__fish_seen_subcommand_from %s' -a '", v->name);
+	bh_buf_printf(out, "complete -c bulkhead -n '__fish_seen_subcommand_from %s' -a '",
+		      v->name);
 	if (v->choices)
 		add_words(out, v->choices);
 	else
-		bh_buf_puts(out, v == &bh_verb_help ? "$__bulkhead_verbs" : "(__bulkhead_containers)");
+		bh_buf_puts(out,
+			    v == &bh_verb_help ? "$__bulkhead_verbs" : "(__bulkhead_containers)");
 	bh_buf_puts(out, "'\n");
 }
 

@@ -18,47 +18,48 @@ struct create_options {
 	bool detach, keep, no_subreaper; /* of run alone */
 };
 
-#define CREATE_ROWS                                                                                \
-	{ .name = "bundle",                                                                        \
-	  .short_name = 'b',                                                                       \
-	  .type = BH_OPTION_STRING,                                                                \
-	  BH_OPTION_AT(struct create_options, bundle),                                             \
-	  .value = "DIR",                                                                          \
-	  .help = "directory that holds config.json (default: the working directory)" },           \
-	{ .name = "console-socket",                                                                \
-	  .type = BH_OPTION_STRING,                                                                \
-	  BH_OPTION_AT(struct create_options, console_socket),                                     \
-	  .value = "SOCKET",                                                                       \
-	  .help = "Unix socket that receives the master of the container's terminal" },            \
-	{ .name = "pidfd-socket",                                                                  \
-	  .type = BH_OPTION_STRING,                                                                \
-	  BH_OPTION_AT(struct create_options, pidfd_socket),                                       \
-	  .value = "SOCKET",                                                                       \
-	  .help = "Unix socket that receives a pidfd of the container's first process" },          \
-	{ .name = "pid-file",                                                                      \
-	  .type = BH_OPTION_STRING,                                                                \
-	  BH_OPTION_AT(struct create_options, pid_file),                                           \
-	  .value = "FILE",                                                                         \
-	  .help = "write the process id of the container's first process to FILE" },               \
-	{ .name = "no-pivot",                                                                      \
-	  .type = BH_OPTION_FLAG,                                                                  \
-	  BH_OPTION_AT(struct create_options, no_pivot),                                           \
-	  .help = "do not use pivot_root(2); for root filesystems on a ramdisk" },                 \
-	{ .name = "no-new-keyring",                                                                \
-	  .type = BH_OPTION_FLAG,                                                                  \
-	  BH_OPTION_AT(struct create_options, no_new_keyring),                                     \
-	  .help = "keep the caller's session keyring instead of making a new one" },               \
-	{ .name = "preserve-fds",                                                                  \
-	  .type = BH_OPTION_I64,                                                                   \
-	  .max = PRESERVE_FDS_MAX,                                                                 \
-	  BH_OPTION_AT(struct create_options, preserve_fds),                                       \
-	  .fallback = "0",                                                                         \
-	  .value = "N",                                                                            \
-	  .help = "pass N more descriptors to the container, after stdio and $LISTEN_FDS" },       \
-	{                                                                                          \
-		.name = "dry-run", .type = BH_OPTION_FLAG,                                         \
-		BH_OPTION_AT(struct create_options, dry_run),                                      \
-		.help = "print what would be done, step by step, and change nothing"               \
+#define CREATE_ROWS                                                                               \
+	{ .name = "bundle",                                                                       \
+	  .short_name = 'b',                                                                      \
+	  .type = BH_OPTION_STRING,                                                               \
+	  BH_OPTION_AT(struct create_options, bundle),                                            \
+	  .value = "DIR",                                                                         \
+	  .help = "directory that holds config.json (default: the working directory)" },          \
+		{ .name = "console-socket",                                                       \
+		  .type = BH_OPTION_STRING,                                                       \
+		  BH_OPTION_AT(struct create_options, console_socket),                            \
+		  .value = "SOCKET",                                                              \
+		  .help = "Unix socket that receives the master of the container's terminal" },   \
+		{ .name = "pidfd-socket",                                                         \
+		  .type = BH_OPTION_STRING,                                                       \
+		  BH_OPTION_AT(struct create_options, pidfd_socket),                              \
+		  .value = "SOCKET",                                                              \
+		  .help = "Unix socket that receives a pidfd of the container's first process" }, \
+		{ .name = "pid-file",                                                             \
+		  .type = BH_OPTION_STRING,                                                       \
+		  BH_OPTION_AT(struct create_options, pid_file),                                  \
+		  .value = "FILE",                                                                \
+		  .help = "write the process id of the container's first process to FILE" },      \
+		{ .name = "no-pivot",                                                             \
+		  .type = BH_OPTION_FLAG,                                                         \
+		  BH_OPTION_AT(struct create_options, no_pivot),                                  \
+		  .help = "do not use pivot_root(2); for root filesystems on a ramdisk" },        \
+		{ .name = "no-new-keyring",                                                       \
+		  .type = BH_OPTION_FLAG,                                                         \
+		  BH_OPTION_AT(struct create_options, no_new_keyring),                            \
+		  .help = "keep the caller's session keyring instead of making a new one" },      \
+		{ .name = "preserve-fds",                                                         \
+		  .type = BH_OPTION_I64,                                                          \
+		  .max = PRESERVE_FDS_MAX,                                                        \
+		  BH_OPTION_AT(struct create_options, preserve_fds),                              \
+		  .fallback = "0",                                                                \
+		  .value = "N",                                                                   \
+		  .help = "pass N more descriptors to the container, after stdio and "            \
+			  "$LISTEN_FDS" },                                                        \
+	{                                                                                         \
+		.name = "dry-run", .type = BH_OPTION_FLAG,                                        \
+		BH_OPTION_AT(struct create_options, dry_run),                                     \
+		.help = "print what would be done, step by step, and change nothing"              \
 	}
 
 static const struct bh_option create_options[] = { CREATE_ROWS };
@@ -138,8 +139,8 @@ static int create(struct bh_cli *cli, const struct create_options *o, const char
 
 	if (r < 0)
 		return r;
-	return o->dry_run ? print_dry_run(&create, err) :
-			    bh_container_create(&create, NULL, NULL, err);
+	return o->dry_run ? print_dry_run(&create, err)
+			  : bh_container_create(&create, NULL, NULL, err);
 }
 
 static int run_create(struct bh_cli *cli, const void *options, const struct bh_strv *args,
@@ -217,8 +218,10 @@ const struct bh_verb bh_verb_create = {
 	.name = "create",
 	.args = "CONTAINER",
 	.summary = "create a container",
-	.details = "Makes everything that config.json of the bundle asks for, up to a process that waits\n"
-		   "   for `start` to execute the program of process.args. CONTAINER is a name that is not\n"
+	.details = "Makes everything that config.json of the bundle asks for, up to a process that "
+		   "waits\n"
+		   "   for `start` to execute the program of process.args. CONTAINER is a name "
+		   "that is not\n"
 		   "   in use below --root.",
 	BH_VERB_OPTIONS(create_options, struct create_options),
 	.min_args = 1,
@@ -231,8 +234,10 @@ const struct bh_verb bh_verb_run = {
 	.name = "run",
 	.args = "CONTAINER",
 	.summary = "create and run a container",
-	.details = "Does what `create`, `start` and `delete` do, and stays with the container's process\n"
-		   "   in between: its signals, terminal and exit status are those of this program.",
+	.details =
+		"Does what `create`, `start` and `delete` do, and stays with the container's "
+		"process\n"
+		"   in between: its signals, terminal and exit status are those of this program.",
 	BH_VERB_OPTIONS(run_options, struct create_options),
 	.min_args = 1,
 	.max_args = 1,

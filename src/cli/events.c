@@ -4,6 +4,7 @@
 #include <sys/pidfd.h>
 #include <sys/timerfd.h>
 
+#include "base/json_writer.h"
 #include "base/log.h"
 #include "cli/verbs.h"
 #include "loop/loop.h"
@@ -51,10 +52,13 @@ static int print_stats(const struct bh_container *c, struct bh_err *err)
 static int print_oom(const struct bh_container *c, struct bh_err *err)
 {
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
+	struct bh_json_writer w = { .out = &out };
 
-	bh_buf_puts(&out, "{\"type\":\"oom\",\"id\":");
-	bh_buf_json_string(&out, c->id);
-	bh_buf_puts(&out, "}\n");
+	bh_json_open(&w, NULL, '{');
+	bh_json_text(&w, "type", "oom");
+	bh_json_text(&w, "id", c->id);
+	bh_json_close(&w, '}');
+	bh_buf_puts(&out, "\n");
 	return bh_cli_print(&out, err);
 }
 
@@ -74,8 +78,8 @@ static int on_timer(struct bh_source *source, uint32_t events, struct bh_err *er
 }
 
 /*
- * Version 1's eventfd speaks of nothing but memory that ran out, and does so before the counter moves;
- * version 2's memory.events changes for other reasons too, and there the counter decides.
+ * Version 1's eventfd speaks of nothing but memory that ran out, and does so before the counter
+ * moves; version 2's memory.events changes for other reasons too, and there the counter decides.
  */
 static int look_for_oom(struct watch *w, bool announced, struct bh_err *err)
 {
@@ -138,7 +142,8 @@ static int watch_oom(struct watch *w, struct bh_err *err)
 	return r < 0 ? r : 0;
 }
 
-/* The number may have been given to another process by the time of pidfd_open(2): look again after. */
+/* The number may have been given to another process by the time of pidfd_open(2): look again after.
+ */
 static int watch_exit(struct watch *w, struct bh_err *err)
 {
 	enum bh_status status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verb that adds a process to a container: exec. */
-#include <limits.h>
+
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -11,7 +12,7 @@
 
 #define PRESERVE_FDS_MAX  65536
 #define PROCESS_MAX_BYTES (4 << 20)
-#define ID_MAX		  (UINT32_MAX - 1) /* the highest means "unchanged" to the kernel */
+#define ID_MAX            (UINT32_MAX - 1) /* the highest means "unchanged" to the kernel */
 
 struct exec_options {
 	const char *console_socket, *pidfd_socket, *cwd, *user, *process, *pid_file;
@@ -120,7 +121,8 @@ static int refuse(struct bh_err *err, const char *text)
 	return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "%s", text);
 }
 
-/* ---- the process document: from a file, or the container's own with changes -------------------- */
+/* ---- the process document: from a file, or the container's own with changes --------------------
+ */
 
 static int parse_id(const char *text, const char *what, uint32_t *ret, struct bh_err *err)
 {
@@ -172,8 +174,8 @@ static int add_gids(struct bh_arena *arena, const struct bh_strv *gids, struct b
 	return 0;
 }
 
-/* An ambient capability must be inheritable too, which --cap does not make it: so it is only asked for
- * where the configuration knows inheritable ones at all. */
+/* An ambient capability must be inheritable too, which --cap does not make it: so it is only asked
+ * for where the configuration knows inheritable ones at all. */
 static void add_caps(const struct bh_strv *names, struct bh_caps *caps)
 {
 	for (size_t i = 0; i < names->n; i++) {
@@ -212,8 +214,8 @@ static int append(struct bh_arena *arena, struct bh_strv *list, const struct bh_
 	return 0;
 }
 
-static int apply_options(struct bh_arena *arena, const struct exec_options *o,
-			 struct bh_process *p, struct bh_err *err)
+static int apply_options(struct bh_arena *arena, const struct exec_options *o, struct bh_process *p,
+			 struct bh_err *err)
 {
 	int r;
 
@@ -265,22 +267,6 @@ static int make_process(struct bh_cli *cli, const struct bh_container *c,
 }
 
 /* ---- the verb ---------------------------------------------------------------------------- */
-
-static int check_status(const struct bh_container *c, bool ignore_paused, struct bh_err *err)
-{
-	enum bh_status status;
-	int r = bh_container_status(c, &status, err);
-
-	if (r < 0)
-		return r;
-	if (status == BH_STATUS_STOPPED)
-		return bh_err_as(err, BH_ERR_STATE, -ESRCH, "cannot exec in a stopped container");
-	if (status == BH_STATUS_PAUSED && !ignore_paused)
-		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
-				 "cannot exec in a paused container (use --ignore-paused to "
-				 "override)");
-	return 0;
-}
 
 static int check_terminal(const struct bh_cli *cli, const struct exec_options *o, bool terminal,
 			  struct bh_err *err)
@@ -341,7 +327,7 @@ static int exec(struct bh_cli *cli, const struct exec_options *o, const struct b
 		.ignore_paused = o->ignore_paused,
 		.detach = o->detach,
 	};
-	int r = c ? check_status(c, o->ignore_paused, err) : err->code;
+	int r = c ? 0 : err->code;
 
 	if (r == 0)
 		r = make_process(cli, c, o, args, &process, err);
@@ -367,7 +353,8 @@ const struct bh_verb bh_verb_exec = {
 	.args = "CONTAINER COMMAND [ARGUMENT...] | --process FILE CONTAINER",
 	.summary = "execute a new process in a container",
 	.details = "Runs COMMAND in the container, as user and with environment, directory and\n"
-		   "   privileges of the container's own process unless options say otherwise. Options\n"
+		   "   privileges of the container's own process unless options say otherwise. "
+		   "Options\n"
 		   "   come before CONTAINER. A failure of this program itself is exit status 255.",
 	.set = { .options = exec_options,
 		 .n = BH_ARRAY_SIZE(exec_options),

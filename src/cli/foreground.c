@@ -2,22 +2,23 @@
 /*
  * Theory of operation
  *
- * Goal. `run` and `exec` without --detach look to their caller as if the process were theirs: the same
- * bytes, the same signals, the same exit status.
+ * Goal. `run` and `exec` without --detach look to their caller as if the process were theirs: the
+ * same bytes, the same signals, the same exit status.
  *
- * Signals. All are blocked and read from a signalfd. SIGCHLD reaps whatever there is to reap (the program
- * is a subreaper unless told otherwise), SIGWINCH carries the terminal's size over, SIGPIPE is our own
- * affair and is dropped, everything else is passed on to the process.
+ * Signals. All are blocked and read from a signalfd. SIGCHLD reaps whatever there is to reap (the
+ * program is a subreaper unless told otherwise), SIGWINCH carries the terminal's size over, SIGPIPE
+ * is our own affair and is dropped, everything else is passed on to the process.
  *
- * Bytes. A process with a terminal: between the terminal's master and the caller's standard input and
- * output; the caller's terminal is raw meanwhile. A process without one gets the caller's pipes, sockets
- * and /dev/null themselves, which costs nothing. Anything else of the caller's is kept from the container,
- * because a descriptor is more than its bytes: with a terminal, a process can change its modes; with a
- * regular file, its contents and permissions. Those are served through pipes.
+ * Bytes. A process with a terminal: between the terminal's master and the caller's standard input
+ * and output; the caller's terminal is raw meanwhile. A process without one gets the caller's
+ * pipes, sockets and /dev/null themselves, which costs nothing. Anything else of the caller's is
+ * kept from the container, because a descriptor is more than its bytes: with a terminal, a process
+ * can change its modes; with a regular file, its contents and permissions. Those are served through
+ * pipes.
  *
- * End. When the process has ended, what its terminal and pipes hold at that moment is still delivered;
- * the end of the stream is not waited for, because a process that it left behind in the container may
- * hold the other end for ever. A signal that means "end" cuts the delivery short.
+ * End. When the process has ended, what its terminal and pipes hold at that moment is still
+ * delivered; the end of the stream is not waited for, because a process that it left behind in the
+ * container may hold the other end for ever. A signal that means "end" cuts the delivery short.
  *
  * Contexts. One thread. Sources: signalfd(2), pty(7), tty_ioctl(4), prctl(2) PR_SET_CHILD_SUBREAPER
  */
@@ -146,7 +147,7 @@ static int block_signals(struct bh_foreground *fg, struct bh_err *err)
 	return r < 0 ? r : 0;
 }
 
-/* ---- stdio without a terminal ------------------------------------------------------------ */
+/* ---- preparations ------------------------------------------------------------ */
 
 /* Whether the container may have the caller's descriptor itself. */
 static bool may_inherit(int fd)
@@ -157,6 +158,17 @@ static bool may_inherit(int fd)
 		return false;
 	return S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) ||
 	       (S_ISCHR(st.st_mode) && st.st_rdev == NULL_DEVICE);
+}
+
+/* The caller's terminal: mostly all of stdio, but any of it may be redirected. */
+static int open_tty(void)
+{
+	static const int order[] = { STDERR_FILENO, STDOUT_FILENO, STDIN_FILENO };
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(order); i++)
+		if (isatty(order[i]))
+			return fcntl(order[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return bh_path_try_open(AT_FDCWD, "/dev/tty", O_RDWR | O_NOCTTY, 0, BH_PATH_HOST);
 }
 
 static int make_pipe(struct bh_foreground *fg, int stream, struct bh_err *err)
@@ -175,6 +187,7 @@ static int make_pipe(struct bh_foreground *fg, int stream, struct bh_err *err)
 
 int bh_foreground_init(struct bh_foreground *fg, struct bh_process_io *io, struct bh_err *err)
 {
+	struct winsize size;
 	int r;
 
 	*fg = (struct bh_foreground){
@@ -196,8 +209,14 @@ int bh_foreground_init(struct bh_foreground *fg, struct bh_process_io *io, struc
 	for (int i = 0; i < 3; i++)
 		io->stdio[i] = fg->theirs[i] >= 0 ? fg->theirs[i] : -1;
 	io->want_master = true;
+	fg->tty_fd = open_tty();
+	if (fg->tty_fd >= 0 && ioctl(fg->tty_fd, TIOCGWINSZ, &size) == 0)
+		io->console_size =
+			(struct bh_console_size){ .height = size.ws_row, .width = size.ws_col };
 	return 0;
 }
+
+/* ---- stdio without a terminal ------------------------------------------------------------ */
 
 static int relay_stream(struct bh_foreground *fg, int stream, int process_fd, struct bh_err *err)
 {
@@ -235,18 +254,8 @@ static int relay_pipes(struct bh_foreground *fg, struct bh_err *err)
 
 /* ---- stdio with a terminal --------------------------------------------------------------- */
 
-/* The caller's terminal: mostly all of stdio, but any of it may be redirected. */
-static int open_tty(void)
-{
-	static const int order[] = { STDERR_FILENO, STDOUT_FILENO, STDIN_FILENO };
-
-	for (size_t i = 0; i < BH_ARRAY_SIZE(order); i++)
-		if (isatty(order[i]))
-			return fcntl(order[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	return bh_path_try_open(AT_FDCWD, "/dev/tty", O_RDWR | O_NOCTTY, 0, BH_PATH_HOST);
-}
-
-/* Only for who is in front: a background job must not change the terminal under the shell's feet. */
+/* Only for who is in front: a background job must not change the terminal under the shell's feet.
+ */
 static void make_raw(struct bh_foreground *fg)
 {
 	struct termios raw;
@@ -256,6 +265,8 @@ static void make_raw(struct bh_foreground *fg)
 		return;
 	raw = fg->old_termios;
 	cfmakeraw(&raw);
+	/* The container's terminal leaves line ends to this one. */
+	raw.c_oflag = fg->old_termios.c_oflag;
 	fg->raw = tcsetattr(fg->tty_fd, TCSANOW, &raw) == 0;
 }
 
@@ -269,7 +280,6 @@ static int relay_terminal(struct bh_foreground *fg, struct bh_err *err)
 	}
 	if (fcntl(fg->master_fd, F_SETFL, O_NONBLOCK) < 0)
 		return bh_err_set(err, -errno, "make the terminal non-blocking");
-	fg->tty_fd = open_tty();
 	resize(fg);
 	make_raw(fg);
 	out = fcntl(fg->master_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

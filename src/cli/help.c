@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/help.h"
 
-#include <seccomp.h>
 #include <string.h>
 
 #include "cli/commit.h"
+#include "linux/seccomp.h"
+#include "oci/version.h"
 
-#define SPEC_VERSION "1.3.0"
-#define PRODUCT	     "bulkhead"
+#define PRODUCT "bulkhead"
 
 static const char program_usage[] =
 	"Open Container Initiative runtime\n\n"
@@ -81,7 +81,8 @@ int bh_help_program(const struct bh_cli *cli, struct bh_err *err)
 		width = strlen((*v)->name) > width ? strlen((*v)->name) : width;
 	bh_buf_printf(&out, "NAME:\n   %s - ", cli->program);
 	bh_buf_printf(&out, program_usage, cli->program);
-	bh_buf_printf(&out, "\nUSAGE:\n   %s [global options] command [command options] [arguments]\n",
+	bh_buf_printf(&out,
+		      "\nUSAGE:\n   %s [global options] command [command options] [arguments]\n",
 		      cli->program);
 	bh_buf_printf(&out, "\nVERSION:\n   %s\n\nCOMMANDS:\n", BH_VERSION);
 	for (const struct bh_verb *const *v = bh_verbs; *v; v++)
@@ -110,16 +111,14 @@ int bh_help_unknown(const char *verb, struct bh_err *err)
 
 int bh_help_version(const struct bh_cli *cli, struct bh_err *err)
 {
-	const struct scmp_version *seccomp = seccomp_version();
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
+	char seccomp[32];
 
 	bh_buf_printf(&out, "%s version %s\ncommit: %s\nspec: %s\n", cli->program, BH_VERSION,
-		      BH_COMMIT, SPEC_VERSION);
+		      BH_COMMIT, BH_OCI_VERSION);
 	if (strcmp(cli->program, PRODUCT) != 0)
 		bh_buf_puts(&out, "implementation: " PRODUCT "\n");
-	if (seccomp)
-		bh_buf_printf(&out, "libseccomp: %u.%u.%u\n", seccomp->major, seccomp->minor,
-			      seccomp->micro);
+	bh_buf_printf(&out, "libseccomp: %s\n", bh_seccomp_library_version(seccomp));
 	return bh_cli_print(&out, err);
 }
 

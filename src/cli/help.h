@@ -9,8 +9,8 @@
 int bh_help_program(const struct bh_cli *cli, struct bh_err *err) bh_must_check;
 
 /** bh_help_verb() - usage, description and options of one verb */
-int bh_help_verb(const struct bh_cli *cli, const struct bh_verb *verb, struct bh_err *err)
-	bh_must_check;
+int bh_help_verb(const struct bh_cli *cli, const struct bh_verb *verb,
+		 struct bh_err *err) bh_must_check;
 
 /** bh_help_unknown() - Return: -EINVAL, described */
 int bh_help_unknown(const char *verb, struct bh_err *err) bh_must_check;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/path.h"
+#include "base/json_writer.h"
 #include "cli/capture.h"
 #include "cli/verbs.h"
 
@@ -74,10 +74,11 @@ enum column {
 	COLUMN_MAX_,
 };
 #define COLUMN_MIN_WIDTH 12
-#define COLUMN_PADDING	 3
+#define COLUMN_PADDING   3
 
-static const char *const titles[COLUMN_MAX_] = { "ID",	   "PID",     "STATUS",
-						 "BUNDLE", "CREATED", "OWNER" };
+static const char *const titles[COLUMN_MAX_] = {
+	"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"
+};
 
 struct row {
 	const char *cells[COLUMN_MAX_];
@@ -87,6 +88,7 @@ struct listing {
 	struct bh_arena arena;
 	bool json, quiet;
 	struct bh_buf out;
+	struct bh_json_writer json_writer;
 	struct row *rows;
 	size_t n;
 };
@@ -102,53 +104,44 @@ static int add_row(struct listing *l, const struct bh_container *c, enum bh_stat
 	pid_t pid = status == BH_STATUS_STOPPED ? 0 : c->init.pid;
 	struct row *row = &l->rows[l->n];
 	const char *source[COLUMN_MAX_] = {
-		[COLUMN_ID] = c->id,
-		[COLUMN_STATUS] = bh_status_name(status),
-		[COLUMN_BUNDLE] = c->bundle,
-		[COLUMN_CREATED] = c->created,
+		[COLUMN_ID] = c->id,         [COLUMN_STATUS] = bh_status_name(status),
+		[COLUMN_BUNDLE] = c->bundle, [COLUMN_CREATED] = c->created,
 		[COLUMN_OWNER] = c->owner,
 	};
 
 	for (int i = 0; i < COLUMN_MAX_; i++) {
-		row->cells[i] = i == COLUMN_PID ? bh_arena_printf(&l->arena, "%d", (int)pid) :
-						  bh_arena_strdup(&l->arena, or_empty(source[i]));
+		row->cells[i] = i == COLUMN_PID ? bh_arena_printf(&l->arena, "%d", (int)pid)
+						: bh_arena_strdup(&l->arena, or_empty(source[i]));
 		if (!row->cells[i])
 			return bh_err_oom(err);
 	}
 	return 0;
 }
 
-/* The indented document of `state` on one line: outside of strings, white space means nothing. */
-static void add_compact(struct bh_buf *out, const char *json)
+static void add_json(struct listing *l, const struct bh_container *c, enum bh_status status)
 {
-	bool in_string = false;
+	struct bh_json_writer *w = &l->json_writer;
 
-	for (; *json; json++) {
-		if (!in_string && (*json == ' ' || *json == '\n' || *json == '\t'))
-			continue;
-		if (in_string && *json == '\\' && json[1])
-			bh_buf_add(out, json++, 1);
-		else if (*json == '"')
-			in_string = !in_string;
-		bh_buf_add(out, json, 1);
+	bh_json_open(w, NULL, '{');
+	bh_json_text(w, "ociVersion", c->spec.oci_version);
+	bh_json_text(w, "id", c->id);
+	bh_json_i64(w, "pid", status == BH_STATUS_STOPPED ? 0 : c->init.pid);
+	bh_json_text(w, "status", bh_status_name(status));
+	bh_json_text(w, "bundle", c->bundle);
+	bh_json_text(w, "rootfs", c->rootfs);
+	bh_json_text(w, "created", c->created);
+	if (c->spec.annotations.n) {
+		bh_json_open(w, "annotations", '{');
+		bh_for_each (a, c->spec.annotations)
+			bh_json_text(w, a->key, a->value);
+		bh_json_close(w, '}');
 	}
+	bh_json_text(w, "owner", c->owner);
+	bh_json_close(w, '}');
 }
 
-static int add_json(struct listing *l, const struct bh_container *c, enum bh_status status,
-		    struct bh_err *err)
-{
-	bh_auto_buf struct bh_buf document = BH_BUF_INIT;
-	int r = bh_container_state_json(c, status, true, &document, err);
-
-	if (r < 0)
-		return r;
-	bh_buf_puts(&l->out, l->n ? "," : "[");
-	add_compact(&l->out, bh_buf_str(&document));
-	l->out.failed |= document.failed;
-	return 0;
-}
-
-/* Bytes of the terminal's column that @text takes, for text in UTF-8: continuation bytes take none. */
+/* Bytes of the terminal's column that @text takes, for text in UTF-8: continuation bytes take none.
+ */
 static size_t width_of(const char *text)
 {
 	size_t n = 0;
@@ -204,8 +197,10 @@ static int add_container(struct listing *l, const char *root, const char *id, st
 	}
 	if (l->quiet)
 		bh_buf_printf(&l->out, "%s\n", id);
+	else if (l->json)
+		add_json(l, c, status);
 	else
-		r = l->json ? add_json(l, c, status, err) : add_row(l, c, status, err);
+		r = add_row(l, c, status, err);
 	l->n++;
 	return r;
 }
@@ -213,23 +208,30 @@ static int add_container(struct listing *l, const char *root, const char *id, st
 static int list(struct listing *l, const struct bh_cli *cli, struct bh_err *err)
 {
 	struct bh_strv ids = { .n = 0 };
-	int r = bh_container_list(&l->arena, cli->root, &ids, err);
+	int r;
 
-	if (r == -ENOENT && cli->root_is_default)
-		r = 0; /* no container was ever made */
+	/* The default one is missing until the first container is made; another one is mistyped. */
+	if (!cli->root_is_default && access(cli->root, F_OK) < 0)
+		return bh_err_set(err, -errno, "open %s", cli->root);
+	r = bh_container_list(&l->arena, cli->root, &ids, err);
 	if (r < 0)
 		return r;
 	l->rows = bh_arena_array(&l->arena, ids.n + 1, sizeof(*l->rows));
 	if (!l->rows)
 		return bh_err_oom(err);
+	l->json_writer.out = &l->out;
+	if (l->json)
+		bh_json_open(&l->json_writer, NULL, '[');
 	for (size_t i = 0; r == 0 && i < ids.n; i++)
 		r = add_container(l, cli->root, ids.v[i], err);
 	if (r < 0)
 		return r;
-	if (l->json && !l->quiet)
-		bh_buf_puts(&l->out, l->n ? "]\n" : "null\n");
-	else if (!l->quiet)
+	if (l->json) {
+		bh_json_close(&l->json_writer, ']');
+		bh_buf_puts(&l->out, "\n");
+	} else if (!l->quiet) {
 		print_table(l);
+	}
 	return bh_cli_print(&l->out, err);
 }
 
@@ -239,7 +241,7 @@ static int run_list(struct bh_cli *cli, const void *options, const struct bh_str
 	const struct list_options *o = options;
 	struct listing l = {
 		.arena = BH_ARENA_INIT,
-		.json = is_json(o->format),
+		.json = is_json(o->format) && !o->quiet,
 		.quiet = o->quiet,
 		.out = BH_BUF_INIT,
 	};
@@ -283,9 +285,13 @@ struct pids {
 
 static void print_pids(const struct pids *pids, struct bh_buf *out)
 {
+	struct bh_json_writer w = { .out = out };
+
+	bh_json_open(&w, NULL, '[');
 	for (size_t i = 0; i < pids->n; i++)
-		bh_buf_printf(out, "%s%d", i ? "," : "[", (int)pids->v[i]);
-	bh_buf_puts(out, pids->n ? "]\n" : "null\n");
+		bh_json_i64(&w, NULL, pids->v[i]);
+	bh_json_close(&w, ']');
+	bh_buf_puts(out, "\n");
 }
 
 static bool has_pid(const struct pids *pids, int64_t pid)
@@ -345,7 +351,7 @@ static int line_pid(const char *line, size_t column, int64_t *ret, struct bh_err
 static int filter(char *text, const struct pids *pids, struct bh_buf *out, struct bh_err *err)
 {
 	char *save = NULL, *line = strtok_r(text, "\n", &save);
-	size_t column;
+	size_t column = 0;
 	int r = find_pid_column(line ? line : "", &column, err);
 
 	if (r < 0)
@@ -407,7 +413,8 @@ const struct bh_verb bh_verb_ps = {
 	.name = "ps",
 	.args = "CONTAINER [PS-OPTION...]",
 	.summary = "list the processes of a container",
-	.details = "The table is what ps(1) prints with the PS-OPTIONs (default: -ef), less the lines of\n"
+	.details = "The table is what ps(1) prints with the PS-OPTIONs (default: -ef), less the "
+		   "lines of\n"
 		   "   other processes. Options of this command come before CONTAINER.",
 	.set = { .options = ps_options, .n = BH_ARRAY_SIZE(ps_options), .stop_at_argument = true },
 	.options_bytes = sizeof(struct ps_options),

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs that move a container along: start, kill, delete, pause, resume. */
+
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/path.h"
 #include "cli/verbs.h"
 #include "oci/names.h"
-
 
 /* ---- start ------------------------------------------------------------------------------- */
 
@@ -13,24 +14,9 @@ static int run_start(struct bh_cli *cli, const void *options, const struct bh_st
 		     struct bh_err *err)
 {
 	bh_auto_container struct bh_container *c = bh_cli_container(cli, args, err);
-	enum bh_status status;
-	int r;
 
 	(void)options;
-	r = c ? bh_container_status(c, &status, err) : err->code;
-	if (r < 0)
-		return r;
-	if (status == BH_STATUS_STOPPED)
-		return bh_err_as(err, BH_ERR_STATE, -ESRCH,
-				 "cannot start a container that has stopped");
-	if (status == BH_STATUS_RUNNING)
-		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
-				 "cannot start an already running container");
-	if (status != BH_STATUS_CREATED)
-		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
-				 "cannot start a container in the %s state",
-				 bh_status_name(status));
-	return bh_container_start(c, err);
+	return c ? bh_container_start(c, err) : err->code;
 }
 
 const struct bh_verb bh_verb_start = {
@@ -120,22 +106,10 @@ static int run_delete(struct bh_cli *cli, const void *options, const struct bh_s
 {
 	const struct delete_options *o = options;
 	bh_auto_container struct bh_container *c = bh_cli_container(cli, args, err);
-	enum bh_status status;
-	int r;
 
-	if (!c)
-		return err->code == -ENOENT && o->force ? remove_remains(cli, args->v[0], err) :
-							  err->code;
-	if (o->force)
-		return bh_container_delete(c, true, err);
-	r = bh_container_status(c, &status, err);
-	if (r < 0)
-		return r;
-	if (status == BH_STATUS_RUNNING || status == BH_STATUS_PAUSED)
-		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
-				 "cannot delete container %s that is not stopped: %s", c->id,
-				 bh_status_name(status));
-	return bh_container_delete(c, status == BH_STATUS_CREATED, err);
+	if (c)
+		return bh_container_delete(c, o->force, err);
+	return err->code == -ENOENT && o->force ? remove_remains(cli, args->v[0], err) : err->code;
 }
 
 const struct bh_verb bh_verb_delete = {

@@ -7,9 +7,9 @@
  *
  * All that users can type is in tables: the global options below, the verbs in verbs.c.
  */
-#include <limits.h>
+
+#include <fcntl.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "base/log.h"

@@ -98,9 +98,14 @@ int bh_option_parse_duration(const char *text, int64_t *ret_ns)
 	static const struct {
 		const char *name;
 		uint64_t ns;
-	} units[] = { /* a name that starts with another stands before it */
-		{ "ns", 1 },	       { "us", 1000 },		  { "µs", 1000 },
-		{ "ms", 1000000 },     { "s", 1000000000 },	  { "m", 60000000000 },
+	} units[] = {
+		/* a name that starts with another stands before it */
+		{ "ns", 1 },
+		{ "us", 1000 },
+		{ "µs", 1000 },
+		{ "ms", 1000000 },
+		{ "s", 1000000000 },
+		{ "m", 60000000000 },
 		{ "h", 3600000000000 },
 	};
 	bool negative = *text == '-';
@@ -249,8 +254,8 @@ static int store_checked(struct bh_arena *arena, const struct bh_option *option,
 		for (const char *const *c = option->choices; *c; c++)
 			snprintf(choices + strlen(choices), sizeof(choices) - strlen(choices),
 				 "%s'%s'", c == option->choices ? "" : ", ", *c);
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-				 "invalid %s: %s (one of %s)", option->name, text, choices);
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "invalid %s: %s (one of %s)",
+				 option->name, text, choices);
 	}
 	if (r < 0)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
@@ -301,8 +306,8 @@ static int take_option(struct bh_arena *arena, const struct bh_option_set *set, 
 	if (!option && is_help(name, n))
 		return 0;
 	if (!option)
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-				 "flag provided but not defined: -%.*s", (int)n, name);
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "flag provided but not defined: -%.*s",
+				 (int)n, name);
 	value = equals ? equals + 1 : takes_value(option) ? argv[1] : "true";
 	if (!equals && takes_value(option) && argc < 2)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "flag needs an argument: -%s",

@@ -50,8 +50,8 @@ void bh_relay_end(struct bh_relay *relay)
 		relay->ended(relay->data);
 }
 
-/* Waits for the side that is to move next. One that cannot be polled is ready always: then the other
- * sets the pace. */
+/* Waits for the side that is to move next. One that cannot be polled is ready always: then the
+ * other sets the pace. */
 static int wait_next(struct bh_relay *relay, struct bh_err *err)
 {
 	struct bh_source *in = &relay->in.source, *out = &relay->out.source;

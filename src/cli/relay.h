@@ -19,21 +19,21 @@ struct bh_relay_end {
 struct bh_relay {
 	struct bh_loop *loop;
 	struct bh_relay_end in, out;
-	bool open;	   /* until the end of input, or of output */
-	bool draining;	   /* end at the first moment without input */
+	bool open;         /* until the end of input, or of output */
+	bool draining;     /* end at the first moment without input */
 	bool keep_reading; /* when output is gone: throw away, so that the writer does not block */
-	bool discard;	   /* output is gone */
+	bool discard;      /* output is gone */
 	void (*ended)(void *data); /* told once; may be NULL */
 	void *data;
 	size_t start, len; /* what is in the buffer and not yet written */
-	char *buffer;	   /* BH_RELAY_BYTES, while open */
+	char *buffer;      /* BH_RELAY_BYTES, while open */
 };
 
 /**
  * bh_relay_start() - begin to copy
  * @relay: embedded in its owner, zeroed
- * @in_fd, @out_fd: consumed always; both are closed when the relay ends. At least one of them must be
- *		    no regular file
+ * @in_fd, @out_fd: consumed always; both are closed when the relay ends. At least one of them must
+ *be no regular file
  * @keep_reading: when @out_fd fails, throw away what comes instead of closing @in_fd
  * @what: for messages
  */
@@ -48,8 +48,8 @@ int bh_relay_drain(struct bh_relay *relay, struct bh_err *err) bh_must_check;
 void bh_relay_end(struct bh_relay *relay);
 
 /**
- * bh_relay_reopen() - a descriptor of the same terminal, pipe or device that is non-blocking without
- * those who share @fd noticing
+ * bh_relay_reopen() - a descriptor of the same terminal, pipe or device that is non-blocking
+ * without those who share @fd noticing
  * @flags: O_RDONLY or O_WRONLY
  *
  * Return: the caller's; a duplicate of @fd when it cannot be opened again; -errno with @err

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/rootless.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/path.h"
 
 /* What the kernel prints for the initial user namespace, in its "%10u %10u %10u\n". */
-#define INITIAL_UID_MAP	 "         0          0 4294967295\n"
+#define INITIAL_UID_MAP   "         0          0 4294967295\n"
 #define UID_MAP_MAX_BYTES 65536
 
 /* A kernel without user namespaces has no such file: nobody is in one. */

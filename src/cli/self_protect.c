@@ -4,8 +4,8 @@
  *
  * Goal. A process that enters a container is visible there as /proc/PID, and /proc/PID/exe is not a
  * name but the open file itself: a container that gets at it (by having itself executed as
- * "/proc/self/exe", or from a shared PID namespace) could keep a descriptor, wait for the process to
- * end, open the descriptor again for writing and replace the host's runtime (CVE-2019-5736).
+ * "/proc/self/exe", or from a shared PID namespace) could keep a descriptor, wait for the process
+ * to end, open the descriptor again for writing and replace the host's runtime (CVE-2019-5736).
  *
  * How. Before anything else, the program executes itself again from where nothing can be written:
  *
@@ -14,17 +14,17 @@
  *     descriptor made from it meets that mount and gets EROFS, for ever: the clone is in no mount
  *     namespace, so no path leads to it, nobody can remount it, and cloning it needs the mount
  *     namespace that it came from. Pages are shared with the original: no copy, no memory.
- *  2. where that is not allowed (no CAP_SYS_ADMIN over the mount namespace, an old kernel): a copy in
- *     a sealed memfd.
+ *  2. where that is not allowed (no CAP_SYS_ADMIN over the mount namespace, an old kernel): a copy
+ * in a sealed memfd.
  *
  * An ordinary user whose runtime belongs to root and is writable for nobody else needs neither: no
  * user id that a container of theirs can have may write that file.
  *
- * How the second execution knows. Not by the environment or arguments, which callers control, but by
- * looking at what it runs from: a mount root without a name ("/" as the link's text, which no file
- * reached by a path can have) that is read-only, or a memfd with all seals. The same test is made on the
- * descriptor before execveat(2), so that a second execution that would not recognise itself is never
- * started: no endless loop.
+ * How the second execution knows. Not by the environment or arguments, which callers control, but
+ * by looking at what it runs from: a mount root without a name ("/" as the link's text, which no
+ * file reached by a path can have) that is read-only, or a memfd with all seals. The same test is
+ * made on the descriptor before execveat(2), so that a second execution that would not recognise
+ * itself is never started: no endless loop.
  *
  * Failure. Closed: a program that cannot be protected does not enter a container.
  */
@@ -44,7 +44,7 @@
 #include "base/sys.h"
 
 #define SELF_EXE "/proc/self/exe"
-#define NAME	 "bulkhead"
+#define NAME     "bulkhead"
 
 #define ALL_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -80,13 +80,15 @@ static bool is_protected(const char *link)
 	return !strncmp(name, "/memfd:", strlen("/memfd:")) && is_sealed(link);
 }
 
-/* An ordinary user's containers have that user's ids and subordinate ones, never the host's root. */
+/* An ordinary user's containers have that user's ids and subordinate ones, never the host's root.
+ */
 static bool is_unwritable_for_user(void)
 {
 	struct stat st;
 
 	return geteuid() != 0 && stat(SELF_EXE, &st) == 0 && st.st_uid == 0 &&
-	       !(st.st_mode & (S_IWGRP | S_IWOTH)) && faccessat(AT_FDCWD, SELF_EXE, W_OK, AT_EACCESS) < 0;
+	       !(st.st_mode & (S_IWGRP | S_IWOTH)) &&
+	       faccessat(AT_FDCWD, SELF_EXE, W_OK, AT_EACCESS) < 0;
 }
 
 /* Return: descriptor of a detached read-only mount of the program's file, or -errno. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs about documents: spec, features. */
+#include <fcntl.h>
+
+#include "base/path.h"
 #include "cli/commit.h"
 #include "cli/verbs.h"
-#include "base/path.h"
 #include "container/rootfs.h"
 #include "linux/seccomp.h"
 #include "oci/default_spec.h"
@@ -56,7 +58,8 @@ const struct bh_verb bh_verb_spec = {
 	.name = "spec",
 	.args = "",
 	.summary = "write a " CONFIG " to start from",
-	.details = "It runs sh from the directory rootfs beside it. An existing file is left alone.",
+	.details =
+		"It runs sh from the directory rootfs beside it. An existing file is left alone.",
 	BH_VERB_OPTIONS(spec_options, struct spec_options),
 	.run = run_spec,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verb that changes limits: update. */
-#include <limits.h>
+
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -8,7 +9,7 @@
 #include "cli/verbs.h"
 
 #define RESOURCES_MAX_BYTES (4 << 20)
-#define WEIGHT_MAX	    1000
+#define WEIGHT_MAX          1000
 
 struct update_options {
 	const char *resources, *cpuset_cpus, *cpuset_mems, *l3_cache_schema, *mem_bw_schema;
@@ -17,21 +18,21 @@ struct update_options {
 	struct bh_opt_i64 memory, memory_reservation, memory_swap, kernel_memory, kernel_memory_tcp;
 };
 
-#define NUMBER(option_name, type_name, member, text)                                               \
-	{                                                                                          \
-		.name = option_name, .type = type_name, .flags = BH_OPTION_EMPTY_IS_UNSET,         \
-		BH_OPTION_AT(struct update_options, member), .value = "N", .help = text            \
+#define NUMBER(option_name, type_name, member, text)                                       \
+	{                                                                                  \
+		.name = option_name, .type = type_name, .flags = BH_OPTION_EMPTY_IS_UNSET, \
+		BH_OPTION_AT(struct update_options, member), .value = "N", .help = text    \
 	}
-#define SIZE(option_name, hidden, member, text)                                                    \
-	{                                                                                          \
-		.name = option_name, .type = BH_OPTION_SIZE,                                       \
-		.flags = BH_OPTION_EMPTY_IS_UNSET | (hidden),                                      \
-		BH_OPTION_AT(struct update_options, member), .value = "BYTES", .help = text        \
+#define SIZE(option_name, hidden, member, text)                                             \
+	{                                                                                   \
+		.name = option_name, .type = BH_OPTION_SIZE,                                \
+		.flags = BH_OPTION_EMPTY_IS_UNSET | (hidden),                               \
+		BH_OPTION_AT(struct update_options, member), .value = "BYTES", .help = text \
 	}
-#define TEXT(option_name, value_name, member, text)                                                \
-	{                                                                                          \
-		.name = option_name, .type = BH_OPTION_STRING,                                     \
-		BH_OPTION_AT(struct update_options, member), .value = value_name, .help = text     \
+#define TEXT(option_name, value_name, member, text)                                            \
+	{                                                                                      \
+		.name = option_name, .type = BH_OPTION_STRING,                                 \
+		BH_OPTION_AT(struct update_options, member), .value = value_name, .help = text \
 	}
 
 static const struct bh_option update_options[] = {
@@ -144,7 +145,8 @@ const struct bh_verb bh_verb_update = {
 	.name = "update",
 	.args = "CONTAINER",
 	.summary = "change the limits of a container",
-	.details = "What is not given stays as it is. Sizes take k, m, g, t and p for powers of 1024.",
+	.details =
+		"What is not given stays as it is. Sizes take k, m, g, t and p for powers of 1024.",
 	BH_VERB_OPTIONS(update_options, struct update_options),
 	.min_args = 1,
 	.max_args = 1,

@@ -5,15 +5,15 @@
 
 #include "cli/cli.h"
 
-extern const struct bh_verb bh_verb_create, bh_verb_run;			/* create.c */
-extern const struct bh_verb bh_verb_exec;					/* exec.c */
-extern const struct bh_verb bh_verb_start, bh_verb_kill, bh_verb_delete;	/* lifecycle.c */
-extern const struct bh_verb bh_verb_pause, bh_verb_resume;			/* lifecycle.c */
-extern const struct bh_verb bh_verb_checkpoint, bh_verb_restore;		/* checkpoint.c */
-extern const struct bh_verb bh_verb_list, bh_verb_state, bh_verb_ps;		/* inspect.c */
-extern const struct bh_verb bh_verb_events;					/* events.c */
-extern const struct bh_verb bh_verb_update;					/* update.c */
-extern const struct bh_verb bh_verb_spec, bh_verb_features;			/* spec.c */
-extern const struct bh_verb bh_verb_completion;					/* completion.c */
+extern const struct bh_verb bh_verb_create, bh_verb_run;                 /* create.c */
+extern const struct bh_verb bh_verb_exec;                                /* exec.c */
+extern const struct bh_verb bh_verb_start, bh_verb_kill, bh_verb_delete; /* lifecycle.c */
+extern const struct bh_verb bh_verb_pause, bh_verb_resume;               /* lifecycle.c */
+extern const struct bh_verb bh_verb_checkpoint, bh_verb_restore;         /* checkpoint.c */
+extern const struct bh_verb bh_verb_list, bh_verb_state, bh_verb_ps;     /* inspect.c */
+extern const struct bh_verb bh_verb_events;                              /* events.c */
+extern const struct bh_verb bh_verb_update;                              /* update.c */
+extern const struct bh_verb bh_verb_spec, bh_verb_features;              /* spec.c */
+extern const struct bh_verb bh_verb_completion;                          /* completion.c */
 
 #endif

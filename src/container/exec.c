@@ -103,7 +103,8 @@ static int open_terminal(struct execution *ex, struct bh_terminal *terminal, str
 	root = bh_path_open(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
 	if (root < 0)
 		return root;
-	r = bh_terminal_open(root, ex->launch.proc_fd, &process->console_size, terminal, err);
+	r = bh_terminal_open(root, ex->launch.proc_fd, &process->console_size, &ex->opts->io,
+			     terminal, err);
 	r = r < 0 ? r : bh_sync_send(ex->spawn.child_sock, BH_SYNC_MASTER, terminal->master, err);
 	terminal->master = bh_close(terminal->master);
 	return r;

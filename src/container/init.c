@@ -81,7 +81,7 @@ static int open_terminal(struct bh_creation *cr, struct bh_terminal *terminal, s
 	if (!process->terminal)
 		return 0;
 	r = bh_terminal_open(bh_rootfs_root_fd(cr->rootfs), cr->launch.proc_fd,
-			     &process->console_size, terminal, err);
+			     &process->console_size, &cr->opts->io, terminal, err);
 	r = r < 0 ? r : bh_rootfs_console(cr->rootfs, terminal->slave, err);
 	r = r < 0 ? r : bh_sync_send(cr->spawn.child_sock, BH_SYNC_MASTER, terminal->master, err);
 	terminal->master = bh_close(terminal->master);

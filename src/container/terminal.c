@@ -33,9 +33,7 @@ static int check_ptmx(int fd, struct bh_err *err)
 	return 0;
 }
 
-/* The container's output reaches its reader as it was written, without CR before LF, as with runc.
- */
-static int set_up(int fd, const struct bh_console_size *size)
+static int set_up(int fd, const struct bh_console_size *size, bool newlines)
 {
 	struct winsize ws = { .ws_row = (unsigned short)size->height,
 			      .ws_col = (unsigned short)size->width };
@@ -44,7 +42,7 @@ static int set_up(int fd, const struct bh_console_size *size)
 	if (tcgetattr(fd, &t) < 0)
 		return -errno;
 	t.c_oflag &= ~(tcflag_t)ONLCR;
-	if (tcsetattr(fd, TCSANOW, &t) < 0)
+	if (!newlines && tcsetattr(fd, TCSANOW, &t) < 0)
 		return -errno;
 	if ((size->height || size->width) && ioctl(fd, TIOCSWINSZ, &ws) < 0)
 		return -errno;
@@ -52,11 +50,13 @@ static int set_up(int fd, const struct bh_console_size *size)
 }
 
 int bh_terminal_open(int root_fd, int proc_fd, const struct bh_console_size *size,
-		     struct bh_terminal *terminal, struct bh_err *err)
+		     const struct bh_process_io *io, struct bh_terminal *terminal,
+		     struct bh_err *err)
 {
 	struct bh_terminal t = BH_TERMINAL_INIT;
 	bh_auto_close int probe =
 		bh_path_open(root_fd, "dev/pts/ptmx", O_PATH | O_NOFOLLOW, 0, BH_PATH_IN_ROOT, err);
+	bool from_caller = io->console_size.height || io->console_size.width;
 	char path[32];
 	int unlock = 0, r;
 
@@ -78,7 +78,7 @@ int bh_terminal_open(int root_fd, int proc_fd, const struct bh_console_size *siz
 			r = bh_err_set(err, -errno, "open the terminal's peer");
 	}
 	if (r == 0) {
-		r = set_up(t.slave, size);
+		r = set_up(t.slave, from_caller ? &io->console_size : size, io->console_socket);
 		if (r < 0)
 			r = bh_err_set(err, r, "set up terminal");
 	}

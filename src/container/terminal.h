@@ -4,7 +4,7 @@
 #ifndef BH_CONTAINER_TERMINAL_H
 #define BH_CONTAINER_TERMINAL_H
 
-#include "oci/spec.h"
+#include "container/container.h"
 
 struct bh_terminal {
 	int master, slave;
@@ -22,12 +22,16 @@ void bh_terminal_deinit(struct bh_terminal *terminal);
  * bh_terminal_open() - a new pair from the devpts at dev/pts of a container
  * @root_fd: the container's root; its tree is not trusted: the multiplexer is checked to be one
  * @proc_fd: the host's procfs, to open again what was checked
- * @size:    characters; zeros = leave the kernel's default
+ * @size:    characters, as the document says; zeros = leave the kernel's default
+ * @io:      its size goes first. Without a console socket output reaches its reader as it was
+ *           written, without CR before LF: the caller relays it to a terminal of its own. Who takes
+ *           the master through a socket gets it as the kernel makes it. Both as with runc
  *
  * The slave is opened through the master (TIOCGPTPEER), never by a name inside the container.
  */
 int bh_terminal_open(int root_fd, int proc_fd, const struct bh_console_size *size,
-		     struct bh_terminal *terminal, struct bh_err *err) bh_must_check;
+		     const struct bh_process_io *io, struct bh_terminal *terminal,
+		     struct bh_err *err) bh_must_check;
 
 /** bh_terminal_attach() - make the slave the controlling terminal and descriptors 0, 1, 2 of the
  * calling session leader. @uid: owner from now on */

@@ -20,8 +20,7 @@ static int control(struct bh_loop *loop, int op, struct bh_source *source, uint3
 	return epoll_ctl(loop->fd, op, source->fd, &event) < 0 ? -errno : 0;
 }
 
-int bh_loop_add(struct bh_loop *loop, struct bh_source *source, uint32_t events,
-		struct bh_err *err)
+int bh_loop_add(struct bh_loop *loop, struct bh_source *source, uint32_t events, struct bh_err *err)
 {
 	int r = control(loop, EPOLL_CTL_ADD, source, events);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small event loop over epoll(7), level-triggered. Sources are embedded in what owns them; the loop
- * never owns a descriptor. A source is removed before its descriptor is closed.
+ * A small event loop over epoll(7), level-triggered. Sources are embedded in what owns them; the
+ * loop never owns a descriptor. A source is removed before its descriptor is closed.
  */
 #ifndef BH_LOOP_LOOP_H
 #define BH_LOOP_LOOP_H
@@ -35,13 +35,14 @@ struct bh_loop {
 	struct epoll_event ready[BH_LOOP_BATCH];
 };
 
-#define BH_LOOP_INIT                                                                               \
-	(struct bh_loop)                                                                           \
-	{                                                                                          \
-		.fd = -EBADF                                                                       \
+#define BH_LOOP_INIT         \
+	(struct bh_loop)     \
+	{                    \
+		.fd = -EBADF \
 	}
 
-/* Outcome of bh_loop_add(): a regular file or the like, which never blocks and cannot be waited for. */
+/* Outcome of bh_loop_add(): a regular file or the like, which never blocks and cannot be waited
+ * for. */
 #define BH_LOOP_E_ALWAYS_READY 1
 
 /** bh_loop_init() - Return: 0 or -errno with @err */
