@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/path.h"
 
 static struct {
@@ -53,9 +53,7 @@ void bh_log(enum bh_log_level level, const char *fmt, ...)
 {
 	bh_auto_buf struct bh_buf line = BH_BUF_INIT;
 	int fd = sink.fd >= 0 ? sink.fd : STDERR_FILENO, saved = errno;
-	char text[BH_ERR_TEXT_BYTES + 512], when[40];
-	time_t now = time(NULL);
-	struct tm tm;
+	char text[BH_ERR_TEXT_BYTES + 512], when[BH_CLOCK_BYTES];
 	va_list args;
 
 	if (!bh_log_enabled(level))
@@ -63,7 +61,7 @@ void bh_log(enum bh_log_level level, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+	bh_clock_now(when, false);
 	if (sink.format == BH_LOG_JSON) {
 		bh_buf_printf(&line, "{\"level\":\"%s\",\"msg\":", level_names[level]);
 		bh_buf_json_string(&line, text);

@@ -17,8 +17,8 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "container/attend.h"
@@ -49,17 +49,6 @@ static int read_config(const char *bundle, struct config_text *text, struct bh_e
 		return bh_err_ctx(err, "bundle");
 	return bh_path_read(dir, "config.json", BH_PATH_HOST, CONFIG_BYTES_MAX, &text->data,
 			    &text->len, err);
-}
-
-static const char *timestamp(struct bh_arena *arena)
-{
-	char day[32];
-	struct timespec ts;
-	struct tm tm;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", gmtime_r(&ts.tv_sec, &tm));
-	return bh_arena_printf(arena, "%s.%09ldZ", day, ts.tv_nsec);
 }
 
 static bool has_userns(const struct bh_spec *spec)
@@ -114,6 +103,7 @@ static int plan(struct bh_creation *cr, const struct config_text *text, struct b
 {
 	struct bh_container *c = cr->c;
 	const struct bh_create_opts *opts = cr->opts;
+	char now[BH_CLOCK_BYTES];
 	const char *root;
 	int r;
 
@@ -133,7 +123,7 @@ static int plan(struct bh_creation *cr, const struct config_text *text, struct b
 		return r;
 	root = c->spec.root.path;
 	c->rootfs = root[0] == '/' ? root : bh_arena_printf(&c->arena, "%s/%s", c->bundle, root);
-	c->created = timestamp(&c->arena);
+	c->created = bh_arena_strdup(&c->arena, bh_clock_now(now, true));
 	return c->rootfs && c->created ? 0 : bh_err_oom(err);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/path.h"
 
@@ -128,6 +129,27 @@ static void arena_gives_zeroed_aligned_memory(void **state)
 	assert_string_equal(bh_arena_printf(&arena, "%d-%s", 7, "x"), "7-x");
 }
 
+static void times_are_written_in_utc(void **state)
+{
+	static const struct {
+		time_t sec;
+		const char *text;
+	} cases[] = {
+		{ 0, "1970-01-01T00:00:00Z" },          { 951782400, "2000-02-29T00:00:00Z" },
+		{ 4102444799, "2099-12-31T23:59:59Z" }, { -1, "1969-12-31T23:59:59Z" },
+		{ 1709251199, "2024-02-29T23:59:59Z" }, { 4107542400, "2100-03-01T00:00:00Z" },
+	};
+	char buf[BH_CLOCK_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < BH_ARRAY_SIZE(cases); i++)
+		assert_string_equal(
+			bh_clock_rfc3339(buf, (struct timespec){ .tv_sec = cases[i].sec }, false),
+			cases[i].text);
+	assert_string_equal(bh_clock_rfc3339(buf, (struct timespec){ .tv_nsec = 5 }, true),
+			    "1970-01-01T00:00:00.000000005Z");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +159,7 @@ int main(void)
 		cmocka_unit_test(paths_are_cleaned),
 		cmocka_unit_test(directories_are_made_inside_the_root),
 		cmocka_unit_test(json_strings_are_escaped),
+		cmocka_unit_test(times_are_written_in_utc),
 		cmocka_unit_test(arena_gives_zeroed_aligned_memory),
 	};
 
