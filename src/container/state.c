@@ -12,6 +12,8 @@
 
 #define CONFIG_BYTES_MAX (16U << 20)
 #define STATE_BYTES_MAX  (1U << 20)
+#define CONFIG           "config.json"
+#define STATE            "state.json"
 #define STATE_VERSION    1
 
 /* Opens ROOT, made with its parents if missing. */
@@ -56,7 +58,7 @@ int bh_state_reserve(const char *root, const char *id, int *ret_root_fd, struct 
 /* A new file in the fresh directory; whoever could race for its name owns the directory anyway. */
 int bh_state_save_config(int dirfd, const char *text, size_t len, struct bh_err *err)
 {
-	bh_auto_close int fd = bh_path_open(dirfd, "config.json", O_WRONLY | O_CREAT | O_EXCL, 0600,
+	bh_auto_close int fd = bh_path_open(dirfd, CONFIG, O_WRONLY | O_CREAT | O_EXCL, 0600,
 					    BH_PATH_BENEATH, err);
 	int r;
 
@@ -92,15 +94,25 @@ int bh_state_save(const struct bh_container *c, struct bh_err *err)
 	bh_buf_puts(&buf, "}\n");
 	if (buf.failed)
 		return bh_err_oom(err);
-	return bh_path_replace(c->dirfd, "state.json", buf.data, buf.len, 0600, err);
+	return bh_path_replace(c->dirfd, STATE, buf.data, buf.len, 0600, err);
 }
 
 int bh_state_remove(const char *root, const char *id, struct bh_err *err)
 {
+	static const char *const files[] = { CONFIG, STATE, BH_STATE_START_SOCKET };
 	bh_auto_close int root_fd =
 		bh_path_open(AT_FDCWD, root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	bh_auto_close int fd = -EBADF;
 
-	return root_fd < 0 ? root_fd : bh_path_remove_tree(root_fd, id, err);
+	if (root_fd < 0)
+		return root_fd;
+	/* What is usually there, without listing it; then whatever else may be. */
+	fd = bh_path_try_open(root_fd, id, O_PATH | O_DIRECTORY, 0, BH_PATH_BENEATH);
+	for (size_t i = 0; fd >= 0 && i < BH_ARRAY_SIZE(files); i++)
+		unlinkat(fd, files[i], 0);
+	if (unlinkat(root_fd, id, AT_REMOVEDIR) == 0)
+		return 0;
+	return bh_path_remove_tree(root_fd, id, err);
 }
 
 /* Socket names are 107 bytes at most; the directory's descriptor keeps ours short. */
@@ -186,8 +198,7 @@ static int load_state(struct bh_container *c, struct bh_err *err)
 	size_t len;
 	int r;
 
-	r = bh_path_read(c->dirfd, "state.json", BH_PATH_BENEATH, STATE_BYTES_MAX, &text, &len,
-			 err);
+	r = bh_path_read(c->dirfd, STATE, BH_PATH_BENEATH, STATE_BYTES_MAX, &text, &len, err);
 	if (r < 0)
 		return r;
 	o = json_tokener_parse(text);
@@ -204,8 +215,7 @@ static int load_config(struct bh_container *c, struct bh_err *err)
 	size_t len;
 	int r;
 
-	r = bh_path_read(c->dirfd, "config.json", BH_PATH_BENEATH, CONFIG_BYTES_MAX, &text, &len,
-			 err);
+	r = bh_path_read(c->dirfd, CONFIG, BH_PATH_BENEATH, CONFIG_BYTES_MAX, &text, &len, err);
 	return r < 0 ? r : bh_spec_parse(&c->arena, text, len, &c->spec, err);
 }
 
