@@ -1,0 +1,281 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Past failures of container runtimes, each shown to be impossible here. The container, its image and its
+# config are the attacker's. Where runc refuses and says so, so may the runtime under test; what counts is
+# that the host is as it was.
+
+load lib
+
+setup_file() {
+    require_root
+    runtime_setup
+    export OUTSIDE=$WORK/outside
+    mkdir "$OUTSIDE"
+    echo host >"$OUTSIDE/secret"
+}
+
+teardown_file() {
+    runtime_teardown
+}
+
+teardown() {
+    rt delete --force "$ID" 2>/dev/null || :
+}
+
+outside_is_untouched() {
+    [ "$(ls "$OUTSIDE")" = secret ]
+    [ "$(cat "$OUTSIDE/secret")" = host ]
+    ! grep -q " $OUTSIDE" /proc/self/mountinfo
+}
+
+@test "CVE-2019-5736: the runtime's binary cannot be overwritten from an exec" {
+    local copy=$WORK/runtime before real=$BULKHEAD
+    cp "$BULKHEAD" "$copy" # a success of the attack must not hurt
+    before=$(sha256sum <"$copy")
+    BULKHEAD=$copy
+    bundle
+    own_rootfs
+    config '.process.capabilities |= map_values(["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH"])
+        | .linux.maskedPaths = [] | .linux.readonlyPaths = []'
+    # Holds every foreign executable open, and tries to write to it once its process is gone.
+    cat >"$BUNDLE/rootfs/attack" <<'END'
+#!/bin/sh
+echo ready >/ready
+while [ ! -e /stop ]; do
+    for exe in /proc/[0-9]*/exe; do
+        [ "$exe" = "/proc/1/exe" ] && continue
+        if exec 7<"$exe"; then
+            echo seen >>/seen
+            (echo pwned >/proc/self/fd/7) 2>/dev/null && echo written >>/written
+            exec 7<&-
+        fi
+    done 2>/dev/null
+done
+END
+    chmod +x "$BUNDLE/rootfs/attack"
+    args /attack
+    quietly rt run --detach --bundle "$BUNDLE" "$ID"
+    wait_until 5 test -e "$BUNDLE/rootfs/ready"
+    local i
+    for i in $(seq 30); do
+        rt exec "$ID" true || :
+        rt exec "$ID" /proc/self/exe --version >/dev/null 2>&1 || :
+    done
+    touch "$BUNDLE/rootfs/stop"
+    BULKHEAD=$real
+    [ -e "$BUNDLE/rootfs/seen" ] # the attacker had something to aim at
+    [ ! -e "$BUNDLE/rootfs/written" ]
+    [ "$(sha256sum <"$copy")" = "$before" ]
+}
+
+@test "CVE-2019-5736: nor by an image whose program is /proc/self/exe" {
+    local copy=$WORK/runtime2 before real=$BULKHEAD
+    cp "$BULKHEAD" "$copy"
+    before=$(sha256sum <"$copy")
+    BULKHEAD=$copy
+    bundle
+    own_rootfs
+    ln -s /proc/self/exe "$BUNDLE/rootfs/evil"
+    args /evil --version
+    run rt run --bundle "$BUNDLE" "$ID"
+    BULKHEAD=$real
+    [ "$(sha256sum <"$copy")" = "$before" ]
+}
+
+@test "CVE-2019-16884, 2023-28642: /proc and /sys cannot be replaced by a volume" {
+    local target
+    for target in /proc /proc/self/attr /proc/sys /proc/sys/kernel/../kernel /proc/../proc/self; do
+        bundle
+        config '.mounts += [{destination: $target, type: "bind", source: ($work + "/outside"), options: ["rbind"]}]' \
+            --arg target "$target"
+        fails_with "proc" rt run --bundle "$BUNDLE" "$ID"
+        outside_is_untouched
+    done
+}
+
+@test "CVE-2019-19921, 2023-27561: a symlink in place of /proc or /sys is refused" {
+    local name
+    for name in proc sys; do
+        bundle
+        own_rootfs
+        rmdir "$BUNDLE/rootfs/$name"
+        mkdir -p "$BUNDLE/rootfs/fake"
+        ln -s fake "$BUNDLE/rootfs/$name"
+        fails_with "$name" rt run --bundle "$BUNDLE" "$ID"
+        [ -z "$(ls "$BUNDLE/rootfs/fake")" ]
+        rm -rf "$BUNDLE/rootfs"
+    done
+}
+
+@test "CVE-2021-30465: a destination that is a symlink stays in the root" {
+    bundle
+    own_rootfs
+    ln -s "../../../../../../../../..$OUTSIDE" "$BUNDLE/rootfs/relative"
+    ln -s "$OUTSIDE" "$BUNDLE/rootfs/absolute"
+    config '.mounts += [
+        {destination: "/relative", type: "tmpfs", source: "tmpfs", options: []},
+        {destination: "/absolute/deeper", type: "tmpfs", source: "tmpfs", options: []}]'
+    args sh -c "grep -c $OUTSIDE /proc/mounts"
+    run rt run --bundle "$BUNDLE" "$ID"
+    echo "$output"
+    [ "$status" -eq 0 ] && [ "$output" = 2 ] # both mounted, below the container's own $OUTSIDE
+    outside_is_untouched
+}
+
+@test "CVE-2021-30465: nor while a neighbour swaps it" {
+    bundle
+    own_rootfs
+    mkdir "$BUNDLE/rootfs/volume" "$BUNDLE/rootfs/volume/real"
+    ln -s "../../../../../../../../..$OUTSIDE" "$BUNDLE/rootfs/volume/link"
+    config '.mounts += [{destination: "/volume/mnt/sub", type: "tmpfs", source: "tmpfs", options: []}]'
+    args true
+    (
+        cd "$BUNDLE/rootfs/volume" || exit
+        while [ ! -e stop ]; do
+            ln -sfn link mnt || :
+            rm -f mnt || :
+            mkdir -p mnt || :
+            rmdir mnt || :
+        done
+    ) 2>/dev/null 3>&- &
+    local i
+    for i in $(seq 40); do
+        rt run --bundle "$BUNDLE" "$ID" >/dev/null 2>&1 || :
+    done
+    touch "$BUNDLE/rootfs/volume/stop"
+    wait $!
+    outside_is_untouched
+}
+
+@test "CVE-2021-43784: thousands of id mappings are refused or obeyed, never cut" {
+    bundle
+    config '.linux.namespaces += [{type: "user"}]
+        | .linux.uidMappings = [range(5000) | {containerID: ., hostID: (100000 + . * 2), size: 1}]
+        | .linux.gidMappings = .linux.uidMappings'
+    run rt run --bundle "$BUNDLE" "$ID"
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [[ $output == *apping* || $output == *_map* ]]
+    [ ! -e "$STATE/$ID" ]
+}
+
+@test "CVE-2022-29162: exec --cap gives nothing to inherit" {
+    bundle
+    quietly rt run --detach --bundle "$BUNDLE" "$ID"
+    run rt exec --cap CAP_SYS_ADMIN "$ID" grep CapInh /proc/self/status
+    [[ $output == *0000000000000000 ]]
+    run rt exec "$ID" grep CapInh /proc/self/status
+    [[ $output == *0000000000000000 ]]
+}
+
+@test "CVE-2024-21626: no working directory leads out" {
+    local fd
+    bundle
+    args sh -c 'cd ../../../../.. 2>/dev/null; ls'
+    for fd in $(seq 3 24); do
+        config '.process.cwd = "/proc/self/fd/" + $fd' --arg fd "$fd"
+        run rt run --bundle "$BUNDLE" "$ID"
+        [[ $output != *vmlinuz* && $output != *lost+found* ]]
+        [ "$status" -ne 0 ]
+    done
+    bundle running
+    quietly rt run --detach --bundle "$BUNDLE" "$ID"
+    for fd in $(seq 3 24); do
+        run rt exec --cwd "/proc/self/fd/$fd" "$ID" true
+        [ "$status" -ne 0 ]
+    done
+}
+
+@test "CVE-2024-45310: making a mount's target makes nothing outside" {
+    bundle
+    own_rootfs
+    mkdir "$WORK/vol45310"
+    ln -s "../../../../../../../../..$OUTSIDE" "$WORK/vol45310/escape"
+    config '.mounts += [
+        {destination: "/vol", type: "bind", source: ($work + "/vol45310"), options: ["rbind"]},
+        {destination: "/vol/escape/new/dir", type: "tmpfs", source: "tmpfs", options: []},
+        {destination: "/vol/escape/file", type: "bind", source: "/etc/hostname", options: ["bind"]}]'
+    args true
+    run rt run --bundle "$BUNDLE" "$ID"
+    outside_is_untouched
+}
+
+@test "CVE-2025-31133: masks do not trust the image's /dev/null" {
+    bundle
+    own_rootfs
+    mkdir "$WORK/dev31133"
+    ln -s /proc/sys/kernel/core_pattern "$WORK/dev31133/null"
+    config '.mounts |= map(select(.destination != "/dev"))
+        | .mounts = [.mounts[0], {destination: "/dev", type: "bind", source: ($work + "/dev31133"), options: ["rbind"]}] + .mounts[1:]
+        | .mounts |= map(select(.destination | startswith("/dev/") | not))'
+    args sh -c 'cat /proc/timer_list 2>/dev/null | head -c 1; touch /proc/sys/kernel/core_pattern 2>&1; mount | grep -c "core_pattern\|/proc/kcore.*sysctl"'
+    local before
+    before=$(cat /proc/sys/kernel/core_pattern)
+    run rt run --bundle "$BUNDLE" "$ID"
+    [ "$(cat /proc/sys/kernel/core_pattern)" = "$before" ]
+    [[ $output != *"|/"* ]]
+    [ "$status" -ne 0 ] # refused, or nothing found by the grep
+}
+
+@test "CVE-2025-52565: /dev/console is bound by descriptor, not by name" {
+    bundle
+    own_rootfs
+    mkdir -p "$BUNDLE/rootfs/dev/pts"
+    config '.process.terminal = true'
+    ln -sf /proc/sys/kernel/core_pattern "$BUNDLE/rootfs/dev/console"
+    args sh -c 'stat -c %F /dev/console; readlink /dev/console; grep -c core_pattern /proc/mounts'
+    run script -qec "'$BULKHEAD' --root '$STATE' run --bundle '$BUNDLE' '$ID'" /dev/null </dev/null
+    echo "$output"
+    [[ $output == *"character special file"* ]]
+    [[ $output != *core_pattern* ]]
+}
+
+@test "CVE-2025-52881: sysctls and labels reach the real procfs only" {
+    bundle
+    own_rootfs
+    config '.linux.sysctl = {"net.ipv4.ip_forward": "1"}
+        | .mounts += [{destination: "/proc/sys", type: "tmpfs", source: "tmpfs", options: []}]'
+    fails_with "/proc" rt run --bundle "$BUNDLE" "$ID"
+    # Without any mount on /proc the image's own tree lies there.
+    bundle plain
+    own_rootfs
+    mkdir -p "$BUNDLE/rootfs/proc/sys/net/ipv4" "$BUNDLE/rootfs/proc/self/attr"
+    ln -s "../../../../../../../../../../..$OUTSIDE/secret" "$BUNDLE/rootfs/proc/sys/net/ipv4/ip_forward"
+    config '.linux.sysctl = {"net.ipv4.ip_forward": "1"} | .mounts |= map(select(.destination != "/proc"))
+        | .linux.maskedPaths = [] | .linux.readonlyPaths = []'
+    args true
+    run rt run --bundle "$BUNDLE" "$ID"
+    outside_is_untouched
+    [ "$(readlink "$BUNDLE/rootfs/proc/sys/net/ipv4/ip_forward")" = "../../../../../../../../../../..$OUTSIDE/secret" ]
+}
+
+@test "CVE-2016-9962: a container cannot trace the exec that enters it" {
+    bundle
+    args sh -c 'while :; do for p in /proc/[0-9]*; do [ "$p" = "/proc/$$" ] || ls -l "$p/fd" "$p/cwd" "$p/root"; done; done 2>/dev/null'
+    rt run --detach --bundle "$BUNDLE" "$ID" </dev/null >"$BUNDLE/seen" 2>&1 3>&-
+    local i
+    for i in $(seq 20); do
+        rt exec "$ID" true
+    done
+    rt kill "$ID" KILL
+    [ -s "$BUNDLE/seen" ]
+    ! grep -m 3 -E "$STATE|$WORK/bundle|config.json|state.json|/sys/fs/cgroup" "$BUNDLE/seen"
+}
+
+@test "nothing of the host's environment reaches the container" {
+    bundle
+    args env
+    HOST_SECRET=42 run rt run --bundle "$BUNDLE" "$ID"
+    [[ $output != *HOST_SECRET* ]]
+    [[ $output == *PATH=* ]]
+}
+
+@test "masked and read-only paths are so" {
+    bundle
+    config '.linux.readonlyPaths = ["/proc/sys"] | .linux.maskedPaths = ["/proc/timer_list", "/sys/firmware"] | .process.capabilities |= map_values(["CAP_SYS_ADMIN"])'
+    args sh -c 'cat /proc/timer_list; ls /sys/firmware; echo 1 >/proc/sys/kernel/domainname'
+    run rt run --bundle "$BUNDLE" "$ID"
+    [ "$status" -ne 0 ]
+    [[ $output == *"ead-only file system"* ]]
+    [ "$(echo "$output" | wc -l)" -eq 1 ]
+}
