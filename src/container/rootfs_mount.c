@@ -39,6 +39,19 @@ static bool is_plain_type(const char *type)
 	return false;
 }
 
+/* move_mount(2) says EINVAL to a directory on a file and to the reverse, mount(2) says ENOTDIR, which
+ * engines know and explain to their users. */
+static int explain_attach(int tree_fd, const struct bh_place *place, struct bh_err *err)
+{
+	struct stat tree, st;
+
+	if (fstat(tree_fd, &tree) == 0 &&
+	    fstatat(place->fd, place->name, &st, place->name[0] ? 0 : AT_EMPTY_PATH) == 0 &&
+	    S_ISDIR(tree.st_mode) != S_ISDIR(st.st_mode))
+		return bh_err_set(err, -ENOTDIR, "move_mount");
+	return -EINVAL;
+}
+
 int bh_rootfs_attach(int tree_fd, const struct bh_mount_change *changes, size_t n,
 		     const struct bh_place *place, struct bh_err *err)
 {
@@ -53,6 +66,8 @@ int bh_rootfs_attach(int tree_fd, const struct bh_mount_change *changes, size_t 
 			return r;
 	}
 	r = bh_mount_attach(tree_fd, place->fd, place->name, err);
+	if (r == -EINVAL)
+		r = explain_attach(tree_fd, place, err);
 	/* FALLBACK(linux-5.12): only attached mounts can be changed by mount(2). */
 	for (; done < n && r == 0; done++)
 		r = bh_mount_change_attached(tree_fd, &changes[done], err);

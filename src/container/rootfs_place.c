@@ -157,7 +157,8 @@ int bh_place_open(struct bh_rootfs_plan *plan, const char *path, enum bh_place_k
 
 	if (dir_fd >= 0 && dir_fd == plan->dev_fd && make_own(dir_fd, name, kind, ret))
 		return 0;
-	fd = bh_path_try_open(plan->root_fd, path + 1, O_PATH, 0, BH_PATH_BENEATH);
+	fd = bh_path_try_open(plan->root_fd, path + 1, O_PATH | (strict ? O_DIRECTORY : 0), 0,
+			      BH_PATH_BENEATH);
 	if (fd == -ELOOP && !strict) {
 		fd = bh_path_try_open(plan->root_fd, path, O_PATH, 0, BH_PATH_IN_ROOT);
 		r = fd >= 0 ? check_place(plan, fd, path, err) : 0;

@@ -27,6 +27,7 @@ struct box {
 	void (*inside)(void);	 /* in the box, sealed; checks */
 	void (*outside)(void);	 /* in bundle/ once the box is gone; checks */
 	const char *error;   /* instead of success: this must be part of the error */
+	bool may_fail;	     /* a failure is as good as success: outside() tells */
 };
 
 /** box_run() - Return: whether all went as described; else the reason is on standard error */
