@@ -13,6 +13,7 @@ static struct {
 	int fd;
 	enum bh_log_format format;
 	enum bh_log_level level;
+	bool ended;
 } sink = { .fd = -1, .format = BH_LOG_TEXT, .level = BH_LOG_INFO };
 
 static const char *const level_names[BH_LOG_MAX_] = {
@@ -44,9 +45,14 @@ int bh_log_fd(void)
 	return sink.fd;
 }
 
+void bh_log_end(void)
+{
+	sink.ended = true;
+}
+
 bool bh_log_enabled(enum bh_log_level level)
 {
-	return level <= sink.level;
+	return !sink.ended && level <= sink.level;
 }
 
 void bh_log(enum bh_log_level level, const char *fmt, ...)

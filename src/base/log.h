@@ -25,6 +25,9 @@ int bh_log_open(const char *path, enum bh_log_format format, enum bh_log_level l
 /** bh_log_fd() - the sink's descriptor, for children that must keep it; -1 before bh_log_open() */
 int bh_log_fd(void);
 
+/** bh_log_end() - nothing is logged from now on: for a child that closes the sink's descriptor */
+void bh_log_end(void);
+
 /** bh_log() - one line; control characters and quotes in it are escaped */
 void bh_log(enum bh_log_level level, const char *fmt, ...) bh_printf(2, 3);
 

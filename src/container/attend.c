@@ -18,8 +18,10 @@ static int on_hooks(struct bh_attend *a, const struct bh_sync_msg *msg, int *fd,
 	bh_hook_state_json(a->c, BH_STATUS_CREATED, a->pid, &state);
 	if (state.failed)
 		return bh_err_oom(err);
-	r = bh_hooks_run(&a->c->spec, BH_HOOK_PRESTART, bh_buf_str(&state), err);
-	r = r < 0 ? r : bh_hooks_run(&a->c->spec, BH_HOOK_CREATE_RUNTIME, bh_buf_str(&state), err);
+	r = bh_hooks_run(&a->c->spec, BH_HOOK_PRESTART, bh_buf_str(&state), environ, err);
+	r = r < 0 ? r
+		  : bh_hooks_run(&a->c->spec, BH_HOOK_CREATE_RUNTIME, bh_buf_str(&state), environ,
+				 err);
 	return r < 0 ? r : bh_sync_send(a->sock, BH_SYNC_GO, -1, err);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 
+#include "base/log.h"
 #include "base/path.h"
 #include "container/attend.h"
 #include "container/create_internal.h"
@@ -152,48 +153,6 @@ int bh_container_state_json(const struct bh_container *c, enum bh_status status,
 	return out->failed ? bh_err_oom(err) : 0;
 }
 
-static int run_poststart(struct bh_container *c, struct bh_err *err)
-{
-	bh_auto_buf struct bh_buf state = BH_BUF_INIT;
-
-	if (c->spec.hooks[BH_HOOK_POSTSTART].n == 0)
-		return 0;
-	bh_hook_state_json(c, BH_STATUS_RUNNING, c->init.pid, &state);
-	return state.failed ? bh_err_oom(err)
-			    : bh_hooks_run(&c->spec, BH_HOOK_POSTSTART, bh_buf_str(&state), err);
-}
-
-int bh_container_start(struct bh_container *c, struct bh_err *err)
-{
-	struct bh_attend attend = {
-		.c = c, .pid = c->init.pid, .until_exec = true, .ready = true, .master_fd = -EBADF
-	};
-	bh_auto_close int sock = -EBADF;
-	enum bh_status status;
-	int r;
-
-	r = bh_container_status(c, &status, err);
-	if (r < 0)
-		return r;
-	if (status == BH_STATUS_STOPPED)
-		return bh_err_as(err, BH_ERR_STATE, -ESRCH,
-				 "cannot start a container that has stopped");
-	if (status != BH_STATUS_CREATED)
-		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
-				 "cannot start an already running container");
-	sock = bh_state_connect(c->dirfd, err);
-	if (sock < 0)
-		return sock;
-	/* From now on it counts as started, whoever asks; a second start finds no socket. */
-	if (unlinkat(c->dirfd, BH_STATE_START_SOCKET, 0) < 0)
-		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
-				 "cannot start an already running container");
-	r = bh_sync_send(sock, BH_SYNC_GO, -1, err);
-	attend.sock = sock;
-	r = r < 0 ? r : bh_attend(&attend, err);
-	return r < 0 ? r : run_poststart(c, err);
-}
-
 /* A signal to a process that may end at any moment. */
 static int send_signal(const struct bh_container *c, int sig, struct bh_err *err)
 {
@@ -309,6 +268,59 @@ static int kill_init(const struct bh_container *c, struct bh_err *err)
 	return r < 0 ? bh_err_set(err, r, "wait for the end of process %d", c->init.pid) : 0;
 }
 
+/* What process is missing for must be an error at the start; the spec leaves open how it shows
+ * (runtime.md "Errors"). As with crun the container stops and the log says why. */
+static int end_without_process(const struct bh_container *c, struct bh_err *err)
+{
+	bh_log(BH_LOG_ERROR, "/process is missing: container '%s' has nothing to execute", c->id);
+	return kill_init(c, err);
+}
+
+static int run_poststart(struct bh_container *c, struct bh_err *err)
+{
+	bh_auto_buf struct bh_buf state = BH_BUF_INIT;
+
+	if (c->spec.hooks[BH_HOOK_POSTSTART].n == 0)
+		return 0;
+	bh_hook_state_json(c, BH_STATUS_RUNNING, c->init.pid, &state);
+	return state.failed ? bh_err_oom(err)
+			    : bh_hooks_run(&c->spec, BH_HOOK_POSTSTART, bh_buf_str(&state), environ,
+					   err);
+}
+
+int bh_container_start(struct bh_container *c, struct bh_err *err)
+{
+	struct bh_attend attend = {
+		.c = c, .pid = c->init.pid, .until_exec = true, .ready = true, .master_fd = -EBADF
+	};
+	bh_auto_close int sock = -EBADF;
+	enum bh_status status;
+	int r;
+
+	r = bh_container_status(c, &status, err);
+	if (r < 0)
+		return r;
+	if (status == BH_STATUS_STOPPED)
+		return bh_err_as(err, BH_ERR_STATE, -ESRCH,
+				 "cannot start a container that has stopped");
+	if (status != BH_STATUS_CREATED)
+		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
+				 "cannot start an already running container");
+	if (!c->spec.process.set)
+		return end_without_process(c, err);
+	sock = bh_state_connect(c->dirfd, err);
+	if (sock < 0)
+		return sock;
+	/* From now on it counts as started, whoever asks; a second start finds no socket. */
+	if (unlinkat(c->dirfd, BH_STATE_START_SOCKET, 0) < 0)
+		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
+				 "cannot start an already running container");
+	r = bh_sync_send(sock, BH_SYNC_GO, -1, err);
+	attend.sock = sock;
+	r = r < 0 ? r : bh_attend(&attend, err);
+	return r < 0 ? r : run_poststart(c, err);
+}
+
 static void run_poststop(const struct bh_container *c)
 {
 	bh_auto_buf struct bh_buf state = BH_BUF_INIT;
@@ -316,7 +328,7 @@ static void run_poststop(const struct bh_container *c)
 	if (c->spec.hooks[BH_HOOK_POSTSTOP].n == 0)
 		return;
 	bh_hook_state_json(c, BH_STATUS_STOPPED, 0, &state);
-	bh_hooks_run_all(&c->spec, BH_HOOK_POSTSTOP, bh_buf_str(&state));
+	bh_hooks_run_all(&c->spec, BH_HOOK_POSTSTOP, bh_buf_str(&state), environ);
 }
 
 int bh_container_delete(struct bh_container *c, bool force, struct bh_err *err)

@@ -110,7 +110,7 @@ static int plan(struct bh_creation *cr, const struct config_text *text, struct b
 	r = bh_spec_parse(&c->arena, text->data, text->len, &c->spec, err);
 	if (r < 0)
 		return r;
-	if (!c->spec.process.set)
+	if (!c->spec.process.set && opts->run)
 		return bh_err_spec(err, "/process", "is missing");
 	r = bh_sysctl_check(&c->spec, err);
 	r = r < 0 ? r : check_terminal(cr, err);
@@ -284,7 +284,7 @@ static int finish(struct bh_creation *cr, struct bh_err *err)
 		bh_auto_buf struct bh_buf state = BH_BUF_INIT;
 
 		bh_hook_state_json(cr->c, BH_STATUS_RUNNING, cr->c->init.pid, &state);
-		r = bh_hooks_run(&cr->c->spec, BH_HOOK_POSTSTART, bh_buf_str(&state), err);
+		r = bh_hooks_run(&cr->c->spec, BH_HOOK_POSTSTART, bh_buf_str(&state), environ, err);
 	}
 	return r;
 }
@@ -304,7 +304,8 @@ static void undo(struct bh_creation *cr)
 	if (cr->opts->io.pid_file)
 		unlink(cr->opts->io.pid_file);
 	if (cr->c->spec.linux_.intel_rdt.set &&
-	    bh_rdt_destroy(&cr->c->spec.linux_.intel_rdt, cr->c->id, cr->c->rdt_owned, true, &err) < 0)
+	    bh_rdt_destroy(&cr->c->spec.linux_.intel_rdt, cr->c->id, cr->c->rdt_owned, true, &err) <
+		    0)
 		bh_warn("undo of '%s': %s", cr->c->id, bh_err_format(&err, line, sizeof(line)));
 	if (bh_container_delete(cr->c, true, &err) < 0)
 		bh_warn("undo of '%s': %s", cr->c->id, bh_err_format(&err, line, sizeof(line)));

@@ -112,7 +112,7 @@ static int open_terminal(struct execution *ex, struct bh_terminal *terminal, str
 
 static int become(struct execution *ex, struct bh_err *err)
 {
-	const char *cpus = ex->opts->process->exec_cpu_affinity.final;
+	const struct bh_cpu_affinity *cpus = &ex->opts->process->exec_cpu_affinity;
 	struct bh_terminal terminal = BH_TERMINAL_INIT;
 	int r;
 
@@ -123,8 +123,10 @@ static int become(struct execution *ex, struct bh_err *err)
 		r = bh_err_set(err, -errno, "setsid");
 	if (r == 0 && ex->launch.userns && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 		r = bh_err_set(err, -errno, "become root of the user namespace");
-	if (r == 0 && cpus)
-		r = bh_attr_affinity(0, cpus, err);
+	if (r == 0 && cpus->final)
+		r = bh_attr_affinity(0, cpus->final, err);
+	else if (r == 0 && !cpus->initial)
+		r = bh_attr_affinity_all(err);
 	r = r < 0 ? r : open_terminal(ex, &terminal, err);
 	r = r < 0 ? r : bh_launch_stdio(&ex->launch, &terminal, err);
 	r = r < 0 ? r : bh_launch_become(&ex->launch, err);

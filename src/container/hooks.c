@@ -24,9 +24,8 @@ struct running_hook {
 	size_t output_len;
 };
 
-static _Noreturn void exec_hook(const struct bh_hook *hook, int in, int out)
+static _Noreturn void exec_hook(const struct bh_hook *hook, char *const *env, int in, int out)
 {
-	static char *none[] = { NULL };
 	char *self[] = { (char *)hook->path, NULL };
 	sigset_t empty;
 
@@ -37,12 +36,13 @@ static _Noreturn void exec_hook(const struct bh_hook *hook, int in, int out)
 		_exit(126);
 	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	execve(hook->path, hook->args.n ? (char **)hook->args.v : self,
-	       hook->env.n ? (char **)hook->env.v : none);
+	       hook->env.n ? (char **)hook->env.v : env);
 	dprintf(2, "%s: %s", hook->path, strerrordesc_np(errno));
 	_exit(127);
 }
 
-static int start(const struct bh_hook *hook, struct running_hook *run, struct bh_err *err)
+static int start(const struct bh_hook *hook, char *const *env, struct running_hook *run,
+		 struct bh_err *err)
 {
 	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
 				   .exit_signal = SIGCHLD,
@@ -58,7 +58,7 @@ static int start(const struct bh_hook *hook, struct running_hook *run, struct bh
 	}
 	run->pid = bh_sys_clone3(&args);
 	if (run->pid == 0)
-		exec_hook(hook, in[0], out[1]);
+		exec_hook(hook, env, in[0], out[1]);
 	bh_close(in[0]);
 	bh_close(out[1]);
 	run->in = in[1];
@@ -131,7 +131,8 @@ static int attend(struct running_hook *run, int64_t deadline_ms)
 	}
 }
 
-static int run_one(const struct bh_hook *hook, const char *state, struct bh_err *err)
+static int run_one(const struct bh_hook *hook, const char *state, char *const *env,
+		   struct bh_err *err)
 {
 	struct running_hook run = { .pidfd = -1, .in = -1, .out = -1, .unsent = state };
 	int64_t deadline = hook->timeout.set ? now_ms() + hook->timeout.v * 1000 : -1;
@@ -139,7 +140,7 @@ static int run_one(const struct bh_hook *hook, const char *state, struct bh_err 
 	int status = 0, r;
 
 	sigaction(SIGPIPE, &ignore, &saved);
-	r = start(hook, &run, err);
+	r = start(hook, env, &run, err);
 	if (r == 0) {
 		int late = attend(&run, deadline);
 
@@ -164,21 +165,21 @@ static int run_one(const struct bh_hook *hook, const char *state, struct bh_err 
 }
 
 static int run_nth(const struct bh_spec *spec, enum bh_hook_kind kind, size_t i, const char *state,
-		   struct bh_err *err)
+		   char *const *env, struct bh_err *err)
 {
 	const struct bh_hook *hook = &spec->hooks[kind].v[i];
 
-	if (run_one(hook, state, err) == 0)
+	if (run_one(hook, state, env, err) == 0)
 		return 0;
 	bh_err_ctx(err, "%s", hook->path);
 	return bh_err_ctx(err, "error running %s hook #%zu", bh_names_of(&bh_names_hook, kind), i);
 }
 
 int bh_hooks_run(const struct bh_spec *spec, enum bh_hook_kind kind, const char *state,
-		 struct bh_err *err)
+		 char *const *env, struct bh_err *err)
 {
 	for (size_t i = 0; i < spec->hooks[kind].n; i++) {
-		int r = run_nth(spec, kind, i, state, err);
+		int r = run_nth(spec, kind, i, state, env, err);
 
 		if (r < 0)
 			return r;
@@ -186,13 +187,14 @@ int bh_hooks_run(const struct bh_spec *spec, enum bh_hook_kind kind, const char 
 	return 0;
 }
 
-void bh_hooks_run_all(const struct bh_spec *spec, enum bh_hook_kind kind, const char *state)
+void bh_hooks_run_all(const struct bh_spec *spec, enum bh_hook_kind kind, const char *state,
+		      char *const *env)
 {
 	for (size_t i = 0; i < spec->hooks[kind].n; i++) {
 		char line[BH_ERR_TEXT_BYTES + 256];
 		struct bh_err err = BH_ERR_INIT;
 
-		if (run_nth(spec, kind, i, state, &err) < 0)
+		if (run_nth(spec, kind, i, state, env, &err) < 0)
 			bh_warn("%s, ignoring", bh_err_format(&err, line, sizeof(line)));
 	}
 }

@@ -19,7 +19,7 @@
 #include "linux/netdev.h"
 
 static int run_hooks(struct bh_creation *cr, enum bh_hook_kind kind, enum bh_status status,
-		     struct bh_err *err)
+		     char *const *env, struct bh_err *err)
 {
 	bh_auto_buf struct bh_buf state = BH_BUF_INIT;
 
@@ -27,7 +27,7 @@ static int run_hooks(struct bh_creation *cr, enum bh_hook_kind kind, enum bh_sta
 		return 0;
 	bh_hook_state_json(cr->c, status, getpid(), &state);
 	return state.failed ? bh_err_oom(err)
-			    : bh_hooks_run(&cr->c->spec, kind, bh_buf_str(&state), err);
+			    : bh_hooks_run(&cr->c->spec, kind, bh_buf_str(&state), env, err);
 }
 
 /* Under a user namespace of its own the process is nobody until it takes the mapped root's ids. */
@@ -64,13 +64,14 @@ static int set_namespaces(struct bh_creation *cr, struct bh_err *err)
 /* The hooks that run while the old root is still there: first the runtime's, then ours. */
 static int hooks_before_pivot(struct bh_creation *cr, struct bh_err *err)
 {
+	static char *const no_env[] = { NULL };
 	int sock = cr->spawn.child_sock, r = 0;
 
 	if (cr->host_hooks) {
 		r = bh_sync_send(sock, BH_SYNC_HOOKS, -1, err);
 		r = r < 0 ? r : bh_sync_expect(sock, BH_SYNC_GO, err);
 	}
-	return r < 0 ? r : run_hooks(cr, BH_HOOK_CREATE_CONTAINER, BH_STATUS_CREATED, err);
+	return r < 0 ? r : run_hooks(cr, BH_HOOK_CREATE_CONTAINER, BH_STATUS_CREATED, no_env, err);
 }
 
 static int open_terminal(struct bh_creation *cr, struct bh_terminal *terminal, struct bh_err *err)
@@ -91,8 +92,12 @@ static int open_terminal(struct bh_creation *cr, struct bh_terminal *terminal, s
 /* Engines name a working directory that the image need not have. */
 static int make_cwd(struct bh_creation *cr, struct bh_err *err)
 {
-	int fd = bh_path_mkdirs(bh_rootfs_root_fd(cr->rootfs), cr->c->spec.process.cwd, 0755, err);
+	const struct bh_process *process = &cr->c->spec.process;
+	int fd;
 
+	if (!process->set)
+		return 0;
+	fd = bh_path_mkdirs(bh_rootfs_root_fd(cr->rootfs), process->cwd, 0755, err);
 	bh_close(fd);
 	return fd < 0 ? bh_err_ctx(err, "process.cwd") : 0;
 }
@@ -135,6 +140,7 @@ static int become(struct bh_creation *cr, struct bh_err *err)
 	r = bh_launch_fds(&cr->launch, err);
 	if (r == 0 && cr->wait_for_host)
 		r = bh_sync_expect(cr->spawn.child_sock, BH_SYNC_GO, err);
+	r = r < 0 ? r : bh_attr_affinity_all(err);
 	/* No process of the container may trace or inspect this one on its way in. */
 	if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		r = bh_err_set(err, -errno, "become undumpable");
@@ -147,6 +153,8 @@ static int become(struct bh_creation *cr, struct bh_err *err)
 	r = r < 0 ? r : bh_rootfs_stdio(cr->rootfs, err);
 	r = r < 0 ? r : bh_launch_become(&cr->launch, err);
 	bh_terminal_deinit(&terminal);
+	if (r == 0 && cr->listen_fd >= 0)
+		r = bh_launch_close(&cr->launch, cr->spawn.child_sock, cr->listen_fd, err);
 	return r < 0 ? r : bh_sync_send(cr->spawn.child_sock, BH_SYNC_READY, -1, err);
 }
 
@@ -157,7 +165,8 @@ _Noreturn void bh_init_main(struct bh_creation *cr)
 
 	r = become(cr, &err);
 	r = r < 0 ? r : wait_for_start(cr, &err);
-	r = r < 0 ? r : run_hooks(cr, BH_HOOK_START_CONTAINER, BH_STATUS_CREATED, &err);
+	r = r < 0 ? r
+		  : run_hooks(cr, BH_HOOK_START_CONTAINER, BH_STATUS_CREATED, cr->launch.env, &err);
 	r = r < 0 ? r : bh_launch_exec(&cr->launch, cr->spawn.child_sock, &err);
 	if (r < 0)
 		bh_sync_send_err(cr->spawn.child_sock, &err);

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "container/passwd.h"
+#include "container/environment.h"
 #include "container/sync.h"
 #include "linux/attr.h"
 #include "linux/caps.h"
@@ -269,17 +269,6 @@ static int enter_cwd(const struct bh_launch *launch, struct bh_err *err)
 	return 0;
 }
 
-static const char *env_value(char *const *env, const char *name)
-{
-	size_t len = strlen(name);
-
-	/* The last one counts, as in a shell. */
-	for (size_t n = 0; env && env[n]; n++)
-		if (strncmp(env[n], name, len) == 0 && env[n][len] == '=')
-			return env[n] + len + 1;
-	return NULL;
-}
-
 /* Return: 0; -errno, the reason why @path cannot be executed */
 static int try_exe(const char *path)
 {
@@ -295,7 +284,7 @@ static int try_exe(const char *path)
 
 static int search_path(struct bh_launch *launch, const char *name, struct bh_err *err)
 {
-	const char *path = env_value(launch->env, "PATH");
+	const char *path = bh_env_value(launch->env, "PATH");
 	int denied = 0;
 
 	for (const char *dir = path ? path : DEFAULT_PATH, *end; *dir; dir = *end ? end + 1 : end) {
@@ -333,49 +322,41 @@ static int find_exe(struct bh_launch *launch, struct bh_err *err)
 	return r < 0 ? bh_err_set(err, r, "exec: \"%s\"", name) : 0;
 }
 
-/* The spec's environment, HOME where it is missing, and what sd_listen_fds(3) needs. */
-static int make_env(struct bh_launch *launch, struct bh_err *err)
-{
-	const struct bh_strv *env = &launch->process->env;
-	static char fds[32], home[PATH_MAX + 8];
-	char **v = calloc(env->n + 4, sizeof(*v));
-	size_t n = env->n;
-
-	if (!v)
-		return bh_err_oom(err);
-	launch->env = v;
-	if (n)
-		memcpy(v, env->v, n * sizeof(*v));
-	if (launch->listen_fds) {
-		snprintf(fds, sizeof(fds), "LISTEN_FDS=%d", launch->listen_fds);
-		v[n++] = fds;
-		v[n++] = (char *)"LISTEN_PID=1";
-	}
-	if (!env_value(v, "HOME")) {
-		bh_passwd_home(launch->process->user.uid, home, sizeof(home));
-		v[n++] = home;
-	}
-	return 0;
-}
-
 int bh_launch_become(struct bh_launch *launch, struct bh_err *err)
 {
 	const struct bh_process *process = launch->process;
 	int r;
 
-	r = make_env(launch, err);
-	r = r < 0 ? r : set_limits(launch, err);
+	launch->env = bh_env_make(process, launch->listen_fds, err);
+	if (!launch->env)
+		return -ENOMEM;
+	r = set_limits(launch, err);
 	r = r < 0 ? r : set_labels(launch, err);
 	/* Without process.capabilities there are none. */
 	r = r < 0 ? r : bh_caps_bound(&process->capabilities, err);
 	r = r < 0 ? r : set_user(launch, err);
 	/* While the capabilities are whole: a directory of another user may be the working one. */
-	r = r < 0 ? r : enter_cwd(launch, err);
+	if (r == 0 && process->set)
+		r = enter_cwd(launch, err);
 	if (r == 0 && process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		r = bh_err_set(err, -errno, "set no_new_privs");
 	if (r == 0 && !caps_after_filter(launch))
 		r = bh_caps_apply(&process->capabilities, err);
-	return r < 0 ? r : find_exe(launch, err);
+	/* Without process the container can be made; what to execute is asked for at its start. */
+	return r < 0 || !process->set ? r : find_exe(launch, err);
+}
+
+int bh_launch_close(const struct bh_launch *launch, int sock, int listen_fd, struct bh_err *err)
+{
+	const unsigned int keep[] = { (unsigned int)(sock < listen_fd ? sock : listen_fd),
+				      (unsigned int)(sock < listen_fd ? listen_fd : sock), ~0U };
+	unsigned int first = 3 + kept_fds(launch);
+
+	bh_log_end();
+	for (size_t i = 0; i < BH_ARRAY_SIZE(keep); first = keep[i++] + 1)
+		if (keep[i] > first && close_range(first, keep[i] - (keep[i] != ~0U), 0) < 0)
+			return bh_err_set(err, -errno, "close_range");
+	return 0;
 }
 
 /* From the loading of the filter on only write(2) is sure to be answered: the parent takes the

@@ -58,6 +58,11 @@ int bh_launch_stdio(const struct bh_launch *launch, struct bh_terminal *terminal
 /** bh_launch_become() - child: everything up to the start signal; finds the program */
 int bh_launch_become(struct bh_launch *launch, struct bh_err *err) bh_must_check;
 
+/** bh_launch_close() - child that will wait: close what neither it nor the container's program needs,
+ * but not @sock and @listen_fd; ends logging. Nothing of the host can be had from it meanwhile */
+int bh_launch_close(const struct bh_launch *launch, int sock, int listen_fd,
+		    struct bh_err *err) bh_must_check;
+
 /** bh_launch_exec() - child: filter, last capabilities, execve(2); returns only on failure
  * @sync: socket that a notify listener is passed over, see container/sync.h */
 int bh_launch_exec(struct bh_launch *launch, int sync, struct bh_err *err) bh_must_check;

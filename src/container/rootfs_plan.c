@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "base/log.h"
 #include "base/path.h"
 #include "container/rootfs_internal.h"
 
@@ -300,9 +301,11 @@ static int plan_source(struct bh_rootfs_plan *plan, const struct bh_mount *doc, 
 	}
 	if (!doc->source || !doc->source[0])
 		return bh_err_spec(err, where, "a bind mount needs a source");
-	if (m->data)
-		return bh_err_spec(err, where, "bind mounts cannot have any filesystem-specific "
-					       "options applied: '%s'", m->data);
+	if (m->data) {
+		bh_warn("%s: a bind mount has no options of a file system, ignoring '%s'", where,
+			m->data);
+		m->data = NULL;
+	}
 	if (doc->source[0] == '/')
 		path = bh_arena_strdup(plan->arena, doc->source);
 	else

@@ -163,6 +163,16 @@ int bh_attr_affinity(pid_t pid, const char *cpu_list, struct bh_err *err)
 	return 0;
 }
 
+int bh_attr_affinity_all(struct bh_err *err)
+{
+	unsigned long set[CPU_BITS / LONG_BITS];
+
+	memset(set, 0xff, sizeof(set));
+	if (sched_setaffinity(0, sizeof(set), (const cpu_set_t *)set) < 0)
+		return bh_err_set(err, -errno, "reset CPU affinity");
+	return 0;
+}
+
 int bh_attr_memory_policy(const struct bh_memory_policy *policy, struct bh_err *err)
 {
 	unsigned long nodes[NODE_BITS / LONG_BITS] = { 0 };

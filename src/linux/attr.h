@@ -27,6 +27,10 @@ int bh_attr_io_priority(const struct bh_io_priority *priority, struct bh_err *er
 /** bh_attr_affinity() - sched_setaffinity(2) of @pid (0 = self) from a CPU list such as "0-3,7" */
 int bh_attr_affinity(pid_t pid, const char *cpu_list, struct bh_err *err) bh_must_check;
 
+/** bh_attr_affinity_all() - of the calling process to all CPUs that its cpuset allows. Since
+ * Linux 6.2 a process that joins a cpuset otherwise keeps what its parent was bound to */
+int bh_attr_affinity_all(struct bh_err *err) bh_must_check;
+
 /** bh_attr_memory_policy() - set_mempolicy(2); unknown modes, flags and node lists are errors
  * naming them */
 int bh_attr_memory_policy(const struct bh_memory_policy *policy, struct bh_err *err) bh_must_check;

@@ -130,8 +130,8 @@ static int set_ambient(uint64_t ambient, const struct cap_sets *sets, struct bh_
 		if ((sets->permitted & sets->inheritable & bit(cap)) &&
 		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) == 0)
 			continue;
-		bh_warn("ambient %s cannot be raised, ignoring it: it must be permitted and "
-			"inheritable",
+		bh_warn("can't raise ambient capability %s: it must be permitted and inheritable, "
+			"ignoring",
 			cap_name(cap));
 	}
 	return 0;

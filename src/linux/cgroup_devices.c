@@ -55,7 +55,8 @@ const char *bh_cg_device_text(const struct bh_cg_device *d, char buf[static BH_C
 	return buf;
 }
 
-/* ---- the set --------------------------------------------------------------------------------- */
+/* ---- the set, in the document's order ----------------------------------------------------------
+ */
 
 static struct bh_cg_device *find(const struct bh_cg_devices *set, char type, int64_t major,
 				 int64_t minor)
@@ -112,7 +113,7 @@ static int unexcept(struct bh_cg_devices *set, const struct bh_cg_device *d, str
 		return 0;
 	old->access &= ~d->access;
 	if (!old->access)
-		*old = set->v[--set->n];
+		memmove(old, old + 1, (size_t)(&set->v[set->n--] - (old + 1)) * sizeof(*old));
 	return 0;
 }
 
@@ -125,17 +126,6 @@ static int add_rule(struct bh_arena *arena, struct bh_cg_devices *set, bool allo
 		return unexcept(set, d, err);
 	e = except(arena, set, d);
 	return e < 0 ? bh_err_oom(err) : 0;
-}
-
-static int compare(const void *left, const void *right)
-{
-	const struct bh_cg_device *a = left, *b = right;
-
-	if (a->major != b->major)
-		return a->major < b->major ? -1 : 1;
-	if (a->minor != b->minor)
-		return a->minor < b->minor ? -1 : 1;
-	return a->type - b->type;
 }
 
 static int from_rule(const struct bh_device_rule *rule, struct bh_cg_device *d, struct bh_err *err)
@@ -183,8 +173,6 @@ int bh_cg_devices(struct bh_arena *arena, const struct bh_resources *resources,
 	}
 	for (size_t i = 0; e == 0 && i < BH_ARRAY_SIZE(always); i++)
 		e = add_rule(arena, ret, true, &always[i], err);
-	if (e == 0 && ret->n)
-		qsort(ret->v, ret->n, sizeof(*ret->v), compare);
 	return e;
 }
 

@@ -226,7 +226,8 @@ int bh_cg_v2_oom_fd(const char *dir, struct bh_err *err) bh_must_check;
 #define BH_CG_DEV_MKNOD 1
 #define BH_CG_DEV_RWM   7
 
-/* Access differs from the default for these; at most one entry per (type, major, minor). */
+/* Access differs from the default for these; at most one entry per (type, major, minor), in
+ * the order in which the document first names them. */
 struct bh_cg_device {
 	char type; /* 'b' or 'c' */
 	int64_t major, minor;
