@@ -169,7 +169,8 @@ teardown() {
     docker commit c2 committed
     run -0 docker run --rm committed wc -l /made
     [[ $output == 2* ]]
-    docker export c2 | tar -t | grep -qx made
+    docker export --output "$WORK/export.tar" c2
+    tar -tf "$WORK/export.tar" made
     docker rmi committed
 }
 

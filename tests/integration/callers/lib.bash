@@ -24,7 +24,6 @@ caller_setup() {
     }
     require_root
     require_command "$@" busybox jq nsenter iptables script
-    export BATS_TEST_TIMEOUT=90
     workspace_make
     node_start
     caller_hide_other_runtimes

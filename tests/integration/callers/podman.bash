@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Podman and Buildah for podman.bats and podman-rootless.bats. Load after lib.
+
+# podman_configure DIR RUN: a configuration of the test's own for Podman and Buildah, with images and
+# containers in DIR and state in RUN, both directories. The runtime is called `bulkhead`; containers have no network
+# unless they ask for one, which is faster.
+podman_configure() {
+    local no_cgroups=
+    if runtime_without_cgroups; then
+        no_cgroups='runtime_supports_nocgroups = ["bulkhead"]'
+    fi
+    cat >"$WORK/containers.conf" <<END
+[containers]
+netns = "none"
+[network]
+network_backend = "netavark"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "bulkhead"
+runtime_supports_json = ["bulkhead"]
+$no_cgroups
+tmp_dir = "$2/libpod"
+[engine.runtimes]
+bulkhead = ["$BULKHEAD"]
+END
+    cat >"$WORK/storage.conf" <<END
+[storage]
+driver = "overlay"
+graphroot = "$1"
+runroot = "$2/storage"
+END
+    echo 'unqualified-search-registries = ["docker.io"]' >"$WORK/registries.conf"
+    echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$WORK/policy.json"
+    export CONTAINERS_CONF=$WORK/containers.conf
+    export CONTAINERS_STORAGE_CONF=$WORK/storage.conf
+    export CONTAINERS_REGISTRIES_CONF=$WORK/registries.conf
+    export BUILDAH_RUNTIME=$BULKHEAD
+}
+
+# runtime_without_cgroups: whether the runtime under test can leave cgroups alone.
+runtime_without_cgroups() {
+    "$BULKHEAD" --cgroup-manager=disabled --version &>/dev/null
+}
+
+# box [OPTION...] COMMAND...: a container in the foreground, removed when it ends. Options with
+# values are written --name=value. PODMAN_BOX: options for every container.
+box() {
+    local options=()
+    while [[ $1 == --* ]]; do
+        options+=("$1")
+        shift
+    done
+    podman run --rm "${PODMAN_BOX[@]}" "${options[@]}" "$IMAGE" "$@"
+}
+
+# box_start NAME [OPTION...] COMMAND...: a container in the background.
+box_start() {
+    local options=() name=$1
+    shift
+    while [[ $1 == --* ]]; do
+        options+=("$1")
+        shift
+    done
+    podman run --detach --name "$name" "${PODMAN_BOX[@]}" "${options[@]}" "$IMAGE" "$@"
+}
+
+# box_loop NAME [OPTION...]: a background container that answers SIGTERM with exit status 42.
+box_loop() {
+    box_start "$@" sh -c 'trap "exit 42" TERM; echo ready; while :; do usleep 20000; done'
+    wait_until 10 box_logged "$1" ready
+}
+
+box_logged() {
+    podman logs "$1" 2>&1 | grep -q "$2"
+}
+
+# field NAME TEMPLATE: of podman inspect.
+field() {
+    podman container inspect --format "{{$2}}" "$1"
+}
+
+# field_is NAME TEMPLATE VALUE
+field_is() {
+    [ "$(field "$1" "$2")" = "$3" ]
+}
+
+# build_dir: makes $WORK/build with a Dockerfile that wants both root and a user, and what its
+# image shows when it runs.
+build_dir() {
+    mkdir -p "$WORK/build"
+    echo content >"$WORK/build/file"
+    cat >"$WORK/build/Dockerfile" <<END
+FROM $IMAGE
+ARG WORD=none
+RUN echo "built \$WORD" >/built && test "\$(id -u)" = 0
+COPY file /copied
+WORKDIR /srv
+USER tester
+RUN id -un >/tmp/user && pwd >>/tmp/user
+CMD cat /built /copied /tmp/user
+END
+    BUILT=$'built well\ncontent\ntester\n/srv'
+}
