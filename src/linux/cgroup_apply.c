@@ -89,13 +89,25 @@ static int check_shares(const struct bh_cg_limit *l, const char *dir, struct bh_
 			   want > got ? "maximum" : "minimum", got);
 }
 
+/* Whether the v2 group @dir has the controller called @name, @len bytes. */
+static bool has_controller(const char *dir, const char *name, size_t len)
+{
+	char have[1024];
+	ssize_t n = bh_cg_read(dir, "cgroup.controllers", have, sizeof(have));
+
+	for (const char *p = have; n > 0 && *p; p += strcspn(p, " "), p += *p == ' ')
+		if (strcspn(p, " ") == len && memcmp(p, name, len) == 0)
+			return true;
+	return false;
+}
+
 /* Says why @l could not be set. */
 static int describe(struct writer *w, const struct bh_cg_limit *l, const char *dir, int e,
 		    const char *file, const char *value)
 {
+	bool missing = e == -ENOENT || e == -EPERM || e == -EACCES;
 	uint64_t usage = 0, peak = 0;
-	ssize_t n;
-	char have[1024], word[128];
+	size_t len = strcspn(file, ".");
 
 	if (e == -EBUSY && !l->v2 && strcmp(l->file, "memory.limit_in_bytes") == 0 &&
 	    bh_cg_read_u64(dir, "memory.usage_in_bytes", &usage) == 0 &&
@@ -104,25 +116,18 @@ static int describe(struct writer *w, const struct bh_cg_limit *l, const char *d
 				 "unable to set memory limit to %s (current usage: %" PRIu64
 				 ", peak usage: %" PRIu64 ")",
 				 value, usage, peak);
-	if (l->ctrl == BH_CG_MAX_) {
-		size_t len = strcspn(l->file, ".");
-
-		n = bh_cg_read(dir, "cgroup.controllers", have + 1, sizeof(have) - 2);
-		have[0] = ' ';
-		strcpy(have + 1 + (n > 0 ? n : 0), " ");
-		snprintf(word, sizeof(word), " %.*s ", (int)(len < 100 ? len : 100), l->file);
-		if ((e == -ENOENT || e == -EPERM || e == -EACCES) && !strstr(have, word) &&
-		    strcmp(word, " cgroup ") != 0)
-			return bh_err_as(
-				w->err, BH_ERR_OS, e,
-				"unified resource \"%s\" can't be set: controller \"%.*s\" not "
-				"available",
-				l->file, (int)len, l->file);
-		return bh_err_set(w->err, e, "unable to set unified resource \"%s\" to '%s'",
-				  l->file, value);
-	}
-	return bh_err_set(w->err, e, "%s: failed to write \"%s\" to %s/%s", l->field, value, dir,
-			  file);
+	missing = l->v2 && missing && strncmp(file, "cgroup.", 7) != 0 &&
+		  !has_controller(dir, file, len);
+	if (l->ctrl == BH_CG_MAX_ && missing)
+		return bh_err_set(w->err, e,
+				  "unified resource \"%s\" can't be set: controller \"%.*s\" not "
+				  "available",
+				  file, (int)len, file);
+	if (l->ctrl == BH_CG_MAX_)
+		return bh_err_set(w->err, e, "unable to set unified resource \"%s\" to \"%s\"",
+				  file, value);
+	return bh_err_set(w->err, e, "%s: failed to write \"%s\" to %s/%s%s", l->field, value, dir,
+			  file, missing ? " (controller not available)" : "");
 }
 
 /* Return: 0; -EAGAIN to be tried later; -errno with the error described */
