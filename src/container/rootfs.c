@@ -4,11 +4,11 @@
  *
  * The child's way from the host's mounts to the container's:
  *
- *	setup   the namespace stops sending mounts to the host; the root is cloned onto itself, so that
- *	        it is a mount and pivot_root(2) can make it "/"; then mounts, devices, links
- *	hooks   the caller's: the host's tree is still there, the container's is at its path
- *	enter   the root becomes "/", the host's tree is detached
- *	seal    what was writable for the work becomes read-only, what is to be hidden is hidden
+ *	setup   the namespace stops sending mounts to the host; the root is cloned onto itself, so
+ *that it is a mount and pivot_root(2) can make it "/"; then mounts, devices, links hooks   the
+ *caller's: the host's tree is still there, the container's is at its path enter   the root becomes
+ *"/", the host's tree is detached seal    what was writable for the work becomes read-only, what is
+ *to be hidden is hidden
  *
  * Descriptors that are held meanwhile: the root, a tmpfs on /dev, a procfs, mounts to be made
  * read-only. All have O_CLOEXEC; bh_rootfs_seal() closes what no one needs after it.
@@ -41,9 +41,9 @@ static int open_maps(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m, str
 			m->userns_fd = other->userns_fd;
 			return 0;
 		}
-	m->userns_fd = m->userns_path
-			       ? bh_path_open(AT_FDCWD, m->userns_path, O_RDONLY, 0, BH_PATH_HOST, err)
-			       : bh_userns_open(m->uid_maps, m->gid_maps, err);
+	m->userns_fd = m->userns_path ? bh_path_open(AT_FDCWD, m->userns_path, O_RDONLY, 0,
+						     BH_PATH_HOST, err)
+				      : bh_userns_open(m->uid_maps, m->gid_maps, err);
 	return m->userns_fd < 0 ? m->userns_fd : 0;
 }
 
@@ -78,8 +78,8 @@ void bh_rootfs_close(struct bh_rootfs_plan *plan)
 	plan->broker_fd = bh_close(plan->broker_fd);
 }
 
-/* The mount that holds the root must not be shared: what is mounted on the root would show up on the
- * host, and pivot_root(2) refuses it. Upwards from the root until a mount point is found. */
+/* The mount that holds the root must not be shared: what is mounted on the root would show up on
+ * the host, and pivot_root(2) refuses it. Upwards from the root until a mount point is found. */
 static int make_parent_private(const char *root, struct bh_err *err)
 {
 	bh_auto_free char *path = strdup(root);
@@ -114,7 +114,8 @@ static int attach_root(struct bh_rootfs_plan *plan, struct bh_err *err)
 			r = make_parent_private(plan->root, err);
 	}
 	dir = r < 0 ? r
-		    : bh_path_open(AT_FDCWD, plan->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+		    : bh_path_open(AT_FDCWD, plan->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST,
+				   err);
 	if (dir == -EACCES && plan->broker_fd >= 0)
 		dir = bh_rootfs_broker_open(plan, NULL, err);
 	if (dir < 0)
@@ -151,8 +152,8 @@ int bh_rootfs_root_fd(const struct bh_rootfs_plan *plan)
 	return plan->root_fd;
 }
 
-/* pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one, where "." still
- * leads, and is detached from there. */
+/* pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one, where "."
+ * still leads, and is detached from there. */
 static int pivot(struct bh_rootfs_plan *plan, struct bh_err *err)
 {
 	unsigned long propagation = plan->root_propagation;
@@ -179,7 +180,8 @@ static int pivot(struct bh_rootfs_plan *plan, struct bh_err *err)
 	return 0;
 }
 
-/* Whether the line of mountinfo is a whole procfs or sysfs outside @root; *ret_path points into it. */
+/* Whether the line of mountinfo is a whole procfs or sysfs outside @root; *ret_path points into it.
+ */
 static bool is_full_pseudo(char *line, const char *root, char **ret_path)
 {
 	char *save = NULL, *mount_root = NULL, *path = NULL, *type;
@@ -205,7 +207,8 @@ static bool is_full_pseudo(char *line, const char *root, char **ret_path)
 }
 
 /* Without pivot_root(2) the host's mounts stay in the namespace, out of sight. A whole procfs or
- * sysfs among them would let a user namespace in the container mount a new one without the masks. */
+ * sysfs among them would let a user namespace in the container mount a new one without the masks.
+ */
 static int hide_host_pseudo(struct bh_rootfs_plan *plan, struct bh_err *err)
 {
 	bh_auto_free char *text = NULL;
@@ -276,7 +279,7 @@ int bh_rootfs_stdio(struct bh_rootfs_plan *plan, struct bh_err *err)
 		if (fstat(null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
 			return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 					 "container's /dev/null is invalid");
-		if (dup3(null, fd, 0) < 0)
+		if (dup3(null, fd, 0) < 0) /* cloexec: the program's own */
 			return bh_err_set(err, -errno, "replace descriptor %d", fd);
 	}
 	return 0;

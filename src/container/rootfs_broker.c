@@ -2,16 +2,16 @@
 /*
  * Theory of operation
  *
- * A container in a user namespace of its own sets up its root with that namespace's privileges. They
- * do not reach for two things: sources in directories that only the host's root may search, and
- * mapping ids, which takes privilege over the source's file system. Opening such sources before the
- * container exists would not do: a source may lie in what an earlier mount of the container made,
- * and attributes that the host's mounts have locked would come unlocked.
+ * A container in a user namespace of its own sets up its root with that namespace's privileges.
+ * They do not reach for two things: sources in directories that only the host's root may search,
+ * and mapping ids, which takes privilege over the source's file system. Opening such sources before
+ * the container exists would not do: a source may lie in what an earlier mount of the container
+ * made, and attributes that the host's mounts have locked would come unlocked.
  *
- * So a helper with the host's privileges is forked beforehand. On request it enters the child's mount
- * namespace, opens the source there, maps its ids, and hands the tree back. A request is an index
- * into the plan, which both know: nothing else can be asked for. The helper ends when the child
- * closes its end, which it does when its set-up is done or when it dies.
+ * So a helper with the host's privileges is forked beforehand. On request it enters the child's
+ * mount namespace, opens the source there, maps its ids, and hands the tree back. A request is an
+ * index into the plan, which both know: nothing else can be asked for. The helper ends when the
+ * child closes its end, which it does when its set-up is done or when it dies.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -82,7 +82,8 @@ static int open_for_child(struct bh_rootfs_plan *plan, const struct bh_rootfs_mo
 	bh_auto_close int root = -EBADF, source = -EBADF, tree = -EBADF;
 
 	if (m->source_in_root) {
-		root = bh_path_open(AT_FDCWD, plan->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+		root = bh_path_open(AT_FDCWD, plan->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST,
+				    err);
 		source = root < 0 ? root
 				  : bh_path_open(root, m->source, O_PATH, 0, BH_PATH_IN_ROOT, err);
 		tree = source < 0 ? source : bh_mount_clone(source, "", flags, err);
@@ -107,7 +108,8 @@ static int serve_request(struct bh_rootfs_plan *plan, const struct request *requ
 	if (setns(ns_fd, CLONE_NEWNS) < 0)
 		return bh_err_set(err, -errno, "mount helper: enter mount namespace");
 	if (request->index == plan->mounts.n)
-		return bh_path_open(AT_FDCWD, plan->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+		return bh_path_open(AT_FDCWD, plan->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST,
+				    err);
 	return open_for_child(plan, &plan->mounts.v[request->index], err);
 }
 
@@ -158,8 +160,8 @@ int bh_rootfs_broker_open(struct bh_rootfs_plan *plan, const struct bh_rootfs_mo
 							 : plan->mounts.n) };
 	struct bh_err answer = BH_ERR_INIT;
 	int fd, r;
-	bh_auto_close int ns_fd = bh_path_open(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY, 0,
-					       BH_PATH_HOST, err);
+	bh_auto_close int ns_fd =
+		bh_path_open(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY, 0, BH_PATH_HOST, err);
 
 	if (ns_fd < 0)
 		return ns_fd;

@@ -3,8 +3,8 @@
  * A mount of type "cgroup": what the host's control groups look like from inside. Version 1 and
  * hybrid: a tmpfs with a directory for each hierarchy and links for controllers that share one;
  * version 2: the hierarchy itself. With a cgroup namespace they are mounted anew and show the
- * container's group as their root; without one its group is bound (version 1), or all of it is shown
- * as on the host (version 2), which is what /proc/self/cgroup then refers to.
+ * container's group as their root; without one its group is bound (version 1), or all of it is
+ * shown as on the host (version 2), which is what /proc/self/cgroup then refers to.
  *
  * Source: cgroup_namespaces(7), runc(8)
  */
@@ -16,9 +16,9 @@
 #include "base/path.h"
 #include "container/rootfs_internal.h"
 
-#define HOST_CGROUP  "/sys/fs/cgroup"
-#define SAFE_FLAGS   (MS_NOSUID | MS_NODEV | MS_NOEXEC)
-#define BOUND_FLAGS  (MS_RDONLY | SAFE_FLAGS | MS_NOSYMFOLLOW)
+#define HOST_CGROUP "/sys/fs/cgroup"
+#define SAFE_FLAGS  (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+#define BOUND_FLAGS (MS_RDONLY | SAFE_FLAGS | MS_NOSYMFOLLOW)
 
 static int bind_group(const struct bh_rootfs_mount *m, const char *path, unsigned int flags,
 		      const struct bh_place *place, struct bh_err *err)
@@ -34,8 +34,8 @@ static int bind_group(const struct bh_rootfs_mount *m, const char *path, unsigne
 	return r < 0 ? r : bh_rootfs_attach(tree, changes, n, place, err);
 }
 
-/* One hierarchy in its directory below the tmpfs, which is the working directory: mount(2), since with
- * ten of them the descriptors of the new interface cost more than anything else of a start. */
+/* One hierarchy in its directory below the tmpfs, which is the working directory: mount(2), since
+ * with ten of them the descriptors of the new interface cost more than anything else of a start. */
 static int mount_hierarchy(struct bh_rootfs_plan *plan, const struct bh_rootfs_mount *m,
 			   const struct bh_cgroup_hierarchy *h, struct bh_err *err)
 {
@@ -55,7 +55,8 @@ static int mount_hierarchy(struct bh_rootfs_plan *plan, const struct bh_rootfs_m
 	if (r != -EPERM && r != -EBUSY)
 		return r;
 	snprintf(path, sizeof(path), "%s%s", h->mountpoint, h->path);
-	return bh_mount_old(&(struct bh_mount_fs){ .source = path, .flags = MS_BIND }, h->name, err);
+	return bh_mount_old(&(struct bh_mount_fs){ .source = path, .flags = MS_BIND }, h->name,
+			    err);
 }
 
 /* All that is mounted below the tmpfs, and the tmpfs if it is to be read-only, in one go. */
@@ -98,8 +99,11 @@ static int mount_v1(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 		    const struct bh_cgroup_hierarchy *list, size_t n_list,
 		    const struct bh_place *place, struct bh_err *err)
 {
-	const struct bh_mount_fs tmpfs = { .type = "tmpfs", .source = "tmpfs", .data = "mode=755",
-					   .context = plan->label, .flags = SAFE_FLAGS };
+	const struct bh_mount_fs tmpfs = { .type = "tmpfs",
+					   .source = "tmpfs",
+					   .data = "mode=755",
+					   .context = plan->label,
+					   .flags = SAFE_FLAGS };
 	struct bh_mount_change changes[BH_CHANGES_MAX];
 	bh_auto_close int fd = bh_mount_new(&tmpfs, err);
 	size_t n = 0;
@@ -122,7 +126,8 @@ static int mount_v1(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 /* Nothing of the container's own to show: an empty directory in place of the host's groups. */
 static int mask_groups(const struct bh_place *place, struct bh_err *err)
 {
-	const struct bh_mount_fs tmpfs = { .type = "tmpfs", .source = "tmpfs",
+	const struct bh_mount_fs tmpfs = { .type = "tmpfs",
+					   .source = "tmpfs",
 					   .data = "nr_blocks=1,nr_inodes=1",
 					   .flags = MS_RDONLY | SAFE_FLAGS };
 	bh_auto_close int fd = bh_mount_new(&tmpfs, err);
@@ -133,8 +138,9 @@ static int mask_groups(const struct bh_place *place, struct bh_err *err)
 static int mount_v2_fs(struct bh_rootfs_plan *plan, const struct bh_rootfs_mount *m,
 		       const struct bh_place *place, struct bh_err *err)
 {
-	const struct bh_mount_fs fs = { .type = "cgroup2", .source = m->source, .data = m->data,
-					.flags = m->flags };
+	const struct bh_mount_fs fs = {
+		.type = "cgroup2", .source = m->source, .data = m->data, .flags = m->flags
+	};
 	struct bh_mount_change changes[BH_CHANGES_MAX];
 	bh_auto_close int fd = -EBADF;
 	size_t n = 0;

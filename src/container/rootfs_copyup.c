@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tmpcopyup: a tmpfs starts with what its place held. The source belongs to the image: it is walked by
- * descriptors, symlinks are copied and never followed, devices are made anew and never opened.
+ * tmpcopyup: a tmpfs starts with what its place held. The source belongs to the image: it is walked
+ * by descriptors, symlinks are copied and never followed, devices are made anew and never opened.
  *
  * Source: runtime-spec config.md "tmpcopyup"; runc's option of that name
  */
@@ -15,8 +15,8 @@
 #include "base/path.h"
 #include "container/rootfs_internal.h"
 
-#define DEPTH_MAX  128
-#define CHUNK_MAX  (1 << 30) /* bytes that one sendfile(2) is asked for */
+#define DEPTH_MAX 128
+#define CHUNK_MAX (1 << 30) /* bytes that one sendfile(2) is asked for */
 
 static int copy_dir(int from_fd, int to_fd, unsigned int depth, struct bh_err *err);
 
@@ -109,8 +109,8 @@ static int copy_entry(int from_dir, int to_dir, const char *name, unsigned int d
 
 static int copy_dir(int from_fd, int to_fd, unsigned int depth, struct bh_err *err)
 {
-	bh_auto_close int fd = bh_path_open(from_fd, ".", O_RDONLY | O_DIRECTORY, 0,
-					    BH_PATH_BENEATH, err);
+	bh_auto_close int fd =
+		bh_path_open(from_fd, ".", O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH, err);
 	bh_auto_closedir DIR *dir = NULL;
 	struct dirent *entry;
 

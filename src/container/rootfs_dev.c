@@ -5,8 +5,8 @@
  * file or another device under its name would be the image's or the volume's choice, not the
  * document's (CVE-2025-31133, CVE-2025-52565).
  *
- * Source: runtime-spec config-linux.md "Devices", "Default Devices"; ptmx(4), devpts in the kernel's
- * Documentation/filesystems/devpts.rst
+ * Source: runtime-spec config-linux.md "Devices", "Default Devices"; ptmx(4), devpts in the
+ * kernel's Documentation/filesystems/devpts.rst
  */
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -38,8 +38,8 @@ static int not_the_device(const struct bh_rootfs_device *device, const char *who
 static int chown_device(const struct bh_rootfs_device *device, const struct bh_place *place,
 			struct bh_err *err)
 {
-	bh_auto_close int fd = bh_path_open(place->fd, place->name, O_PATH | O_NOFOLLOW, 0,
-					    BH_PATH_BENEATH, err);
+	bh_auto_close int fd =
+		bh_path_open(place->fd, place->name, O_PATH | O_NOFOLLOW, 0, BH_PATH_BENEATH, err);
 	struct stat st;
 
 	if (fd < 0)

@@ -10,7 +10,7 @@
 
 enum bh_rootfs_mount_kind {
 	BH_ROOTFS_FS = 0,  /* a file system of its own */
-	BH_ROOTFS_BIND,	   /* a tree of the host's, or one from below the root */
+	BH_ROOTFS_BIND,    /* a tree of the host's, or one from below the root */
 	BH_ROOTFS_CGROUP,  /* whatever the host's control groups are */
 	BH_ROOTFS_REMOUNT, /* flags of what is mounted there already */
 	BH_ROOTFS_MOUNT_KIND_MAX_,
@@ -20,32 +20,33 @@ enum bh_rootfs_idmap { BH_IDMAP_NONE = 0, BH_IDMAP_TOP, BH_IDMAP_RECURSIVE };
 
 struct bh_rootfs_mount {
 	enum bh_rootfs_mount_kind kind;
-	size_t index;		      /* in the document's mounts, for messages */
-	const char *destination;      /* clean, starts with '/', never "/" alone */
-	const char *source;	      /* binds: absolute, or with source_in_root below the root */
-	bool source_in_root;	      /* the source lies in the container's root: resolved inside it */
-	const char *type, *data;      /* data: "key=value,flag" */
-	unsigned long flags, cleared; /* MS_* that options asked for, and asked not to have */
-	uint64_t rec_set, rec_clear;  /* MOUNT_ATTR_* for the whole tree */
+	size_t index;            /* in the document's mounts, for messages */
+	const char *destination; /* clean, starts with '/', never "/" alone */
+	const char *source;      /* binds: absolute, or with source_in_root below the root */
+	bool source_in_root;     /* the source lies in the container's root: resolved inside it */
+	const char *type, *data; /* data: "key=value,flag" */
+	unsigned long flags, cleared;       /* MS_* that options asked for, and asked not to have */
+	uint64_t rec_set, rec_clear;        /* MOUNT_ATTR_* for the whole tree */
 	BH_LIST(unsigned long) propagation; /* MS_* with or without MS_REC, in their order */
-	bool copy_up;		      /* tmpfs: filled with what its place held */
-	bool late_readonly;	      /* made read-only by bh_rootfs_seal(), when all is in place */
-	bool context;		      /* carries the mount label */
+	bool copy_up;                       /* tmpfs: filled with what its place held */
+	bool late_readonly; /* made read-only by bh_rootfs_seal(), when all is in place */
+	bool context;       /* carries the mount label */
 	enum bh_rootfs_idmap idmap;
-	const bh_id_map_list *uid_maps, *gid_maps; /* NULL: those of the container's user namespace */
-	const char *userns_path;      /* instead of maps: a namespace that has them */
-	int userns_fd;		      /* from bh_rootfs_prepare(), or -EBADF */
-	int fd;			      /* kept while it is needed after the mount, or -EBADF */
+	const bh_id_map_list *uid_maps,
+		*gid_maps;       /* NULL: those of the container's user namespace */
+	const char *userns_path; /* instead of maps: a namespace that has them */
+	int userns_fd;           /* from bh_rootfs_prepare(), or -EBADF */
+	int fd;                  /* kept while it is needed after the mount, or -EBADF */
 };
 
 struct bh_rootfs_device {
 	const char *path; /* clean, starts with '/' */
-	mode_t mode;	  /* with its S_IFMT */
+	mode_t mode;      /* with its S_IFMT */
 	dev_t rdev;
 	uid_t uid;
 	gid_t gid;
-	bool bind;  /* from the host, since mknod(2) is not permitted */
-	int index;  /* in linux.devices for messages; -1 = one of the default devices */
+	bool bind; /* from the host, since mknod(2) is not permitted */
+	int index; /* in linux.devices for messages; -1 = one of the default devices */
 };
 
 struct bh_rootfs_link {
@@ -57,21 +58,21 @@ struct bh_rootfs_plan {
 	struct bh_arena *arena;
 	const struct bh_spec *spec;
 	struct bh_rootfs_env env;
-	const char *root; /* on the host; absolute and clean */
+	const char *root;               /* on the host; absolute and clean */
 	unsigned long root_propagation; /* MS_* of linux.rootfsPropagation; 0 = not given */
 	BH_LIST(struct bh_rootfs_mount) mounts;
 	bool setup_dev; /* false: /dev is bound from the host, nothing is made in it */
 	BH_LIST(struct bh_rootfs_device) devices;
 	BH_LIST(struct bh_rootfs_link) links;
 	struct bh_strv readonly_paths, masked_paths; /* clean, start with '/' */
-	const char *label; /* mount label, NULL without SELinux */
+	const char *label;                           /* mount label, NULL without SELinux */
 
 	/* What the child holds open; -EBADF when not. */
-	int root_fd;	       /* the container's root */
-	int dev_fd;	       /* a tmpfs on /dev that the plan made: its names are the plan's own */
-	int proc_fd;	       /* a procfs on /proc that the plan made */
-	int cwd_fd;	       /* which long-lived descriptor the working directory is */
-	int broker_fd;	       /* child's end of the helper with the host's privileges */
+	int root_fd;   /* the container's root */
+	int dev_fd;    /* a tmpfs on /dev that the plan made: its names are the plan's own */
+	int proc_fd;   /* a procfs on /proc that the plan made */
+	int cwd_fd;    /* which long-lived descriptor the working directory is */
+	int broker_fd; /* child's end of the helper with the host's privileges */
 	int broker_parent_fd;
 	pid_t broker_pid;
 };
@@ -80,14 +81,14 @@ struct bh_rootfs_plan {
 struct bh_place {
 	int fd;
 	const char *name; /* "" = what fd is */
-	bool owned;	  /* fd is this place's and closed with it */
-	bool existed;	  /* it was there before; else made for the mount */
+	bool owned;       /* fd is this place's and closed with it */
+	bool existed;     /* it was there before; else made for the mount */
 };
 
-#define BH_PLACE_INIT                                                                              \
-	(struct bh_place)                                                                          \
-	{                                                                                          \
-		.fd = -EBADF, .name = ""                                                           \
+#define BH_PLACE_INIT                    \
+	(struct bh_place)                \
+	{                                \
+		.fd = -EBADF, .name = "" \
 	}
 
 static inline void bh_place_deinit(struct bh_place *place)
@@ -111,7 +112,8 @@ int bh_place_open(struct bh_rootfs_plan *plan, const char *path, enum bh_place_k
 int bh_place_find(struct bh_rootfs_plan *plan, const char *path, struct bh_place *ret,
 		  struct bh_err *err) bh_must_check;
 
-/** bh_place_parent() - directory of @path, made if missing, and its last name (points into @path) */
+/** bh_place_parent() - directory of @path, made if missing, and its last name (points into @path)
+ */
 int bh_place_parent(struct bh_rootfs_plan *plan, const char *path, struct bh_place *ret,
 		    struct bh_err *err) bh_must_check;
 
@@ -125,14 +127,13 @@ const char *bh_place_below(const char *path, const char *dir);
 int bh_rootfs_chdir(struct bh_rootfs_plan *plan, int fd, struct bh_err *err) bh_must_check;
 
 /* rootfs_mount.c */
-int bh_rootfs_mount(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m, struct bh_err *err)
-	bh_must_check;
+int bh_rootfs_mount(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
+		    struct bh_err *err) bh_must_check;
 /** bh_rootfs_idmap() - give the detached tree the ids that @m asks for */
-int bh_rootfs_idmap(int tree_fd, const struct bh_rootfs_mount *m, struct bh_err *err)
-	bh_must_check;
+int bh_rootfs_idmap(int tree_fd, const struct bh_rootfs_mount *m, struct bh_err *err) bh_must_check;
 #define BH_CHANGES_MAX 8
-/** bh_rootfs_changes() - append the recursive attributes and the propagation that @m asks for to the @n
- * changes (room for BH_CHANGES_MAX) */
+/** bh_rootfs_changes() - append the recursive attributes and the propagation that @m asks for to
+ * the @n changes (room for BH_CHANGES_MAX) */
 int bh_rootfs_changes(const struct bh_rootfs_mount *m, struct bh_mount_change *changes, size_t *n,
 		      struct bh_err *err) bh_must_check;
 /** bh_rootfs_attach() - change and attach a detached tree; before Linux 5.12 the other way round */
@@ -161,7 +162,8 @@ int bh_rootfs_copy_up(int from_fd, int to_fd, struct bh_err *err) bh_must_check;
  * namespace with the host's privileges */
 int bh_rootfs_broker_start(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
 
-/** bh_rootfs_broker_open() - child: the tree of mount @m, id-mapped if it asks for it. Return: fd */
+/** bh_rootfs_broker_open() - child: the tree of mount @m, id-mapped if it asks for it. Return: fd
+ */
 int bh_rootfs_broker_open(struct bh_rootfs_plan *plan, const struct bh_rootfs_mount *m,
 			  struct bh_err *err) bh_must_check;
 

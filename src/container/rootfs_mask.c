@@ -15,9 +15,9 @@
 #include "container/rootfs_internal.h"
 
 struct masks {
-	int null_fd;	/* the container's null device, checked */
-	int null_tree;	/* a detached copy of it, not used yet */
-	int empty_fd;	/* the tmpfs, detached; every directory gets a copy */
+	int null_fd;    /* the container's null device, checked */
+	int null_tree;  /* a detached copy of it, not used yet */
+	int empty_fd;   /* the tmpfs, detached; every directory gets a copy */
 	int empty_tree; /* a detached copy of it, not used yet */
 };
 
@@ -65,9 +65,11 @@ static int attach_null(struct masks *masks, const struct bh_place *place, struct
 static int attach_empty(struct bh_rootfs_plan *plan, struct masks *masks,
 			const struct bh_place *place, struct bh_err *err)
 {
-	const struct bh_mount_fs tmpfs = { .type = "tmpfs", .source = "tmpfs",
+	const struct bh_mount_fs tmpfs = { .type = "tmpfs",
+					   .source = "tmpfs",
 					   .data = "nr_blocks=1,nr_inodes=1",
-					   .context = plan->label, .flags = MS_RDONLY };
+					   .context = plan->label,
+					   .flags = MS_RDONLY };
 	int r;
 
 	if (masks->empty_fd < 0)

@@ -2,16 +2,16 @@
 /*
  * Theory of operation
  *
- * One entry of the document's mounts. Whatever needs a descriptor afterwards (the tmpfs on /dev, the
- * procfs on /proc, anything with propagation or recursive attributes) is made detached, shaped and
- * attached. The rest, file systems of the kernel's own, is mounted by mount(2) with the place as
- * working directory: as safe, since the place was opened before, and two system calls instead of ten.
- * No other type may be mounted so: its options can hold paths, which are relative to the directory
- * that the caller had.
+ * One entry of the document's mounts. Whatever needs a descriptor afterwards (the tmpfs on /dev,
+ * the procfs on /proc, anything with propagation or recursive attributes) is made detached, shaped
+ * and attached. The rest, file systems of the kernel's own, is mounted by mount(2) with the place
+ * as working directory: as safe, since the place was opened before, and two system calls instead of
+ * ten. No other type may be mounted so: its options can hold paths, which are relative to the
+ * directory that the caller had.
  *
- * Flags of bind mounts follow runc: without any the tree keeps what it had; with some, exactly those
- * are set and all others cleared; attributes locked by a more privileged mount namespace stay,
- * unless the document asks for their contrary.
+ * Flags of bind mounts follow runc: without any the tree keeps what it had; with some, exactly
+ * those are set and all others cleared; attributes locked by a more privileged mount namespace
+ * stay, unless the document asks for their contrary.
  *
  * Source: mount(2), mount_setattr(2), mount_namespaces(7) "Restrictions on mount namespaces"
  */
@@ -39,8 +39,8 @@ static bool is_plain_type(const char *type)
 	return false;
 }
 
-/* move_mount(2) says EINVAL to a directory on a file and to the reverse, mount(2) says ENOTDIR, which
- * engines know and explain to their users. */
+/* move_mount(2) says EINVAL to a directory on a file and to the reverse, mount(2) says ENOTDIR,
+ * which engines know and explain to their users. */
 static int explain_attach(int tree_fd, const struct bh_place *place, struct bh_err *err)
 {
 	struct stat tree, st;
@@ -91,10 +91,9 @@ int bh_rootfs_changes(const struct bh_rootfs_mount *m, struct bh_mount_change *c
 			continue;
 		}
 		if (*n == BH_CHANGES_MAX)
-			return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-					 "too many propagation options");
-		changes[(*n)++] = (struct bh_mount_change){ .propagation = type,
-							    .recursive = recursive };
+			return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "too many propagation options");
+		changes[(*n)++] =
+			(struct bh_mount_change){ .propagation = type, .recursive = recursive };
 	}
 	return 0;
 }
@@ -117,8 +116,8 @@ static bool bind_change(const struct bh_rootfs_mount *m, struct bh_mount_change 
 }
 
 /* The change was refused: keep what is locked, unless the document wants the contrary of that. */
-static int keep_locked(int tree_fd, const struct bh_rootfs_mount *m,
-		       struct bh_mount_change *change, struct bh_err *err)
+static int keep_locked(int tree_fd, const struct bh_rootfs_mount *m, struct bh_mount_change *change,
+		       struct bh_err *err)
 {
 	unsigned long now;
 	int r = bh_mount_flags(tree_fd, &now, err);
@@ -260,14 +259,15 @@ static bool needs_fd(const struct bh_rootfs_plan *plan, const struct bh_rootfs_m
 {
 	return m->late_readonly || m->copy_up || m->propagation.n || m->rec_set || m->rec_clear ||
 	       (strcmp(m->type, "tmpfs") == 0 && strcmp(m->destination, "/dev") == 0) ||
-	       (strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0) || (plan->label && strcmp(m->type, "mqueue") == 0);
+	       (strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0) ||
+	       (plan->label && strcmp(m->type, "mqueue") == 0);
 }
 
 /* Whether this mount is what later steps find at its destination. */
 static bool is_last_on(const struct bh_rootfs_plan *plan, const struct bh_rootfs_mount *m)
 {
-	for (const struct bh_rootfs_mount *later = m + 1;
-	     later < plan->mounts.v + plan->mounts.n; later++)
+	for (const struct bh_rootfs_mount *later = m + 1; later < plan->mounts.v + plan->mounts.n;
+	     later++)
 		if (strcmp(later->destination, m->destination) == 0)
 			return false;
 	return true;
@@ -313,8 +313,8 @@ static int mount_by_fd(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 	if (r < 0)
 		return r;
 	if (plan->label && strcmp(m->type, "mqueue") == 0 &&
-	    setxattr(bh_proc_fd(path, fd), "security.selinux", plan->label,
-		     strlen(plan->label) + 1, 0) < 0)
+	    setxattr(bh_proc_fd(path, fd), "security.selinux", plan->label, strlen(plan->label) + 1,
+		     0) < 0)
 		return bh_err_set(err, -errno, "label '%s'", plan->label);
 	keep_fd(plan, m, bh_take_fd(&fd));
 	return 0;
@@ -334,7 +334,9 @@ static int bind_host_sys(struct bh_rootfs_mount *m, const struct bh_place *place
 static int mount_fs(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m, struct bh_err *err)
 {
 	bool strict = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0;
-	struct bh_mount_fs fs = { .type = m->type, .source = m->source, .data = m->data,
+	struct bh_mount_fs fs = { .type = m->type,
+				  .source = m->source,
+				  .data = m->data,
 				  .flags = m->flags,
 				  .context = m->context ? plan->label : NULL };
 	bh_auto_place struct bh_place place = BH_PLACE_INIT;
@@ -356,31 +358,25 @@ static int mount_fs(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m, stru
 	/* CVE-2023-27561: a symlink at /proc or /sys would put the kernel's files elsewhere. */
 	if (strict && (r == -ELOOP || r == -ENOTDIR))
 		return bh_err_as(err, BH_ERR_SPEC, r,
-				 "filesystem \"%s\" must be mounted on ordinary directory", m->type);
+				 "filesystem \"%s\" must be mounted on ordinary directory",
+				 m->type);
 	if (r == -EPERM && strcmp(m->type, "sysfs") == 0 && plan->env.new_userns &&
 	    !plan->env.new_netns)
 		r = bind_host_sys(m, &place, err);
 	return r;
 }
 
+/* Without symlinks: they could lead from a mount of the document's to one that is the host's. */
 static int remount(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m, struct bh_err *err)
 {
-	bh_auto_place struct bh_place place = BH_PLACE_INIT;
-	struct bh_mount_fs fs = { .type = m->type, .source = m->source, .data = m->data,
-				  .flags = m->flags };
-	char path[BH_PROC_FD_BYTES + 1 + NAME_MAX];
-	int r = bh_place_find(plan, m->destination, &place, err);
+	struct bh_mount_fs fs = {
+		.type = m->type, .source = m->source, .data = m->data, .flags = m->flags
+	};
+	bh_auto_close int fd =
+		bh_path_open(plan->root_fd, m->destination + 1, O_PATH, 0, BH_PATH_BENEATH, err);
+	char path[BH_PROC_FD_BYTES];
 
-	if (r == 0)
-		return bh_err_set(err, -ENOENT, "open '%s'", m->destination);
-	if (r < 0)
-		return r;
-	bh_proc_fd(path, place.fd);
-	if (place.name[0]) {
-		strcat(path, "/");
-		strncat(path, place.name, NAME_MAX);
-	}
-	return bh_mount_old(&fs, path, err);
+	return fd < 0 ? fd : bh_mount_old(&fs, bh_proc_fd(path, fd), err);
 }
 
 int bh_rootfs_mount(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m, struct bh_err *err)

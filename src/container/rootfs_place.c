@@ -14,8 +14,8 @@
  * there a place is the directory and the name, without opening anything.
  */
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,7 +37,8 @@ int bh_rootfs_chdir(struct bh_rootfs_plan *plan, int fd, struct bh_err *err)
 	return 0;
 }
 
-/* The plan's own directory that holds @path directly, or -EBADF; *ret_name is then its last name. */
+/* The plan's own directory that holds @path directly, or -EBADF; *ret_name is then its last name.
+ */
 static int own_directory(const struct bh_rootfs_plan *plan, const char *path, const char **ret_name)
 {
 	/* These of procfs are symlinks. */
@@ -179,8 +180,9 @@ int bh_place_open(struct bh_rootfs_plan *plan, const char *path, enum bh_place_k
 	}
 	if (fd < 0)
 		return bh_err_set(err, fd, "open '%s'", path);
-	*ret = (struct bh_place){ .fd = bh_take_fd(&fd), .name = "", .owned = true,
-				  .existed = existed };
+	*ret = (struct bh_place){
+		.fd = bh_take_fd(&fd), .name = "", .owned = true, .existed = existed
+	};
 	return 0;
 }
 

@@ -34,68 +34,68 @@ enum option_kind {
 };
 
 /* In the order of their names: looked up by bsearch(3), listed by `features`. */
-#define OPTIONS(X)                                                                                 \
-	X("async", OPT_CLEAR, MS_SYNCHRONOUS)                                                      \
-	X("atime", OPT_CLEAR, MS_NOATIME)                                                          \
-	X("bind", OPT_SET, MS_BIND)                                                                \
-	X("defaults", OPT_SET, 0)                                                                  \
-	X("dev", OPT_CLEAR, MS_NODEV)                                                              \
-	X("diratime", OPT_CLEAR, MS_NODIRATIME)                                                    \
-	X("dirsync", OPT_SET, MS_DIRSYNC)                                                          \
-	X("exec", OPT_CLEAR, MS_NOEXEC)                                                            \
-	X("idmap", OPT_IDMAP, BH_IDMAP_TOP)                                                        \
-	X("iversion", OPT_SET, MS_I_VERSION)                                                       \
-	X("lazytime", OPT_SET, MS_LAZYTIME)                                                        \
-	X("loud", OPT_CLEAR, MS_SILENT)                                                            \
-	X("mand", OPT_SET, MS_MANDLOCK)                                                            \
-	X("noatime", OPT_SET, MS_NOATIME)                                                          \
-	X("nodev", OPT_SET, MS_NODEV)                                                              \
-	X("nodiratime", OPT_SET, MS_NODIRATIME)                                                    \
-	X("noexec", OPT_SET, MS_NOEXEC)                                                            \
-	X("noiversion", OPT_CLEAR, MS_I_VERSION)                                                   \
-	X("nolazytime", OPT_CLEAR, MS_LAZYTIME)                                                    \
-	X("nomand", OPT_CLEAR, MS_MANDLOCK)                                                        \
-	X("norelatime", OPT_CLEAR, MS_RELATIME)                                                    \
-	X("nostrictatime", OPT_CLEAR, MS_STRICTATIME)                                              \
-	X("nosuid", OPT_SET, MS_NOSUID)                                                            \
-	X("nosymfollow", OPT_SET, MS_NOSYMFOLLOW)                                                  \
-	X("private", OPT_PROPAGATION, MS_PRIVATE)                                                  \
-	X("ratime", OPT_REC_CLEAR, MOUNT_ATTR_NOATIME)                                             \
-	X("rbind", OPT_SET, MS_BIND | MS_REC)                                                      \
-	X("rdev", OPT_REC_CLEAR, MOUNT_ATTR_NODEV)                                                 \
-	X("rdiratime", OPT_REC_CLEAR, MOUNT_ATTR_NODIRATIME)                                       \
-	X("relatime", OPT_SET, MS_RELATIME)                                                        \
-	X("remount", OPT_SET, MS_REMOUNT)                                                          \
-	X("rexec", OPT_REC_CLEAR, MOUNT_ATTR_NOEXEC)                                               \
-	X("ridmap", OPT_IDMAP, BH_IDMAP_RECURSIVE)                                                 \
-	X("rnoatime", OPT_REC_SET, MOUNT_ATTR_NOATIME)                                             \
-	X("rnodev", OPT_REC_SET, MOUNT_ATTR_NODEV)                                                 \
-	X("rnodiratime", OPT_REC_SET, MOUNT_ATTR_NODIRATIME)                                       \
-	X("rnoexec", OPT_REC_SET, MOUNT_ATTR_NOEXEC)                                               \
-	X("rnorelatime", OPT_REC_CLEAR, MOUNT_ATTR_RELATIME)                                       \
-	X("rnostrictatime", OPT_REC_CLEAR, MOUNT_ATTR_STRICTATIME)                                 \
-	X("rnosuid", OPT_REC_SET, MOUNT_ATTR_NOSUID)                                               \
-	X("rnosymfollow", OPT_REC_SET, MOUNT_ATTR_NOSYMFOLLOW)                                     \
-	X("ro", OPT_SET, MS_RDONLY)                                                                \
-	X("rprivate", OPT_PROPAGATION, MS_PRIVATE | MS_REC)                                        \
-	X("rrelatime", OPT_REC_SET, MOUNT_ATTR_RELATIME)                                           \
-	X("rro", OPT_REC_SET, MOUNT_ATTR_RDONLY)                                                   \
-	X("rrw", OPT_REC_CLEAR, MOUNT_ATTR_RDONLY)                                                 \
-	X("rshared", OPT_PROPAGATION, MS_SHARED | MS_REC)                                          \
-	X("rslave", OPT_PROPAGATION, MS_SLAVE | MS_REC)                                            \
-	X("rstrictatime", OPT_REC_SET, MOUNT_ATTR_STRICTATIME)                                     \
-	X("rsuid", OPT_REC_CLEAR, MOUNT_ATTR_NOSUID)                                               \
-	X("rsymfollow", OPT_REC_CLEAR, MOUNT_ATTR_NOSYMFOLLOW)                                     \
-	X("runbindable", OPT_PROPAGATION, MS_UNBINDABLE | MS_REC)                                  \
-	X("rw", OPT_CLEAR, MS_RDONLY)                                                              \
-	X("shared", OPT_PROPAGATION, MS_SHARED)                                                    \
-	X("silent", OPT_SET, MS_SILENT)                                                            \
-	X("slave", OPT_PROPAGATION, MS_SLAVE)                                                      \
-	X("strictatime", OPT_SET, MS_STRICTATIME)                                                  \
-	X("suid", OPT_CLEAR, MS_NOSUID)                                                            \
-	X("symfollow", OPT_CLEAR, MS_NOSYMFOLLOW)                                                  \
-	X("sync", OPT_SET, MS_SYNCHRONOUS)                                                         \
-	X("tmpcopyup", OPT_COPY_UP, 0)                                                             \
+#define OPTIONS(X)                                                 \
+	X("async", OPT_CLEAR, MS_SYNCHRONOUS)                      \
+	X("atime", OPT_CLEAR, MS_NOATIME)                          \
+	X("bind", OPT_SET, MS_BIND)                                \
+	X("defaults", OPT_SET, 0)                                  \
+	X("dev", OPT_CLEAR, MS_NODEV)                              \
+	X("diratime", OPT_CLEAR, MS_NODIRATIME)                    \
+	X("dirsync", OPT_SET, MS_DIRSYNC)                          \
+	X("exec", OPT_CLEAR, MS_NOEXEC)                            \
+	X("idmap", OPT_IDMAP, BH_IDMAP_TOP)                        \
+	X("iversion", OPT_SET, MS_I_VERSION)                       \
+	X("lazytime", OPT_SET, MS_LAZYTIME)                        \
+	X("loud", OPT_CLEAR, MS_SILENT)                            \
+	X("mand", OPT_SET, MS_MANDLOCK)                            \
+	X("noatime", OPT_SET, MS_NOATIME)                          \
+	X("nodev", OPT_SET, MS_NODEV)                              \
+	X("nodiratime", OPT_SET, MS_NODIRATIME)                    \
+	X("noexec", OPT_SET, MS_NOEXEC)                            \
+	X("noiversion", OPT_CLEAR, MS_I_VERSION)                   \
+	X("nolazytime", OPT_CLEAR, MS_LAZYTIME)                    \
+	X("nomand", OPT_CLEAR, MS_MANDLOCK)                        \
+	X("norelatime", OPT_CLEAR, MS_RELATIME)                    \
+	X("nostrictatime", OPT_CLEAR, MS_STRICTATIME)              \
+	X("nosuid", OPT_SET, MS_NOSUID)                            \
+	X("nosymfollow", OPT_SET, MS_NOSYMFOLLOW)                  \
+	X("private", OPT_PROPAGATION, MS_PRIVATE)                  \
+	X("ratime", OPT_REC_CLEAR, MOUNT_ATTR_NOATIME)             \
+	X("rbind", OPT_SET, MS_BIND | MS_REC)                      \
+	X("rdev", OPT_REC_CLEAR, MOUNT_ATTR_NODEV)                 \
+	X("rdiratime", OPT_REC_CLEAR, MOUNT_ATTR_NODIRATIME)       \
+	X("relatime", OPT_SET, MS_RELATIME)                        \
+	X("remount", OPT_SET, MS_REMOUNT)                          \
+	X("rexec", OPT_REC_CLEAR, MOUNT_ATTR_NOEXEC)               \
+	X("ridmap", OPT_IDMAP, BH_IDMAP_RECURSIVE)                 \
+	X("rnoatime", OPT_REC_SET, MOUNT_ATTR_NOATIME)             \
+	X("rnodev", OPT_REC_SET, MOUNT_ATTR_NODEV)                 \
+	X("rnodiratime", OPT_REC_SET, MOUNT_ATTR_NODIRATIME)       \
+	X("rnoexec", OPT_REC_SET, MOUNT_ATTR_NOEXEC)               \
+	X("rnorelatime", OPT_REC_CLEAR, MOUNT_ATTR_RELATIME)       \
+	X("rnostrictatime", OPT_REC_CLEAR, MOUNT_ATTR_STRICTATIME) \
+	X("rnosuid", OPT_REC_SET, MOUNT_ATTR_NOSUID)               \
+	X("rnosymfollow", OPT_REC_SET, MOUNT_ATTR_NOSYMFOLLOW)     \
+	X("ro", OPT_SET, MS_RDONLY)                                \
+	X("rprivate", OPT_PROPAGATION, MS_PRIVATE | MS_REC)        \
+	X("rrelatime", OPT_REC_SET, MOUNT_ATTR_RELATIME)           \
+	X("rro", OPT_REC_SET, MOUNT_ATTR_RDONLY)                   \
+	X("rrw", OPT_REC_CLEAR, MOUNT_ATTR_RDONLY)                 \
+	X("rshared", OPT_PROPAGATION, MS_SHARED | MS_REC)          \
+	X("rslave", OPT_PROPAGATION, MS_SLAVE | MS_REC)            \
+	X("rstrictatime", OPT_REC_SET, MOUNT_ATTR_STRICTATIME)     \
+	X("rsuid", OPT_REC_CLEAR, MOUNT_ATTR_NOSUID)               \
+	X("rsymfollow", OPT_REC_CLEAR, MOUNT_ATTR_NOSYMFOLLOW)     \
+	X("runbindable", OPT_PROPAGATION, MS_UNBINDABLE | MS_REC)  \
+	X("rw", OPT_CLEAR, MS_RDONLY)                              \
+	X("shared", OPT_PROPAGATION, MS_SHARED)                    \
+	X("silent", OPT_SET, MS_SILENT)                            \
+	X("slave", OPT_PROPAGATION, MS_SLAVE)                      \
+	X("strictatime", OPT_SET, MS_STRICTATIME)                  \
+	X("suid", OPT_CLEAR, MS_NOSUID)                            \
+	X("symfollow", OPT_CLEAR, MS_NOSYMFOLLOW)                  \
+	X("sync", OPT_SET, MS_SYNCHRONOUS)                         \
+	X("tmpcopyup", OPT_COPY_UP, 0)                             \
 	X("unbindable", OPT_PROPAGATION, MS_UNBINDABLE)
 
 struct option {
@@ -116,13 +116,13 @@ static const struct {
 	unsigned int major, minor;
 } default_devices[] = {
 	{ "/dev/null", 1, 3 }, { "/dev/random", 1, 8 }, { "/dev/full", 1, 7 },
-	{ "/dev/tty", 5, 0 },  { "/dev/zero", 1, 5 },	{ "/dev/urandom", 1, 9 },
+	{ "/dev/tty", 5, 0 },  { "/dev/zero", 1, 5 },   { "/dev/urandom", 1, 9 },
 };
 
 /* core only where the kernel has it: CONFIG_PROC_KCORE. */
 static const struct bh_rootfs_link default_links[] = {
-	{ "/dev/fd", "/proc/self/fd", NULL },	    { "/dev/stdin", "/proc/self/fd/0", NULL },
-	{ "/dev/stdout", "/proc/self/fd/1", NULL }, { "/dev/stderr", "/proc/self/fd/2", NULL },
+	{ "/dev/fd", "/proc/self/fd", NULL },          { "/dev/stdin", "/proc/self/fd/0", NULL },
+	{ "/dev/stdout", "/proc/self/fd/1", NULL },    { "/dev/stderr", "/proc/self/fd/2", NULL },
 	{ "/dev/core", "/proc/kcore", "/proc/kcore" }, { "/dev/ptmx", "pts/ptmx", NULL },
 };
 
@@ -158,16 +158,22 @@ const char *bh_place_below(const char *path, const char *dir)
 	size_t len = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
 
 	return strncmp(path, dir, len) == 0 && path[len] == '/' && path[len + 1] ? path + len + 1
-										    : NULL;
+										 : NULL;
 }
 
 bool bh_place_proc_allowed(const char *path)
 {
 	/* What lxcfs emulates, and two knobs that some containers fake; nothing else of /proc. */
 	static const char *const allowed[] = {
-		"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo",
-		"/proc/stat",	 "/proc/swaps",	    "/proc/uptime",
-		"/proc/loadavg", "/proc/slabinfo",  "/proc/sys/kernel/ns_last_pid",
+		"/proc/cpuinfo",
+		"/proc/diskstats",
+		"/proc/meminfo",
+		"/proc/stat",
+		"/proc/swaps",
+		"/proc/uptime",
+		"/proc/loadavg",
+		"/proc/slabinfo",
+		"/proc/sys/kernel/ns_last_pid",
 		"/proc/sys/crypto/fips_enabled",
 	};
 
@@ -208,8 +214,8 @@ static int apply_option(struct bh_arena *arena, struct bh_rootfs_mount *m,
 		break;
 	case OPT_PROPAGATION:
 		if (!m->propagation.v)
-			m->propagation.v = bh_arena_array(arena, max_propagation,
-							  sizeof(*m->propagation.v));
+			m->propagation.v =
+				bh_arena_array(arena, max_propagation, sizeof(*m->propagation.v));
 		if (!m->propagation.v)
 			return -ENOMEM;
 		m->propagation.v[m->propagation.n++] = option->value;
@@ -262,8 +268,9 @@ static int plan_idmap(const struct bh_spec *spec, const struct bh_rootfs_env *en
 	if (m->idmap == BH_IDMAP_NONE)
 		return 0;
 	if (env->rootless)
-		return bh_err_spec(err, where, "id-mapped mounts are not supported for rootless "
-					       "containers");
+		return bh_err_spec(err, where,
+				   "id-mapped mounts are not supported for rootless "
+				   "containers");
 	if (!doc->uid_mappings.n && userns && userns->path) {
 		m->userns_path = userns->path;
 		return 0;
@@ -281,11 +288,15 @@ static int check_proc(const struct bh_rootfs_mount *m, const char *where, struct
 	if (m->kind == BH_ROOTFS_REMOUNT)
 		return 0;
 	if (strcmp(m->destination, "/proc") == 0 && !proc && m->kind != BH_ROOTFS_BIND)
-		return bh_err_spec(err, where, "\"%s\" cannot be mounted because it is not of type "
-					       "proc", m->destination);
+		return bh_err_spec(err, where,
+				   "\"%s\" cannot be mounted because it is not of type "
+				   "proc",
+				   m->destination);
 	if (bh_place_below(m->destination, "/proc") && !bh_place_proc_allowed(m->destination))
-		return bh_err_spec(err, where, "\"%s\" cannot be mounted because it is inside "
-					       "/proc", m->destination);
+		return bh_err_spec(err, where,
+				   "\"%s\" cannot be mounted because it is inside "
+				   "/proc",
+				   m->destination);
 	return 0;
 }
 
@@ -421,8 +432,9 @@ static int plan_device(struct bh_rootfs_plan *plan, size_t index, struct bh_err 
 	*device = (struct bh_rootfs_device){
 		.path = clean_path(plan->arena, doc->path),
 		.mode = type | ((doc->file_mode.set ? doc->file_mode.v : 0666) & 07777),
-		.rdev = type == S_IFIFO ? 0
-					: makedev((unsigned int)doc->major, (unsigned int)doc->minor),
+		.rdev = type == S_IFIFO
+				? 0
+				: makedev((unsigned int)doc->major, (unsigned int)doc->minor),
 		.uid = doc->uid.set ? doc->uid.v : 0,
 		.gid = doc->gid.set ? doc->gid.v : 0,
 		/* mknod(2) of a device is never permitted in a user namespace; a FIFO is. */
@@ -445,8 +457,8 @@ static int plan_devices(struct bh_rootfs_plan *plan, struct bh_err *err)
 
 	plan->devices.v = bh_arena_array(plan->arena, listed + BH_ARRAY_SIZE(default_devices),
 					 sizeof(*plan->devices.v));
-	plan->links.v = bh_arena_array(plan->arena, BH_ARRAY_SIZE(default_links),
-				       sizeof(*plan->links.v));
+	plan->links.v =
+		bh_arena_array(plan->arena, BH_ARRAY_SIZE(default_links), sizeof(*plan->links.v));
 	if (!plan->devices.v || !plan->links.v)
 		return bh_err_oom(err);
 	for (size_t i = 0; i < listed; i++) {
@@ -500,9 +512,9 @@ static int plan_root(struct bh_rootfs_plan *plan, struct bh_err *err)
 
 	if (!spec->root.set || !spec->root.path)
 		return bh_err_spec(err, "/root", "a container needs a root");
-	root = spec->root.path[0] == '/' ? bh_arena_strdup(plan->arena, spec->root.path)
-					 : bh_arena_printf(plan->arena, "%s/%s", plan->env.bundle,
-							   spec->root.path);
+	root = spec->root.path[0] == '/'
+		       ? bh_arena_strdup(plan->arena, spec->root.path)
+		       : bh_arena_printf(plan->arena, "%s/%s", plan->env.bundle, spec->root.path);
 	if (!root)
 		return bh_err_oom(err);
 	bh_path_clean(root);

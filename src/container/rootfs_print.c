@@ -30,8 +30,8 @@ static const struct {
 	uint64_t attr;
 	const char *name;
 } attr_names[] = {
-	{ MOUNT_ATTR_RDONLY, "rdonly" },	 { MOUNT_ATTR_NOSUID, "nosuid" },
-	{ MOUNT_ATTR_NODEV, "nodev" },		 { MOUNT_ATTR_NOEXEC, "noexec" },
+	{ MOUNT_ATTR_RDONLY, "rdonly" },         { MOUNT_ATTR_NOSUID, "nosuid" },
+	{ MOUNT_ATTR_NODEV, "nodev" },           { MOUNT_ATTR_NOEXEC, "noexec" },
 	{ MOUNT_ATTR_NODIRATIME, "nodiratime" }, { MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow" },
 };
 
@@ -160,7 +160,9 @@ void bh_rootfs_print(const struct bh_rootfs_plan *plan, struct bh_buf *out)
 	if (env->console)
 		bh_buf_puts(out, "console /dev/console\n");
 	bh_buf_printf(out, "enter %s\n",
-		      !env->new_mountns ? "chroot" : env->no_pivot ? "move" : "pivot");
+		      !env->new_mountns ? "chroot"
+		      : env->no_pivot   ? "move"
+					: "pivot");
 	bh_for_each (m, plan->mounts)
 		if (m->late_readonly)
 			bh_buf_printf(out, "read-only mount %s\n", m->destination);

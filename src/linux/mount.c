@@ -17,8 +17,8 @@ static const struct {
 	unsigned long flag;
 	const char *name;
 } super_flags[] = {
-	{ MS_RDONLY, "ro" },	    { MS_SYNCHRONOUS, "sync" }, { MS_DIRSYNC, "dirsync" },
-	{ MS_MANDLOCK, "mand" },    { MS_LAZYTIME, "lazytime" },
+	{ MS_RDONLY, "ro" },     { MS_SYNCHRONOUS, "sync" },  { MS_DIRSYNC, "dirsync" },
+	{ MS_MANDLOCK, "mand" }, { MS_LAZYTIME, "lazytime" },
 };
 
 /* The flags of the mount itself, as mount(2), mount_setattr(2) and statfs(2) call them. */
@@ -89,7 +89,8 @@ int bh_mount_is_fs(int fd, unsigned long magic, struct bh_err *err)
 	return (unsigned long)st.f_type == magic;
 }
 
-/* The reason that the file system left in its context, if it did: "e tmpfs: Bad value for 'size'". */
+/* The reason that the file system left in its context, if it did: "e tmpfs: Bad value for 'size'".
+ */
 static int fs_error(int fs_fd, int code, const char *type, const char *step, struct bh_err *err)
 {
 	char text[256];
@@ -145,7 +146,8 @@ static int set_options(int fs_fd, const struct bh_mount_fs *fs, struct bh_err *e
 			r = fs_error(fs_fd, -errno, fs->type, super_flags[i].name, err);
 	if (r == 0 && fs->context)
 		r = set_string(fs_fd, fs->type, "context", fs->context, err);
-	for (const char *p = fs->data ? fs->data : "", *end; *p && r == 0; p = end + (*end == ',')) {
+	for (const char *p = fs->data ? fs->data : "", *end; *p && r == 0;
+	     p = end + (*end == ',')) {
 		end = strchrnul(p, ',');
 		if (end > p)
 			r = set_option(fs_fd, fs->type, p, (size_t)(end - p), err);
@@ -215,8 +217,7 @@ int bh_mount_change(int fd, const struct bh_mount_change *change, struct bh_err 
 
 	if (mount_setattr(fd, "", AT_EMPTY_PATH | (change->recursive ? AT_RECURSIVE : 0), &attr,
 			  sizeof(attr)) < 0)
-		return bh_err_set(err, -errno, "mount_setattr%s",
-				  change->idmap ? " idmap" : "");
+		return bh_err_set(err, -errno, "mount_setattr%s", change->idmap ? " idmap" : "");
 	return 0;
 }
 

@@ -43,8 +43,8 @@ int bh_mount_new(const struct bh_mount_fs *fs, struct bh_err *err) bh_must_check
 
 /** bh_mount_old() - mount(2) of @fs on @target, which the caller resolved: a name in or "." as the
  * working directory, or /proc/self/fd/N. One system call where bh_mount_new() takes ten */
-int bh_mount_old(const struct bh_mount_fs *fs, const char *target, struct bh_err *err)
-	bh_must_check;
+int bh_mount_old(const struct bh_mount_fs *fs, const char *target,
+		 struct bh_err *err) bh_must_check;
 
 /**
  * bh_mount_clone() - a detached copy of the tree at @path
@@ -53,8 +53,8 @@ int bh_mount_old(const struct bh_mount_fs *fs, const char *target, struct bh_err
  *
  * Return: a descriptor of its root (O_PATH), or -errno
  */
-int bh_mount_clone(int dirfd, const char *path, unsigned int flags, struct bh_err *err)
-	bh_must_check;
+int bh_mount_clone(int dirfd, const char *path, unsigned int flags,
+		   struct bh_err *err) bh_must_check;
 
 /** bh_mount_attach() - move the detached @tree_fd (borrowed) onto @name in @dirfd, or with @name ""
  * onto what @dirfd is. Symlinks and automounts at @name are not followed */
@@ -62,7 +62,8 @@ int bh_mount_attach(int tree_fd, int dirfd, const char *name, struct bh_err *err
 
 /* A change of a mount's attributes, and of those below it. */
 struct bh_mount_change {
-	uint64_t set, clear;	   /* MOUNT_ATTR_*; any access time in @set needs MOUNT_ATTR__ATIME cleared */
+	uint64_t set,
+		clear; /* MOUNT_ATTR_*; any access time in @set needs MOUNT_ATTR__ATIME cleared */
 	unsigned long propagation; /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE or 0 */
 	bool recursive;
 	bool idmap;    /* map ids as the user namespace @userns_fd does */
@@ -77,13 +78,13 @@ struct bh_mount_change {
  */
 int bh_mount_change(int fd, const struct bh_mount_change *change, struct bh_err *err) bh_must_check;
 
-/** bh_mount_change_attached() - FALLBACK(linux-5.12): the same on an attached mount through mount(2)
- * on /proc/self/fd; neither id maps nor attributes of more than the top mount */
-int bh_mount_change_attached(int fd, const struct bh_mount_change *change, struct bh_err *err)
-	bh_must_check;
+/** bh_mount_change_attached() - FALLBACK(linux-5.12): the same on an attached mount through
+ * mount(2) on /proc/self/fd; neither id maps nor attributes of more than the top mount */
+int bh_mount_change_attached(int fd, const struct bh_mount_change *change,
+			     struct bh_err *err) bh_must_check;
 
-/** bh_mount_attr_of() - MS_* of mount(2) as MOUNT_ATTR_*: rdonly, nosuid, nodev, noexec, nosymfollow,
- * access times; relatime, as mount(2), when nothing else is asked for */
+/** bh_mount_attr_of() - MS_* of mount(2) as MOUNT_ATTR_*: rdonly, nosuid, nodev, noexec,
+ * nosymfollow, access times; relatime, as mount(2), when nothing else is asked for */
 uint64_t bh_mount_attr_of(unsigned long ms_flags);
 
 /** bh_mount_flags() - MS_* that the mount of @fd has now; MS_STRICTATIME when it is neither noatime
@@ -93,8 +94,8 @@ int bh_mount_flags(int fd, unsigned long *ret, struct bh_err *err) bh_must_check
 /** bh_mount_id() - which mount @fd is on: STATX_MNT_ID. Return: 0 or -errno */
 int bh_mount_id(int fd, uint64_t *ret, struct bh_err *err) bh_must_check;
 
-/** bh_mount_is_fs() - whether @fd is on a file system of type @magic (linux/magic.h). Return: 1, 0 or
- * -errno */
+/** bh_mount_is_fs() - whether @fd is on a file system of type @magic (linux/magic.h). Return: 1, 0
+ * or -errno */
 int bh_mount_is_fs(int fd, unsigned long magic, struct bh_err *err) bh_must_check;
 
 #endif

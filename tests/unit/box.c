@@ -292,9 +292,10 @@ static int start(const struct box *box, const struct bh_spec *spec, struct bh_ro
 
 static void make_image(const struct box *box)
 {
-	static const char *const dirs[] = { "bundle", "bundle/root", "bundle/root/dev",
-					    "bundle/root/proc", "bundle/root/sys",
-					    "bundle/root/tmp", "bundle/root/mnt", "bundle/host" };
+	static const char *const dirs[] = { "bundle",          "bundle/root",
+					    "bundle/root/dev", "bundle/root/proc",
+					    "bundle/root/sys", "bundle/root/tmp",
+					    "bundle/root/mnt", "bundle/host" };
 
 	for (size_t i = 0; i < BH_ARRAY_SIZE(dirs); i++)
 		put_dir(dirs[i], 0755);
@@ -311,15 +312,17 @@ static void parse(const struct box *box, struct bh_arena *arena, struct bh_spec 
 	struct bh_err err = BH_ERR_INIT;
 	char line[512];
 
-	bh_buf_printf(&doc, "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"root\",\"readonly\":%s},"
-			    "\"mounts\":[%s],\"linux\":{\"namespaces\":[{\"type\":\"pid\"},"
-			    "{\"type\":\"network\"}%s%s]%s%s}}",
+	bh_buf_printf(&doc,
+		      "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"root\",\"readonly\":%s},"
+		      "\"mounts\":[%s],\"linux\":{\"namespaces\":[{\"type\":\"pid\"},"
+		      "{\"type\":\"network\"}%s%s]%s%s}}",
 		      box->readonly_root ? "true" : "false", box->mounts ? box->mounts : "",
 		      box->no_mountns ? "" : ",{\"type\":\"mount\"}",
 		      box->userns ? ",{\"type\":\"user\"}" : "",
 		      box->userns ? ",\"uidMappings\":[{\"containerID\":0,\"hostID\":100000,"
 				    "\"size\":65536}],\"gidMappings\":[{\"containerID\":0,"
-				    "\"hostID\":100000,\"size\":65536}]" : "",
+				    "\"hostID\":100000,\"size\":65536}]"
+				  : "",
 		      box->linux_ ? box->linux_ : "");
 	if (bh_spec_parse(arena, doc.data, doc.len, spec, &err) < 0) {
 		fprintf(stderr, "%s: %s\n", doc.data, bh_err_format(&err, line, sizeof(line)));

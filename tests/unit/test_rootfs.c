@@ -18,12 +18,13 @@
 
 #include "box.h"
 
-#define PROC	 "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}"
+#define PROC "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}"
 #define STANDARD                                                                                   \
 	PROC ",{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\","                 \
 	     "\"options\":[\"nosuid\",\"strictatime\",\"mode=755\",\"size=65536k\"]},"             \
 	     "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\","            \
-	     "\"options\":[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]}," \
+	     "\"options\":[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]" \
+	     "},"                                                                                  \
 	     "{\"destination\":\"/dev/shm\",\"type\":\"tmpfs\",\"source\":\"shm\","                \
 	     "\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"mode=1777\",\"size=65536k\"]},"       \
 	     "{\"destination\":\"/dev/mqueue\",\"type\":\"mqueue\",\"source\":\"mqueue\","         \
@@ -31,7 +32,7 @@
 	     "{\"destination\":\"/sys\",\"type\":\"sysfs\",\"source\":\"sysfs\","                  \
 	     "\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"ro\"]}"
 #define NOSYMFOLLOW 256 /* MS_NOSYMFOLLOW, not in the C library's header of Debian 12 */
-#define BIND(src, dst, options)                                                                    \
+#define BIND(src, dst, options) \
 	"{\"destination\":\"" dst "\",\"source\":\"" src "\",\"options\":[" options "]}"
 
 static void expect_box(const struct box *box)
@@ -66,7 +67,8 @@ static void in_standard(void)
 	CHECK(is_readonly("/proc/sys") && is_readonly("/proc/sys/kernel/hostname"));
 	CHECK(is_readonly("/proc/bus") && !is_readonly("/proc"));
 	CHECK(has_options("/", "ro") && is_readonly("/"));
-	/* Root, six of the document, two read-only and four masked; in a user namespace six devices. */
+	/* Root, six of the document, two read-only and four masked; in a user namespace six
+	 * devices. */
 	CHECK(mounts_on("/") == 1 + 6 + 2 + 4 + 6 * mounts_on("/dev/null"));
 }
 
@@ -77,11 +79,11 @@ static void image_of_standard(void)
 	put_file("root/secrets/x", "secret");
 }
 
-#define STANDARD_BOX                                                                               \
-	.mounts = STANDARD, .readonly_root = true, .image = image_of_standard,                     \
-	.inside = in_standard,                                                                     \
-	.linux_ = ",\"maskedPaths\":[\"/proc/keys\",\"/none\",\"/proc/none\",\"/secret/none\","    \
-		  "\"/sys/firmware\",\"/secret\",\"/secrets\"],"                                   \
+#define STANDARD_BOX                                                                            \
+	.mounts = STANDARD, .readonly_root = true, .image = image_of_standard,                  \
+	.inside = in_standard,                                                                  \
+	.linux_ = ",\"maskedPaths\":[\"/proc/keys\",\"/none\",\"/proc/none\",\"/secret/none\"," \
+		  "\"/sys/firmware\",\"/secret\",\"/secrets\"],"                                \
 		  "\"readonlyPaths\":[\"/proc/sys\",\"/proc/bus\",\"/proc/none\",\"/none\"]"
 
 static void outside_standard(void)
@@ -156,14 +158,20 @@ static void in_binds(void)
 static void bind_mounts(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC "," BIND("host/dir", "/mnt/a/b", "\"bind\"") ","
-			  BIND("host/link", "/mnt/rec", "\"rbind\"") ","
-			  BIND("host/dir/file", "/mnt/new/file", "\"bind\",\"ro\"") ","
-			  BIND("host/dir", "/mnt/ro", "\"rbind\",\"ro\"") ","
-			  BIND("host/dir", "/mnt/rro", "\"rbind\",\"rro\",\"rnodev\",\"rnoexec\"") ","
-			  BIND("host/dir", "/mnt/rrw", "\"rbind\",\"rsuid\",\"rnoatime\"") ","
-			  /* from what an earlier mount put into the root */
-			  BIND("root/mnt/rec/sub", "/mnt/again", "\"bind\""),
+		.mounts = PROC
+		"," BIND("host/dir", "/mnt/a/b", "\"bind\"") "," BIND("host/link", "/mnt/rec", "\"rbind\"") "," BIND(
+			"host/dir/file", "/mnt/new/file",
+			"\"bind\",\"ro\"") "," BIND("host/dir", "/mnt/ro",
+						    "\"rbind\",\"ro\"") "," BIND("host/dir",
+										 "/mnt/rro",
+										 "\"rbind\","
+										 "\"rro\","
+										 "\"rnodev\","
+										 "\"rnoexec\"") "," BIND("host/dir",
+													 "/mnt/rrw",
+													 "\"rbind\",\"rsuid\",\"rnoatime\"") ","
+		/* from what an earlier mount put into the root */
+		BIND("root/mnt/rec/sub", "/mnt/again", "\"bind\""),
 		.image = image_of_binds,
 		.inside = in_binds,
 	};
@@ -172,8 +180,8 @@ static void bind_mounts(void **state)
 	expect_box(&box);
 }
 
-/* Source's options, options of the bind, what it has then: with and without a user namespace of its own;
- * NULL: refused. As runc has it, see its mounts_sshfs.bats. */
+/* Source's options, options of the bind, what it has then: with and without a user namespace of its
+ * own; NULL: refused. As runc has it, see its mounts_sshfs.bats. */
 static const struct flag_case {
 	unsigned long source;
 	const char *bind, *expect, *in_userns;
@@ -202,7 +210,8 @@ static const struct flag_case {
 	  NULL },
 	{ MS_STRICTATIME, "\"bind\",\"noatime\"", "noatime", NULL },
 	{ MS_STRICTATIME, "\"bind\",\"relatime\"", "relatime", NULL },
-	{ MS_STRICTATIME, "\"bind\",\"nostrictatime\"", "!relatime,!noatime", "!relatime,!noatime" },
+	{ MS_STRICTATIME, "\"bind\",\"nostrictatime\"", "!relatime,!noatime",
+	  "!relatime,!noatime" },
 	{ MS_NODIRATIME, "\"bind\",\"diratime\"", "nodiratime", "nodiratime" },
 };
 static const struct flag_case *flag_case;
@@ -223,8 +232,11 @@ static void in_flags(void)
 static void check_flag_case(bool userns, bool no_setattr)
 {
 	char mounts[512];
-	struct box box = { .mounts = mounts, .image = image_of_flags, .inside = in_flags,
-			   .userns = userns, .no_setattr = no_setattr };
+	struct box box = { .mounts = mounts,
+			   .image = image_of_flags,
+			   .inside = in_flags,
+			   .userns = userns,
+			   .no_setattr = no_setattr };
 
 	flags_wanted = userns ? flag_case->in_userns : flag_case->expect;
 	box.error = flags_wanted ? NULL : "not permitted";
@@ -277,7 +289,8 @@ static void in_tmpfs(void)
 	char target[32] = "";
 	struct stat st;
 
-	CHECK(mode_of("/narrow") == 0710 && mode_of("/mnt") == 01500 && mode_of("/new/dir") == 01777);
+	CHECK(mode_of("/narrow") == 0710 && mode_of("/mnt") == 01500 &&
+	      mode_of("/new/dir") == 01777);
 	CHECK(has_options("/ro", "ro,nosuid") && exists("/ro/below") && is_readonly("/ro"));
 	CHECK(has_options("/dev", "ro,nosuid") && is_device("/dev/null", S_IFCHR, 1, 3));
 	CHECK(has_options("/dev/shm", "rw"));
@@ -297,19 +310,25 @@ static void outside_tmpfs(void)
 	CHECK(!exists("root/ro/below"));
 }
 
-#define TMPFS(dst, options)                                                                        \
-	"{\"destination\":\"" dst "\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[" options "]}"
+#define TMPFS(dst, options)       \
+	"{\"destination\":\"" dst \
+	"\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[" options "]}"
 
 static void kinds_of_tmpfs(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC "," TMPFS("/narrow", "") "," TMPFS("/mnt", "\"mode=1500\"") ","
-			  TMPFS("/new/dir", "\"size=1m\",\"huge=never\"") ","
-			  TMPFS("/ro", "\"ro\",\"nosuid\"") "," TMPFS("/ro/below", "") ","
-			  TMPFS("/dev", "\"ro\",\"nosuid\"") "," TMPFS("/dev/shm", "") ","
-			  TMPFS("/up", "\"tmpcopyup\",\"rprivate\"") ","
-			  TMPFS("/shared", "\"rshared\"") ","
-			  "{\"destination\":\"/proc\",\"type\":\"proc\",\"options\":[\"remount\",\"ro\"]}",
+		.mounts = PROC
+		"," TMPFS("/narrow", "") "," TMPFS("/mnt", "\"mode=1500\"") "," TMPFS("/new/dir", "\"size=1m\",\"huge=never\"") "," TMPFS("/ro", "\"ro\",\"nosuid\"") "," TMPFS(
+			"/ro/below",
+			"") "," TMPFS("/dev",
+				      "\"ro\",\"nosuid\"") "," TMPFS("/dev/shm",
+								     "") "," TMPFS("/up",
+										   "\"tmpcop"
+										   "yup\","
+										   "\"rpriva"
+										   "te\"") "," TMPFS("/shared",
+												     "\"rshared\"") ","
+														    "{\"destination\":\"/proc\",\"type\":\"proc\",\"options\":[\"remount\",\"ro\"]}",
 		.image = image_of_tmpfs,
 		.inside = in_tmpfs,
 		.outside = outside_tmpfs,
@@ -347,8 +366,10 @@ static void options_longer_than_fsconfig_takes(void **state)
 	(void)state;
 	for (int i = 0; i < 12; i++)
 		strcat(lower, "/../lower/././././.");
-	snprintf(mounts, sizeof(mounts), "{\"destination\":\"/mnt\",\"type\":\"overlay\","
-		 "\"options\":[\"lowerdir=%s:/tmp/bundle/root\"]}", lower);
+	snprintf(mounts, sizeof(mounts),
+		 "{\"destination\":\"/mnt\",\"type\":\"overlay\","
+		 "\"options\":[\"lowerdir=%s:/tmp/bundle/root\"]}",
+		 lower);
 	expect_box(&box);
 }
 
@@ -381,9 +402,10 @@ static void outside_propagation(void)
 static void propagation_is_as_asked_and_not_to_the_host(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC "," BIND("host", "/mnt/private", "\"bind\",\"private\"") ","
-			  BIND("host", "/mnt/slave", "\"rbind\",\"slave\"") ","
-			  BIND("host", "/mnt/shared", "\"rbind\",\"rshared\""),
+		.mounts = PROC "," BIND("host", "/mnt/private", "\"bind\",\"private\"") "," BIND(
+			"host", "/mnt/slave",
+			"\"rbind\",\"slave\"") "," BIND("host", "/mnt/shared",
+							"\"rbind\",\"rshared\""),
 		.linux_ = ",\"rootfsPropagation\":\"shared\"",
 		.image = image_of_propagation,
 		.hooks = hooks_of_propagation,
@@ -451,8 +473,8 @@ static void image_of_bound_dev(void)
 static void a_dev_of_the_hosts_is_left_alone(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC "," BIND("host/dev", "/dev", "\"rbind\",\"ro\"") ","
-			  BIND("host/cpuinfo", "/proc/cpuinfo", "\"bind\""),
+		.mounts = PROC "," BIND("host/dev", "/dev", "\"rbind\",\"ro\"") "," BIND(
+			"host/cpuinfo", "/proc/cpuinfo", "\"bind\""),
 		.image = image_of_bound_dev,
 		.inside = in_bound_dev,
 	};

@@ -21,11 +21,11 @@
 
 #include "box.h"
 
-#define PROC "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}"
-#define SYS  "{\"destination\":\"/sys\",\"type\":\"sysfs\",\"source\":\"sysfs\"}"
-#define DEV  "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}"
+#define PROC       "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}"
+#define SYS        "{\"destination\":\"/sys\",\"type\":\"sysfs\",\"source\":\"sysfs\"}"
+#define DEV        "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}"
 #define TMPFS(dst) "{\"destination\":\"" dst "\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}"
-#define BIND(src, dst)                                                                             \
+#define BIND(src, dst) \
 	"{\"destination\":\"" dst "\",\"source\":\"" src "\",\"options\":[\"rbind\"]}"
 
 static void expect_box(const struct box *box)
@@ -74,9 +74,10 @@ static void outside_links(void)
 static void links_are_followed_inside(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC "," TMPFS("/conf/stack") "," BIND("host", "/out/sub") ","
-			  BIND("host/file", "/etc/hosts") "," BIND("host", "/etc/dangling") ","
-			  BIND("host/file", "/relative"),
+		.mounts = PROC "," TMPFS("/conf/stack") "," BIND("host", "/out/sub") "," BIND(
+			"host/file", "/etc/hosts") "," BIND("host",
+							    "/etc/dangling") "," BIND("host/file",
+										      "/relative"),
 		.image = image_of_links,
 		.inside = in_links,
 		.outside = outside_links,
@@ -118,10 +119,11 @@ static void proc_and_sys_are_directories(void **state)
 
 	(void)state;
 	expect_box(&(struct box){ .mounts = PROC, .image = image_of_proc_link, .error = wanted });
-	expect_box(&(struct box){ .mounts = PROC, .image = image_of_dangling_proc, .error = wanted });
+	expect_box(
+		&(struct box){ .mounts = PROC, .image = image_of_dangling_proc, .error = wanted });
 	expect_box(&(struct box){ .mounts = PROC, .image = image_of_proc_file, .error = wanted });
-	expect_box(&(struct box){ .mounts = PROC "," SYS, .image = image_of_sys_link,
-				  .error = wanted });
+	expect_box(&(struct box){
+		.mounts = PROC "," SYS, .image = image_of_sys_link, .error = wanted });
 }
 
 /* CVE-2019-16884, CVE-2025-52881: a volume that lands on files of /proc */
@@ -141,7 +143,8 @@ static void volumes_do_not_land_in_proc(void **state)
 		{ PROC "," BIND("host", "/data"), "cannot be mounted because it is inside /proc" },
 		{ PROC "," TMPFS("/data/exec"), "cannot be mounted because it is inside /proc" },
 		{ PROC "," TMPFS("/all"), "cannot be mounted because it is inside /proc" },
-		{ PROC "," BIND("host", "/proc"), "cannot be mounted because it is not of type proc" },
+		{ PROC "," BIND("host", "/proc"),
+		  "cannot be mounted because it is not of type proc" },
 		{ TMPFS("/top"), "is on the top of rootfs" },
 		{ BIND("host", "/up"), "is on the top of rootfs" },
 		{ PROC "," BIND("host", "/magic"), "too many levels of symbolic links" },
@@ -150,18 +153,22 @@ static void volumes_do_not_land_in_proc(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		expect_box(&(struct box){ .mounts = cases[i][0], .error = cases[i][1],
+		expect_box(&(struct box){ .mounts = cases[i][0],
+					  .error = cases[i][1],
 					  .image = image_of_volume_on_proc });
 }
 
 static void a_directory_is_no_file(void **state)
 {
 	(void)state;
-	expect_box(&(struct box){ .mounts = BIND("host", "/mnt/f") "," BIND("host/../root/proc", "/mnt"),
-				  .inside = in_nothing });
-	expect_box(&(struct box){ .mounts = BIND("/etc/passwd", "/mnt"), .error = "not a directory" });
-	expect_box(&(struct box){ .mounts = BIND("/etc/passwd", "/mnt/f") "," BIND("host", "/mnt/f"),
-				  .error = "not a directory" });
+	expect_box(&(struct box){
+		.mounts = BIND("host", "/mnt/f") "," BIND("host/../root/proc", "/mnt"),
+		.inside = in_nothing });
+	expect_box(
+		&(struct box){ .mounts = BIND("/etc/passwd", "/mnt"), .error = "not a directory" });
+	expect_box(
+		&(struct box){ .mounts = BIND("/etc/passwd", "/mnt/f") "," BIND("host", "/mnt/f"),
+			       .error = "not a directory" });
 	expect_box(&(struct box){ .mounts = BIND("/nowhere/at/all", "/mnt"),
 				  .error = "no such file or directory" });
 }
@@ -264,9 +271,12 @@ static void image_of_file_null(void)
 static void the_null_device_is_one(void **state)
 {
 	(void)state;
-	expect_box(&(struct box){ .mounts = PROC "," BIND("host/dev", "/dev"), .linux_ = MASKS,
-				  .image = image_of_fake_null, .error = "can't mask paths" });
-	expect_box(&(struct box){ .mounts = PROC "," BIND("host/dev", "/dev"), .linux_ = MASKS,
+	expect_box(&(struct box){ .mounts = PROC "," BIND("host/dev", "/dev"),
+				  .linux_ = MASKS,
+				  .image = image_of_fake_null,
+				  .error = "can't mask paths" });
+	expect_box(&(struct box){ .mounts = PROC "," BIND("host/dev", "/dev"),
+				  .linux_ = MASKS,
 				  .image = image_of_file_null,
 				  .error = "container's /dev/null is invalid" });
 }
@@ -293,8 +303,11 @@ static void outside_mask_link(void)
 static void masks_hide_what_links_lead_to(void **state)
 {
 	(void)state;
-	expect_box(&(struct box){ .mounts = PROC "," DEV, .linux_ = MASKS, .inside = in_mask_link,
-				  .image = image_of_mask_link, .outside = outside_mask_link });
+	expect_box(&(struct box){ .mounts = PROC "," DEV,
+				  .linux_ = MASKS,
+				  .inside = in_mask_link,
+				  .image = image_of_mask_link,
+				  .outside = outside_mask_link });
 }
 
 /* ---- races ---------------------------------------------------------------------------------- */
@@ -303,8 +316,8 @@ static void masks_hide_what_links_lead_to(void **state)
 
 static pid_t racer;
 
-/* CVE-2021-30465, CVE-2024-45310: another container exchanges a directory of a shared volume for a link
- * to the host, over and over, while this one mounts there. */
+/* CVE-2021-30465, CVE-2024-45310: another container exchanges a directory of a shared volume for a
+ * link to the host, over and over, while this one mounts there. */
 static void image_of_race(void)
 {
 	put_dir("host/etc", 0755);
@@ -337,8 +350,8 @@ static void in_race(void)
 static void exchanged_links_do_not_lead_out(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC "," TMPFS("/vol/dir/etc") "," BIND("/etc/passwd", "/vol/dir/made/file")
-			  "," TMPFS("/vol/link/made/dir"),
+		.mounts = PROC "," TMPFS("/vol/dir/etc") "," BIND(
+			"/etc/passwd", "/vol/dir/made/file") "," TMPFS("/vol/link/made/dir"),
 		.image = image_of_race,
 		.inside = in_race,
 		.may_fail = true,

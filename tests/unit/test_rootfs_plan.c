@@ -10,9 +10,9 @@
 #include "container/rootfs.h"
 
 #define MOUNTNS "\"namespaces\":[{\"type\":\"mount\"}],"
-#define USERNS                                                                                     \
-	"\"namespaces\":[{\"type\":\"user\"},{\"type\":\"mount\"}],"                               \
-	"\"uidMappings\":[{\"containerID\":0,\"hostID\":100000,\"size\":10}],"                     \
+#define USERNS                                                                 \
+	"\"namespaces\":[{\"type\":\"user\"},{\"type\":\"mount\"}],"           \
+	"\"uidMappings\":[{\"containerID\":0,\"hostID\":100000,\"size\":10}]," \
 	"\"gidMappings\":[{\"containerID\":0,\"hostID\":200000,\"size\":10}]"
 
 static const struct bh_rootfs_env normal = { .bundle = "/bundle", .new_mountns = true };
@@ -27,8 +27,10 @@ static char *plan_with(const struct bh_rootfs_env *env, const char *mounts, cons
 	struct bh_spec spec = { 0 };
 	char line[512];
 
-	bh_buf_printf(&doc, "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"root\"},"
-			    "\"mounts\":[%s],\"linux\":{%s}}", mounts, linux_);
+	bh_buf_printf(&doc,
+		      "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"root\"},"
+		      "\"mounts\":[%s],\"linux\":{%s}}",
+		      mounts, linux_);
 	if (bh_spec_parse(&arena, doc.data, doc.len, &spec, &err) < 0 ||
 	    bh_rootfs_plan(&arena, &spec, env, &plan, &err) < 0)
 		return strdup(bh_err_format(&err, line, sizeof(line)));
@@ -74,7 +76,7 @@ static void the_steps_and_their_order(void **state)
 		"{\"destination\":\"/sys/fs/cgroup\",\"type\":\"cgroup\",\"source\":\"cgroup\","
 		"\"options\":[\"nosuid\",\"ro\"]}",
 		MOUNTNS "\"maskedPaths\":[\"/proc/kcore\"],\"readonlyPaths\":[\"/proc/sys\"],"
-		"\"rootfsPropagation\":\"rslave\"");
+			"\"rootfsPropagation\":\"rslave\"");
 	assert_string_equal(text,
 			    "root /bundle/root\n"
 			    "mount /proc type=proc source=proc\n"
@@ -137,7 +139,8 @@ static void options_become_flags(void **state)
 		{ "\"rbind\",\"rstrictatime\",\"rrelatime\"",
 		  "bind /m source=/s recursive recursive-clear=atime" },
 		{ "\"rbind\",\"ratime\"", "bind /m source=/s recursive recursive-clear=atime" },
-		{ "\"rbind\",\"rnorelatime\"", "bind /m source=/s recursive recursive-clear=atime" },
+		{ "\"rbind\",\"rnorelatime\"",
+		  "bind /m source=/s recursive recursive-clear=atime" },
 		{ "\"rbind\",\"rnostrictatime\"",
 		  "bind /m source=/s recursive recursive-clear=atime" },
 		{ "\"bind\",\"private\",\"rslave\"",
@@ -153,7 +156,8 @@ static void options_become_flags(void **state)
 		char mount[256];
 
 		snprintf(mount, sizeof(mount),
-			 "{\"destination\":\"/m\",\"source\":\"/s\",\"options\":[%s]}", cases[i][0]);
+			 "{\"destination\":\"/m\",\"source\":\"/s\",\"options\":[%s]}",
+			 cases[i][0]);
 		expect_line(&normal, mount, "", cases[i][1]);
 	}
 }
@@ -242,7 +246,8 @@ static void sources_of_binds_are_found(void **state)
 		    "a mount that is no bind mount needs a type (at /mounts/0)");
 }
 
-/* CVE-2019-16884, CVE-2019-19921: nothing but a procfs on /proc, nothing in it but what lxcfs has */
+/* CVE-2019-16884, CVE-2019-19921: nothing but a procfs on /proc, nothing in it but what lxcfs has
+ */
 static void proc_is_not_mounted_over(void **state)
 {
 	(void)state;
@@ -255,7 +260,8 @@ static void proc_is_not_mounted_over(void **state)
 		    "\"/proc/sys\" cannot be mounted because it is inside /proc (at /mounts/0)");
 	expect_line(&normal,
 		    "{\"destination\":\"/bundle/root/proc/self/attr\",\"source\":\"/s\","
-		    "\"options\":[\"bind\"]}", "",
+		    "\"options\":[\"bind\"]}",
+		    "",
 		    "\"/proc/self/attr\" cannot be mounted because it is inside /proc "
 		    "(at /mounts/0)");
 	expect_line(&normal,
@@ -270,9 +276,10 @@ static void proc_is_not_mounted_over(void **state)
 
 static void id_maps_are_the_mounts_or_the_containers(void **state)
 {
-	static const char own[] = "{\"destination\":\"/m\",\"source\":\"/s\",\"options\":[\"rbind\"],"
-				  "\"uidMappings\":[{\"containerID\":1,\"hostID\":2,\"size\":3}],"
-				  "\"gidMappings\":[{\"containerID\":4,\"hostID\":5,\"size\":6}]}";
+	static const char own[] =
+		"{\"destination\":\"/m\",\"source\":\"/s\",\"options\":[\"rbind\"],"
+		"\"uidMappings\":[{\"containerID\":1,\"hostID\":2,\"size\":3}],"
+		"\"gidMappings\":[{\"containerID\":4,\"hostID\":5,\"size\":6}]}";
 	static const char implied[] = "{\"destination\":\"/m\",\"source\":\"/s\","
 				      "\"options\":[\"rbind\",\"ridmap\"]}";
 	struct bh_rootfs_env rootless = normal;

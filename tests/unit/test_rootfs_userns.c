@@ -19,11 +19,11 @@
 #include "box.h"
 
 #define PROC "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}"
-#define BIND(src, dst, options)                                                                    \
+#define BIND(src, dst, options) \
 	"{\"destination\":\"" dst "\",\"source\":\"" src "\",\"options\":[" options "]}"
-#define MAPPED(src, dst, options, first)                                                           \
-	"{\"destination\":\"" dst "\",\"source\":\"" src "\",\"options\":[" options "],"           \
-	"\"uidMappings\":[{\"containerID\":0,\"hostID\":" first ",\"size\":65536}],"               \
+#define MAPPED(src, dst, options, first)                                                 \
+	"{\"destination\":\"" dst "\",\"source\":\"" src "\",\"options\":[" options "]," \
+	"\"uidMappings\":[{\"containerID\":0,\"hostID\":" first ",\"size\":65536}],"     \
 	"\"gidMappings\":[{\"containerID\":0,\"hostID\":" first ",\"size\":65536}]}"
 
 static bool owned_by(const char *path, uid_t uid, gid_t gid)
@@ -81,10 +81,12 @@ static void in_mapped(void)
 static void ids_are_mapped(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC "," MAPPED("host/tree", "/mnt/one", "\"rbind\"", "100000") ","
-			  MAPPED("host/tree", "/mnt/all", "\"rbind\",\"ridmap\"", "200000") ","
-			  MAPPED("host/tree", "/mnt/ro", "\"bind\",\"ro\",\"shared\"", "100000") ","
-			  BIND("root/mnt/one", "/mnt/again", "\"bind\""),
+		.mounts = PROC
+		"," MAPPED("host/tree", "/mnt/one", "\"rbind\"", "100000") "," MAPPED(
+			"host/tree", "/mnt/all", "\"rbind\",\"ridmap\"",
+			"200000") "," MAPPED("host/tree", "/mnt/ro", "\"bind\",\"ro\",\"shared\"",
+					     "100000") "," BIND("root/mnt/one", "/mnt/again",
+								"\"bind\""),
 		.image = image,
 		.inside = in_mapped,
 	};
@@ -101,7 +103,8 @@ static void in_userns(void)
 	CHECK(owned_by("/mnt/one/file", 3, 4) && owned_by("/mnt/one/sub/file", 65534, 65534));
 	CHECK(owned_by("/mnt/all/file", 3, 4) && owned_by("/mnt/all/sub/file", 5, 6));
 	CHECK(owned_by("/mnt/plain/file", 65534, 65534));
-	/* From inside a directory that only the host's root may search, and what is locked stays so. */
+	/* From inside a directory that only the host's root may search, and what is locked stays
+	 * so. */
 	CHECK(text_is("/mnt/closed/file", "closed") && has_options("/mnt/closed", "ro"));
 	/* Sources that lie in what earlier mounts brought, mapped and not. */
 	CHECK(owned_by("/mnt/again/file", 3, 4) && owned_by("/mnt/remapped/file", 3, 4));
@@ -114,12 +117,15 @@ static void a_user_namespace_gets_its_sources(void **state)
 {
 	static const struct box box = {
 		.userns = true,
-		.mounts = PROC "," BIND("host/tree", "/mnt/one", "\"rbind\",\"idmap\"") ","
-			  BIND("host/tree", "/mnt/all", "\"rbind\",\"ridmap\"") ","
-			  BIND("host/tree", "/mnt/plain", "\"rbind\"") ","
-			  BIND("host/closed/dir", "/mnt/closed", "\"rbind\",\"nosuid\"") ","
-			  BIND("root/mnt/one", "/mnt/again", "\"rbind\"") ","
-			  BIND("root/mnt/plain", "/mnt/remapped", "\"rbind\",\"idmap\""),
+		.mounts = PROC
+		"," BIND("host/tree", "/mnt/one", "\"rbind\",\"idmap\"") "," BIND("host/tree", "/mnt/all", "\"rbind\",\"ridmap\"") "," BIND(
+			"host/tree", "/mnt/plain",
+			"\"rbind\"") "," BIND("host/closed/dir", "/mnt/closed",
+					      "\"rbind\",\"nosuid\"") "," BIND("root/mnt/one",
+									       "/mnt/again",
+									       "\"rbind\"") "," BIND("root/mnt/plain",
+												     "/mnt/remapped",
+												     "\"rbind\",\"idmap\""),
 		.image = image,
 		.inside = in_userns,
 	};
