@@ -1,0 +1,122 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What runc's users are used to though no specification says so: found by the suites of others.
+
+load lib
+
+setup_file() {
+    require_root
+    runtime_setup
+}
+
+teardown_file() {
+    runtime_teardown
+}
+
+teardown() {
+    rt delete --force "$ID" 2>/dev/null || :
+}
+
+@test "of several values for one name in the environment the last counts" {
+    bundle
+    config '.process.env = ["A=1", "HOME=", "B=2", "A=", "A=3", "PATH=/usr/bin:/bin"]'
+    args env
+    run rt run --bundle "$BUNDLE" "$ID"
+    echo "$output"
+    [ "$output" = "$(printf '%s\n' B=2 A=3 PATH=/usr/bin:/bin HOME=/root)" ]
+}
+
+@test "a hook without an environment: the runtime's, or the process's for startContainer" {
+    bundle
+    own_rootfs
+    printf '#!/bin/sh\nenv >/hook-env\n' >"$BUNDLE/rootfs/hook"
+    printf '#!/bin/sh\n/usr/bin/env >%s/host-env\n' "$BUNDLE" >"$BUNDLE/hook"
+    chmod +x "$BUNDLE/rootfs/hook" "$BUNDLE/hook"
+    config '.process.env = ["OF=process", "PATH=/usr/bin:/bin"]
+        | .hooks = {createRuntime: [{path: "\($bundle)/hook"}], startContainer: [{path: "/hook"}]}'
+    args true
+    OF=runtime rt run --bundle "$BUNDLE" "$ID"
+    grep -qx OF=process "$BUNDLE/rootfs/hook-env"
+    grep -qx OF=runtime "$BUNDLE/host-env"
+    config '.hooks.createRuntime[0].env = ["OF=hook"]'
+    OF=runtime rt run --bundle "$BUNDLE" "$ID"
+    grep -qx OF=hook "$BUNDLE/host-env"
+    ! grep -qx OF=runtime "$BUNDLE/host-env"
+}
+
+@test "a created container holds no descriptor of the host's but its sockets and standard ones" {
+    bundle
+    quietly rt --log "$BUNDLE/log" create --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" "$ID" 7</etc
+    local fd
+    for fd in "/proc/$(cat "$BUNDLE/pid")"/fd/*; do
+        [ "${fd##*/}" -gt 2 ] || continue
+        [[ $(readlink "$fd") == socket:* ]] || { ls -l "$fd"; return 1; }
+    done
+    rt start "$ID"
+}
+
+@test "the caller's CPU affinity ends at the container" {
+    bundle
+    local all first
+    all=$(sed -n 's/^Cpus_allowed_list:\t//p' /proc/self/status)
+    first=${all%%[-,]*}
+    [ "$all" != "$first" ] || skip "there is one CPU only"
+    args grep Cpus_allowed_list: /proc/self/status
+    run taskset -c "$first" "$BULKHEAD" --root "$STATE" run --bundle "$BUNDLE" "$ID"
+    [ "$output" = "$(printf 'Cpus_allowed_list:\t%s' "$all")" ]
+    args sleep 1000
+    quietly rt run --detach --bundle "$BUNDLE" "$ID"
+    run taskset -c "$first" "$BULKHEAD" --root "$STATE" exec "$ID" grep Cpus_allowed_list: /proc/self/status
+    [ "$output" = "$(printf 'Cpus_allowed_list:\t%s' "$all")" ]
+    # The names of execCPUAffinity are obeyed all the same.
+    jq --arg cpu "$first" '.process | .execCPUAffinity = {initial: $cpu}
+        | .args = ["grep", "Cpus_allowed_list:", "/proc/self/status"]' "$BUNDLE/config.json" >"$BUNDLE/process.json"
+    run rt exec --process "$BUNDLE/process.json" "$ID"
+    [ "$output" = "$(printf 'Cpus_allowed_list:\t%s' "$first")" ]
+}
+
+@test "an ambient capability that is not inheritable is left out with a warning" {
+    bundle
+    config '.process.capabilities.inheritable = ["CAP_KILL"] | .process.capabilities.ambient = ["CAP_KILL", "CAP_CHOWN"]
+        | .process.capabilities.permitted += ["CAP_CHOWN"] | .process.capabilities.bounding += ["CAP_CHOWN"]'
+    args grep CapAmb /proc/self/status
+    run rt run --bundle "$BUNDLE" "$ID"
+    [[ $output == *"can't raise ambient capability CAP_CHOWN: "* ]]
+    [[ $output == *$'CapAmb:\t0000000000000020'* ]]
+}
+
+@test "device rules stand in the controller in the document's order" {
+    [ -d /sys/fs/cgroup/devices ] || skip "no version 1 devices controller"
+    bundle
+    config '.linux.resources.devices = [{allow: false, access: "rwm"},
+        {allow: true, type: "c", major: 10, minor: 229, access: "rwm"},
+        {allow: true, type: "b", major: 8, minor: 20, access: "rw"},
+        {allow: true, type: "c", major: 4, minor: 5, access: "r"},
+        {allow: true, type: "b", major: 1, minor: 1, access: "r"},
+        {allow: false, type: "c", major: 4, minor: 5, access: "r"}]'
+    quietly rt create --bundle "$BUNDLE" "$ID"
+    run head -n 3 "/sys/fs/cgroup/devices/$ID/devices.list"
+    [ "$output" = "$(printf '%s\n' 'c 10:229 rwm' 'b 8:20 rw' 'b 1:1 r')" ]
+}
+
+@test "without process a container can be created, but there is nothing to start" {
+    bundle
+    config 'del(.process)'
+    fails_with "/process" rt run --bundle "$BUNDLE" "$ID"
+    quietly rt create --bundle "$BUNDLE" "$ID"
+    has_status "$ID" created
+    fails_with "process" rt exec "$ID" true
+    run rt start "$ID"
+    [[ $output == *"/process is missing"* ]]
+    has_status "$ID" stopped
+    rt delete "$ID"
+}
+
+@test "a bind mount with options of a file system: they are ignored, and that is said" {
+    bundle
+    config '.mounts += [{destination: "/mnt", source: $bundle, options: ["bind", "size=1k", "ro"]}]'
+    args ls /mnt/config.json
+    run rt run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 0 ]
+    [[ $output == *"ignoring 'size=1k'"* ]]
+}
