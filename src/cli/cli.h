@@ -16,7 +16,8 @@ struct bh_cli {
 	const char *program; /* last component of argv[0]: the name in messages and help */
 	const char *root;    /* absolute; states of all containers */
 	bool root_is_default;
-	const char *rootless; /* "true", "false" or "auto", as given */
+	const char *filter_cache; /* directory of compiled seccomp filters */
+	const char *rootless;     /* "true", "false" or "auto", as given */
 	enum bh_cgroup_manager cgroup_manager;
 };
 

@@ -120,6 +120,7 @@ static int make_create_opts(struct bh_cli *cli, const struct create_options *o, 
 	ret->io.pidfd_socket = given(o->pidfd_socket);
 	ret->io.preserve_fds = (unsigned int)o->preserve_fds.v;
 	ret->io.keyring = !o->no_new_keyring;
+	ret->io.filter_cache = cli->filter_cache;
 	return enter_bundle(cli, o, ret, err);
 }
 

@@ -329,6 +329,7 @@ static int exec(struct bh_cli *cli, const struct exec_options *o, const struct b
 	};
 	int r = c ? 0 : err->code;
 
+	opts.io.filter_cache = cli->filter_cache;
 	if (r == 0)
 		r = make_process(cli, c, o, args, &process, err);
 	if (r == 0)

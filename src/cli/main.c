@@ -158,10 +158,25 @@ static int make_user_root(const char *root, struct bh_err *err)
 	return 0;
 }
 
-static int set_root(struct bh_cli *cli, const char *given, struct bh_err *err)
+/* Where states are unless told otherwise. Return: NULL when out of memory */
+static const char *default_root(struct bh_cli *cli)
 {
 	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
 
+	if (!runtime_dir || !*runtime_dir || !bh_rootless_user())
+		return DEFAULT_ROOT;
+	return bh_arena_printf(&cli->arena, "%s/bulkhead", runtime_dir);
+}
+
+static int set_root(struct bh_cli *cli, const char *given, struct bh_err *err)
+{
+	const char *root = default_root(cli);
+
+	/* One cache of filters for all roots: each engine has its own of those. No id starts with
+	 * "@". */
+	cli->filter_cache = root ? bh_arena_printf(&cli->arena, "%s/@seccomp", root) : NULL;
+	if (!cli->filter_cache)
+		return bh_err_oom(err);
 	if (given) {
 		cli->root = bh_cli_absolute(cli, given, err);
 		if (!cli->root)
@@ -172,11 +187,8 @@ static int set_root(struct bh_cli *cli, const char *given, struct bh_err *err)
 		return 0;
 	}
 	cli->root_is_default = true;
-	cli->root = DEFAULT_ROOT;
-	if (!runtime_dir || !*runtime_dir || !bh_rootless_user())
-		return 0;
-	cli->root = bh_arena_printf(&cli->arena, "%s/bulkhead", runtime_dir);
-	return cli->root ? make_user_root(cli->root, err) : bh_err_oom(err);
+	cli->root = root;
+	return strcmp(root, DEFAULT_ROOT) ? make_user_root(root, err) : 0;
 }
 
 static int set_cgroup_manager(struct bh_cli *cli, const struct global_options *o,

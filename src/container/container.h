@@ -84,7 +84,9 @@ struct bh_process_io {
 	unsigned int preserve_fds;           /* keep 3 … 3+n-1 open; LISTEN_FDS adds its own */
 	bool want_master;                    /* the terminal's master is returned to the caller */
 	struct bh_console_size console_size; /* instead of the document's; zeros = as it says */
-	bool keyring;                        /* join a session keyring of the container's own */
+	const char *filter_cache; /* directory of compiled seccomp filters, made if missing; NULL =
+				     none */
+	bool keyring;             /* join a session keyring of the container's own */
 };
 
 #define BH_PROCESS_IO_INIT                               \

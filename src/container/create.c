@@ -146,7 +146,7 @@ static struct bh_container *new_container(const struct bh_create_opts *opts, str
 }
 
 /* Makes the descriptors and names that the process will find after its clone. */
-static int prepare_launch(struct bh_creation *cr, int root_fd, struct bh_err *err)
+static int prepare_launch(struct bh_creation *cr, struct bh_err *err)
 {
 	const struct bh_spec *spec = &cr->c->spec;
 	const bool systemd = cr->c->cg && bh_cgroup_needs_scope(cr->c->cg);
@@ -162,7 +162,7 @@ static int prepare_launch(struct bh_creation *cr, int root_fd, struct bh_err *er
 	cr->wait_for_host = cr->launch.userns || systemd || spec->linux_.net_devices.n ||
 			    spec->linux_.intel_rdt.set;
 	cr->host_hooks = spec->hooks[BH_HOOK_PRESTART].n || spec->hooks[BH_HOOK_CREATE_RUNTIME].n;
-	r = bh_launch_init(&cr->launch, root_fd, err);
+	r = bh_launch_init(&cr->launch, err);
 	if (r < 0)
 		return r;
 	if (!cr->opts->run) {
@@ -178,7 +178,7 @@ static int prepare_launch(struct bh_creation *cr, int root_fd, struct bh_err *er
 	return 0;
 }
 
-static int prepare(struct bh_creation *cr, int root_fd, struct bh_err *err)
+static int prepare(struct bh_creation *cr, struct bh_err *err)
 {
 	const struct bh_linux *linux_ = &cr->c->spec.linux_;
 	int r = 0;
@@ -190,7 +190,7 @@ static int prepare(struct bh_creation *cr, int root_fd, struct bh_err *err)
 	}
 	if (r == 0 && linux_->intel_rdt.set)
 		r = bh_rdt_create(&linux_->intel_rdt, cr->c->id, &cr->c->rdt_owned, err);
-	r = r < 0 ? r : prepare_launch(cr, root_fd, err);
+	r = r < 0 ? r : prepare_launch(cr, err);
 	return r < 0 ? r : bh_rootfs_prepare(cr->rootfs, err);
 }
 
@@ -314,15 +314,14 @@ static void undo(struct bh_creation *cr)
 static int make(struct bh_creation *cr, const struct config_text *text, int *ret_master,
 		struct bh_err *err)
 {
-	bh_auto_close int root_fd = -EBADF;
 	int r;
 
-	cr->c->dirfd = bh_state_reserve(cr->c->root, cr->c->id, &root_fd, err);
+	cr->c->dirfd = bh_state_reserve(cr->c->root, cr->c->id, err);
 	if (cr->c->dirfd < 0)
 		return cr->c->dirfd;
 	r = bh_state_save_config(cr->c->dirfd, text->data, text->len, err);
 	r = r < 0 ? r : bh_state_save(cr->c, err);
-	r = r < 0 ? r : prepare(cr, root_fd, err);
+	r = r < 0 ? r : prepare(cr, err);
 	r = r < 0 ? r : spawn(cr, err);
 	r = r < 0 ? r : serve_process(cr, err);
 	r = r < 0 ? r : attend(cr, ret_master, err);

@@ -62,12 +62,8 @@ static int plan_namespaces(struct execution *ex, struct bh_err *err)
 
 static int prepare(struct execution *ex, struct bh_err *err)
 {
-	bh_auto_close int root_fd =
-		bh_path_open(AT_FDCWD, ex->c->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
 	int socks[2], r;
 
-	if (root_fd < 0)
-		return root_fd;
 	ex->launch = (struct bh_launch){
 		.process = ex->opts->process,
 		.linux_ = &ex->c->spec.linux_,
@@ -79,7 +75,7 @@ static int prepare(struct execution *ex, struct bh_err *err)
 		.proc_fd = -EBADF,
 	};
 	ex->wait_for_host = ex->launch.userns || ex->c->spec.linux_.intel_rdt.set;
-	r = bh_launch_init(&ex->launch, root_fd, err);
+	r = bh_launch_init(&ex->launch, err);
 	if (r == 0 && ex->c->cg)
 		r = bh_cgroup_open(ex->c->cg, &ex->opts->cgroups, err);
 	if (r < 0)

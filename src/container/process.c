@@ -48,18 +48,22 @@ static int inherited_listen_fds(void)
 	return n <= 1024 ? (int)n : 0;
 }
 
-/* "@" cannot start a container's id, so the name is free. */
-#define FILTER_CACHE "@seccomp"
-
-/* The directory of compiled filters, or -1: then every start compiles its own. */
-static int open_filter_cache(int root_fd)
+/* The directory of compiled filters, or negative: then every start compiles its own. */
+static int open_filter_cache(const char *path)
 {
-	int fd =
-		bh_path_try_open(root_fd, FILTER_CACHE, O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH);
+	bh_auto_free char *parent = path ? strdup(path) : NULL;
+	int fd;
 
-	if (fd != -ENOENT || mkdirat(root_fd, FILTER_CACHE, 0700) < 0)
+	if (!parent)
+		return -ENOENT;
+	fd = bh_path_try_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, BH_PATH_HOST);
+	if (fd != -ENOENT)
 		return fd;
-	return bh_path_try_open(root_fd, FILTER_CACHE, O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH);
+	*strrchr(parent, '/') = '\0';
+	if ((mkdir(parent, 0700) < 0 && errno != EEXIST) || mkdir(path, 0700) < 0)
+		return -errno;
+	return bh_path_try_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0,
+				BH_PATH_HOST);
 }
 
 /* A label that nothing on this host could obey is left out, and not silently. */
@@ -77,7 +81,7 @@ static void plan_labels(struct bh_launch *launch)
 			process->selinux_label);
 }
 
-int bh_launch_init(struct bh_launch *launch, int root_fd, struct bh_err *err)
+int bh_launch_init(struct bh_launch *launch, struct bh_err *err)
 {
 	bh_auto_close int cache = -EBADF;
 	const struct bh_seccomp *profile = &launch->linux_->seccomp;
@@ -94,7 +98,7 @@ int bh_launch_init(struct bh_launch *launch, int root_fd, struct bh_err *err)
 	plan_labels(launch);
 	if (!profile->set)
 		return 0;
-	cache = open_filter_cache(root_fd);
+	cache = open_filter_cache(launch->io->filter_cache);
 	r = bh_seccomp_compile(profile, cache, &launch->filter, err);
 	if (r < 0)
 		return bh_err_ctx(err, "seccomp");

@@ -26,9 +26,9 @@ struct bh_launch {
 	bool userns; /* the parent did what needs the host's privileges */
 	bool rootless;
 	bool apparmor, selinux; /* the process asks for it and the host has it */
-	bool keyring;   /* a new session keyring */
-	int proc_fd;    /* the host's procfs, O_PATH: no container can forge it */
-	int listen_fds; /* LISTEN_FDS of the caller, 0 = none */
+	bool keyring;           /* a new session keyring */
+	int proc_fd;            /* the host's procfs, O_PATH: no container can forge it */
+	int listen_fds;         /* LISTEN_FDS of the caller, 0 = none */
 	struct bh_seccomp_filter filter;
 	bool seccomp;
 	/* child only */
@@ -37,9 +37,8 @@ struct bh_launch {
 };
 
 /** bh_launch_init() - parent: compile the filter, open procfs, check that preserved descriptors
- * exist
- * @root_fd: the root of states, which also holds the cache of compiled filters; borrowed */
-int bh_launch_init(struct bh_launch *launch, int root_fd, struct bh_err *err) bh_must_check;
+ * exist */
+int bh_launch_init(struct bh_launch *launch, struct bh_err *err) bh_must_check;
 void bh_launch_deinit(struct bh_launch *launch);
 
 /** bh_launch_host_limits() - parent: what a process under a user namespace may not set itself */
@@ -58,8 +57,9 @@ int bh_launch_stdio(const struct bh_launch *launch, struct bh_terminal *terminal
 /** bh_launch_become() - child: everything up to the start signal; finds the program */
 int bh_launch_become(struct bh_launch *launch, struct bh_err *err) bh_must_check;
 
-/** bh_launch_close() - child that will wait: close what neither it nor the container's program needs,
- * but not @sock and @listen_fd; ends logging. Nothing of the host can be had from it meanwhile */
+/** bh_launch_close() - child that will wait: close what neither it nor the container's program
+ * needs, but not @sock and @listen_fd; ends logging. Nothing of the host can be had from it
+ * meanwhile */
 int bh_launch_close(const struct bh_launch *launch, int sock, int listen_fd,
 		    struct bh_err *err) bh_must_check;
 

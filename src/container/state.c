@@ -34,7 +34,7 @@ static int open_root(const char *root, struct bh_err *err)
 	return bh_path_open(AT_FDCWD, root, O_RDONLY | O_DIRECTORY, 0, BH_PATH_HOST, err);
 }
 
-int bh_state_reserve(const char *root, const char *id, int *ret_root_fd, struct bh_err *err)
+int bh_state_reserve(const char *root, const char *id, struct bh_err *err)
 {
 	bh_auto_close int root_fd = open_root(root, err);
 	int fd;
@@ -50,8 +50,6 @@ int bh_state_reserve(const char *root, const char *id, int *ret_root_fd, struct 
 	fd = bh_path_open(root_fd, id, O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH, err);
 	if (fd < 0)
 		unlinkat(root_fd, id, AT_REMOVEDIR);
-	else
-		*ret_root_fd = bh_take_fd(&root_fd);
 	return fd;
 }
 

@@ -17,9 +17,8 @@
 #define BH_STATE_START_SOCKET "start.sock"
 
 /** bh_state_reserve() - make ROOT/ID (and ROOT); -EEXIST with runc's words when the id is taken
- * @ret_root_fd: ROOT; the caller's. Return: descriptor of ROOT/ID, the caller's */
-int bh_state_reserve(const char *root, const char *id, int *ret_root_fd,
-		     struct bh_err *err) bh_must_check;
+ * Return: descriptor of ROOT/ID, the caller's */
+int bh_state_reserve(const char *root, const char *id, struct bh_err *err) bh_must_check;
 
 /** bh_state_save_config() - keep the document @text of @len bytes */
 int bh_state_save_config(int dirfd, const char *text, size_t len, struct bh_err *err) bh_must_check;
