@@ -18,7 +18,7 @@ enum bh_path_policy {
 	BH_PATH_HOST = 0, /* the administrator's path: symlinks are followed */
 	BH_PATH_IN_ROOT,  /* a container's: symlinks resolve inside @dirfd as if by chroot(2) */
 	BH_PATH_BENEATH, /* a container's, no symlink anywhere, no magic link, never above @dirfd */
-	BH_PATH_PROC,	 /* below a procfs descriptor: no magic link, no crossing of mounts; the
+	BH_PATH_PROC,    /* below a procfs descriptor: no magic link, no crossing of mounts; the
 			  * kernel's own links ("self") are followed, no one else can make any */
 	BH_PATH_MAX_,
 };
