@@ -75,13 +75,16 @@ int bh_caps_last(void)
 int bh_caps_bound(const struct bh_caps *caps, struct bh_err *err)
 {
 	for (int cap = 0; cap < CAP_BITS; cap++) {
+		int held;
+
 		if ((caps->bounding & bit(cap)) || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
-		if (errno == EINVAL)
+		held = errno == EINVAL ? -1 : prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+		if (held < 0)
 			break; /* past the kernel's last */
-		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 0)
-			continue;
-		return bh_err_set(err, -EPERM, "drop %s from the bounding set", cap_name(cap));
+		if (held > 0)
+			return bh_err_set(err, -EPERM, "drop %s from the bounding set",
+					  cap_name(cap));
 	}
 	return 0;
 }

@@ -445,7 +445,8 @@ static void emit_condition(struct program *p, const struct bh_seccomp_arg *arg, 
 		emit_equal(p, arg, UINT64_MAX, arg->value, wide);
 		break;
 	case BH_SECCOMP_MASKED_EQ:
-		emit_equal(p, arg, arg->value, arg->value_two, wide);
+		/* What the mask hides cannot be asked for: libseccomp reads it so too. */
+		emit_equal(p, arg, arg->value, arg->value_two & arg->value, wide);
 		break;
 	default:
 		emit_order(p, arg, wide);
