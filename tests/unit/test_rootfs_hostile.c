@@ -266,6 +266,13 @@ static void image_of_file_null(void)
 	put_file("root/secret", "secret");
 }
 
+static void image_of_other_null(void)
+{
+	put_dir("host/dev", 0755);
+	CHECK(mknod("host/dev/null", S_IFCHR | 0666, makedev(1, 5)) == 0);
+	put_file("root/secret", "secret");
+}
+
 static void the_null_device_is_one(void **state)
 {
 	(void)state;
@@ -276,6 +283,10 @@ static void the_null_device_is_one(void **state)
 	expect_box(&(struct box){ .mounts = { PROC, BIND("host/dev", "/dev", "rbind") },
 				  .linux_ = MASKS,
 				  .image = image_of_file_null,
+				  .error = "container's /dev/null is invalid" });
+	expect_box(&(struct box){ .mounts = { PROC, BIND("host/dev", "/dev", "rbind") },
+				  .linux_ = MASKS,
+				  .image = image_of_other_null,
 				  .error = "container's /dev/null is invalid" });
 }
 
