@@ -306,17 +306,42 @@ static void make_image(const struct box *box)
 		CHECK(system("chown -R 100000:100000 root") == 0);
 }
 
+static void add_mount(struct bh_buf *out, const struct box_mount *m)
+{
+	char options[1024] = "", *save = NULL;
+	const char *comma = "";
+
+	bh_buf_printf(out,
+		      "%s{\"source\":\"%s\",\"destination\":\"%s\",\"type\":\"%s\",\"options\":[",
+		      out->len ? "," : "", m->source, m->destination, m->type);
+	if (m->options)
+		snprintf(options, sizeof(options), "%s", m->options);
+	for (char *o = strtok_r(options, ",", &save); o; o = strtok_r(NULL, ",", &save)) {
+		bh_buf_printf(out, "%s\"%s\"", comma, o);
+		comma = ",";
+	}
+	bh_buf_puts(out, "]");
+	for (int i = 0; i < 2 && m->first_id; i++)
+		bh_buf_printf(
+			out, ",\"%cidMappings\":[{\"containerID\":0,\"hostID\":%u,\"size\":65536}]",
+			"ug"[i], m -> first_id);
+	bh_buf_puts(out, "}");
+}
+
 static void parse(const struct box *box, struct bh_arena *arena, struct bh_spec *spec)
 {
-	bh_auto_buf struct bh_buf doc = BH_BUF_INIT;
+	bh_auto_buf struct bh_buf doc = BH_BUF_INIT, mounts = BH_BUF_INIT;
 	struct bh_err err = BH_ERR_INIT;
 	char line[512];
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(box->mounts) && box->mounts[i].destination; i++)
+		add_mount(&mounts, &box->mounts[i]);
 
 	bh_buf_printf(&doc,
 		      "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"root\",\"readonly\":%s},"
 		      "\"mounts\":[%s],\"linux\":{\"namespaces\":[{\"type\":\"pid\"},"
 		      "{\"type\":\"network\"}%s%s]%s%s}}",
-		      box->readonly_root ? "true" : "false", box->mounts ? box->mounts : "",
+		      box->readonly_root ? "true" : "false", bh_buf_str(&mounts),
 		      box->no_mountns ? "" : ",{\"type\":\"mount\"}",
 		      box->userns ? ",{\"type\":\"user\"}" : "",
 		      box->userns ? ",\"uidMappings\":[{\"containerID\":0,\"hostID\":100000,"

@@ -14,8 +14,35 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct box_mount {
+	const char *source, *destination, *type;
+	const char *options;   /* comma list */
+	unsigned int first_id; /* of the host, for mappings of 65536 ids from 0; 0 = none */
+};
+
+#define PROC                            \
+	{                               \
+		"proc", "/proc", "proc" \
+	}
+#define SYS                              \
+	{                                \
+		"sysfs", "/sys", "sysfs" \
+	}
+#define TMPFS(destination, options)                    \
+	{                                              \
+		"tmpfs", destination, "tmpfs", options \
+	}
+#define BIND(source, destination, options)           \
+	{                                            \
+		source, destination, "none", options \
+	}
+#define MAPPED(source, destination, options, first_id)         \
+	{                                                      \
+		source, destination, "none", options, first_id \
+	}
+
 struct box {
-	const char *mounts; /* JSON: elements of "mounts" */
+	struct box_mount mounts[12];
 	const char *linux_; /* JSON: more members of "linux", each with a ',' in front */
 	bool readonly_root;
 	bool userns;     /* ids 0…65535 are 100000…165535 of the host; root/ is given to them */

@@ -18,22 +18,21 @@
 
 #include "box.h"
 
-#define PROC "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}"
-#define STANDARD                                                                                   \
-	PROC ",{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\","                 \
-	     "\"options\":[\"nosuid\",\"strictatime\",\"mode=755\",\"size=65536k\"]},"             \
-	     "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\","            \
-	     "\"options\":[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]" \
-	     "},"                                                                                  \
-	     "{\"destination\":\"/dev/shm\",\"type\":\"tmpfs\",\"source\":\"shm\","                \
-	     "\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"mode=1777\",\"size=65536k\"]},"       \
-	     "{\"destination\":\"/dev/mqueue\",\"type\":\"mqueue\",\"source\":\"mqueue\","         \
-	     "\"options\":[\"nosuid\",\"noexec\",\"nodev\"]},"                                     \
-	     "{\"destination\":\"/sys\",\"type\":\"sysfs\",\"source\":\"sysfs\","                  \
-	     "\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"ro\"]}"
 #define NOSYMFOLLOW 256 /* MS_NOSYMFOLLOW, not in the C library's header of Debian 12 */
-#define BIND(src, dst, options) \
-	"{\"destination\":\"" dst "\",\"source\":\"" src "\",\"options\":[" options "]}"
+
+/* What engines ask for. */
+/* clang-format off */
+#define STANDARD                                                                                   \
+	{                                                                                          \
+		PROC,                                                                              \
+		{ "tmpfs", "/dev", "tmpfs", "nosuid,strictatime,mode=755,size=65536k" },           \
+		{ "devpts", "/dev/pts", "devpts",                                                  \
+		  "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620" },                           \
+		{ "shm", "/dev/shm", "tmpfs", "nosuid,noexec,nodev,mode=1777,size=65536k" },       \
+		{ "mqueue", "/dev/mqueue", "mqueue", "nosuid,noexec,nodev" },                      \
+		{ "sysfs", "/sys", "sysfs", "nosuid,noexec,nodev,ro" },                            \
+	}
+/* clang-format on */
 
 static void expect_box(const struct box *box)
 {
@@ -66,7 +65,8 @@ static void in_standard(void)
 	CHECK(is_fs("/secrets", TMPFS_MAGIC) && is_readonly("/secrets") && !exists("/secrets/x"));
 	CHECK(is_readonly("/proc/sys") && is_readonly("/proc/sys/kernel/hostname"));
 	CHECK(is_readonly("/proc/bus") && !is_readonly("/proc"));
-	CHECK(has_options("/", "ro") && is_readonly("/"));
+	/* Nothing that the host mounts at the image later shows up in the container. */
+	CHECK(has_options("/", "ro,!master,!shared") && is_readonly("/"));
 	/* Root, six of the document, two read-only and four masked; in a user namespace six
 	 * devices. */
 	CHECK(mounts_on("/") == 1 + 6 + 2 + 4 + 6 * mounts_on("/dev/null"));
@@ -158,20 +158,14 @@ static void in_binds(void)
 static void bind_mounts(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC
-		"," BIND("host/dir", "/mnt/a/b", "\"bind\"") "," BIND("host/link", "/mnt/rec", "\"rbind\"") "," BIND(
-			"host/dir/file", "/mnt/new/file",
-			"\"bind\",\"ro\"") "," BIND("host/dir", "/mnt/ro",
-						    "\"rbind\",\"ro\"") "," BIND("host/dir",
-										 "/mnt/rro",
-										 "\"rbind\","
-										 "\"rro\","
-										 "\"rnodev\","
-										 "\"rnoexec\"") "," BIND("host/dir",
-													 "/mnt/rrw",
-													 "\"rbind\",\"rsuid\",\"rnoatime\"") ","
-		/* from what an earlier mount put into the root */
-		BIND("root/mnt/rec/sub", "/mnt/again", "\"bind\""),
+		.mounts = { PROC, BIND("host/dir", "/mnt/a/b", "bind"),
+			    BIND("host/link", "/mnt/rec", "rbind"),
+			    BIND("host/dir/file", "/mnt/new/file", "bind,ro"),
+			    BIND("host/dir", "/mnt/ro", "rbind,ro"),
+			    BIND("host/dir", "/mnt/rro", "rbind,rro,rnodev,rnoexec"),
+			    BIND("host/dir", "/mnt/rrw", "rbind,rsuid,rnoatime"),
+			    /* from what an earlier mount put into the root */
+			    BIND("root/mnt/rec/sub", "/mnt/again", "bind") },
 		.image = image_of_binds,
 		.inside = in_binds,
 	};
@@ -186,33 +180,28 @@ static const struct flag_case {
 	unsigned long source;
 	const char *bind, *expect, *in_userns;
 } flag_cases[] = {
-	{ MS_RDONLY | MS_NOEXEC | MS_NODIRATIME, "\"bind\"", "ro,noexec,nodiratime",
+	{ MS_RDONLY | MS_NOEXEC | MS_NODIRATIME, "bind", "ro,noexec,nodiratime",
 	  "ro,noexec,nodiratime" },
-	{ MS_RDONLY | MS_NOEXEC | MS_NODIRATIME, "\"bind\",\"dev\"", "rw,!noexec,nodiratime",
+	{ MS_RDONLY | MS_NOEXEC | MS_NODIRATIME, "bind,dev", "rw,!noexec,nodiratime",
 	  "ro,noexec,nodiratime" },
-	{ MS_RDONLY, "\"bind\",\"nosuid\",\"nodev\",\"rprivate\"", "rw,nosuid,nodev",
-	  "ro,nosuid,nodev" },
-	{ MS_RDONLY, "\"bind\",\"rw\",\"nosuid\"", "rw,nosuid", NULL },
-	{ MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME,
-	  "\"bind\",\"dev\",\"suid\",\"exec\",\"atime\"", "rw,!nosuid,!nodev,!noexec,noatime",
-	  NULL },
-	{ MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME, "\"bind\",\"ro\"",
+	{ MS_RDONLY, "bind,nosuid,nodev,rprivate", "rw,nosuid,nodev", "ro,nosuid,nodev" },
+	{ MS_RDONLY, "bind,rw,nosuid", "rw,nosuid", NULL },
+	{ MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME, "bind,dev,suid,exec,atime",
+	  "rw,!nosuid,!nodev,!noexec,noatime", NULL },
+	{ MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME, "bind,ro",
 	  "ro,!nosuid,!nodev,!noexec,noatime", "ro,nosuid,nodev,noexec,noatime" },
-	{ MS_NODEV | NOSYMFOLLOW, "\"bind\",\"ro\",\"symfollow\"", "ro,!nodev,!nosymfollow",
+	{ MS_NODEV | NOSYMFOLLOW, "bind,ro,symfollow", "ro,!nodev,!nosymfollow",
 	  "ro,nodev,!nosymfollow" },
-	{ MS_NODEV | NOSYMFOLLOW, "\"bind\",\"rw\"", "rw,!nodev,!nosymfollow",
-	  "rw,nodev,!nosymfollow" },
-	{ MS_NOATIME, "\"bind\",\"norelatime\"", "noatime,!relatime", "noatime" },
-	{ MS_NOATIME, "\"bind\",\"relatime\"", "!noatime,relatime", NULL },
-	{ MS_NOATIME, "\"bind\",\"nodiratime\"", "!noatime,nodiratime,relatime", NULL },
-	{ MS_NODIRATIME, "\"bind\",\"strictatime\"", "!noatime,!relatime,!nodiratime", NULL },
-	{ MS_NOATIME, "\"bind\",\"nodiratime\",\"strictatime\"", "!noatime,!relatime,nodiratime",
-	  NULL },
-	{ MS_STRICTATIME, "\"bind\",\"noatime\"", "noatime", NULL },
-	{ MS_STRICTATIME, "\"bind\",\"relatime\"", "relatime", NULL },
-	{ MS_STRICTATIME, "\"bind\",\"nostrictatime\"", "!relatime,!noatime",
-	  "!relatime,!noatime" },
-	{ MS_NODIRATIME, "\"bind\",\"diratime\"", "nodiratime", "nodiratime" },
+	{ MS_NODEV | NOSYMFOLLOW, "bind,rw", "rw,!nodev,!nosymfollow", "rw,nodev,!nosymfollow" },
+	{ MS_NOATIME, "bind,norelatime", "noatime,!relatime", "noatime" },
+	{ MS_NOATIME, "bind,relatime", "!noatime,relatime", NULL },
+	{ MS_NOATIME, "bind,nodiratime", "!noatime,nodiratime,relatime", NULL },
+	{ MS_NODIRATIME, "bind,strictatime", "!noatime,!relatime,!nodiratime", NULL },
+	{ MS_NOATIME, "bind,nodiratime,strictatime", "!noatime,!relatime,nodiratime", NULL },
+	{ MS_STRICTATIME, "bind,noatime", "noatime", NULL },
+	{ MS_STRICTATIME, "bind,relatime", "relatime", NULL },
+	{ MS_STRICTATIME, "bind,nostrictatime", "!relatime,!noatime", "!relatime,!noatime" },
+	{ MS_NODIRATIME, "bind,diratime", "nodiratime", "nodiratime" },
 };
 static const struct flag_case *flag_case;
 static const char *flags_wanted;
@@ -231,8 +220,7 @@ static void in_flags(void)
 
 static void check_flag_case(bool userns, bool no_setattr)
 {
-	char mounts[512];
-	struct box box = { .mounts = mounts,
+	struct box box = { .mounts = { PROC, BIND("host/m", "/mnt", flag_case->bind) },
 			   .image = image_of_flags,
 			   .inside = in_flags,
 			   .userns = userns,
@@ -240,7 +228,6 @@ static void check_flag_case(bool userns, bool no_setattr)
 
 	flags_wanted = userns ? flag_case->in_userns : flag_case->expect;
 	box.error = flags_wanted ? NULL : "not permitted";
-	snprintf(mounts, sizeof(mounts), PROC "," BIND("host/m", "/mnt", "%s"), flag_case->bind);
 	if (!box_run(&box))
 		fail_msg("%s%s%s", flag_case->bind, userns ? " in a user namespace" : "",
 			 no_setattr ? " without mount_setattr" : "");
@@ -310,25 +297,20 @@ static void outside_tmpfs(void)
 	CHECK(!exists("root/ro/below"));
 }
 
-#define TMPFS(dst, options)       \
-	"{\"destination\":\"" dst \
-	"\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[" options "]}"
-
 static void kinds_of_tmpfs(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC
-		"," TMPFS("/narrow", "") "," TMPFS("/mnt", "\"mode=1500\"") "," TMPFS("/new/dir", "\"size=1m\",\"huge=never\"") "," TMPFS("/ro", "\"ro\",\"nosuid\"") "," TMPFS(
-			"/ro/below",
-			"") "," TMPFS("/dev",
-				      "\"ro\",\"nosuid\"") "," TMPFS("/dev/shm",
-								     "") "," TMPFS("/up",
-										   "\"tmpcop"
-										   "yup\","
-										   "\"rpriva"
-										   "te\"") "," TMPFS("/shared",
-												     "\"rshared\"") ","
-														    "{\"destination\":\"/proc\",\"type\":\"proc\",\"options\":[\"remount\",\"ro\"]}",
+		.mounts = { PROC,
+			    TMPFS("/narrow", ""),
+			    TMPFS("/mnt", "mode=1500"),
+			    TMPFS("/new/dir", "size=1m,huge=never"),
+			    TMPFS("/ro", "ro,nosuid"),
+			    TMPFS("/ro/below", ""),
+			    TMPFS("/dev", "ro,nosuid"),
+			    TMPFS("/dev/shm", ""),
+			    TMPFS("/up", "tmpcopyup,rprivate"),
+			    TMPFS("/shared", "rshared"),
+			    { "proc", "/proc", "proc", "remount,ro" } },
 		.image = image_of_tmpfs,
 		.inside = in_tmpfs,
 		.outside = outside_tmpfs,
@@ -341,9 +323,8 @@ static void kinds_of_tmpfs(void **state)
 static void options_of_file_systems_are_checked(void **state)
 {
 	(void)state;
-	expect_box(&(struct box){ .mounts = TMPFS("/mnt", "\"nonsense=1\""), .error = "nonsense" });
-	expect_box(&(struct box){ .mounts = "{\"destination\":\"/mnt\",\"type\":\"nofs\"}",
-				  .error = "nofs" });
+	expect_box(&(struct box){ .mounts = { TMPFS("/mnt", "nonsense=1") }, .error = "nonsense" });
+	expect_box(&(struct box){ .mounts = { { "none", "/mnt", "nofs" } }, .error = "nofs" });
 }
 
 static void image_of_overlay(void)
@@ -360,16 +341,15 @@ static void in_overlay(void)
 /* fsconfig(2) takes 255 bytes, overlays of many layers have more. */
 static void options_longer_than_fsconfig_takes(void **state)
 {
-	char lower[600] = "/tmp/bundle/host/lower", mounts[800];
-	struct box box = { .mounts = mounts, .image = image_of_overlay, .inside = in_overlay };
+	char options[600] = "lowerdir=/tmp/bundle/host/lower";
+	struct box box = { .mounts = { { "overlay", "/mnt", "overlay", options } },
+			   .image = image_of_overlay,
+			   .inside = in_overlay };
 
 	(void)state;
-	for (int i = 0; i < 12; i++)
-		strcat(lower, "/../lower/././././.");
-	snprintf(mounts, sizeof(mounts),
-		 "{\"destination\":\"/mnt\",\"type\":\"overlay\","
-		 "\"options\":[\"lowerdir=%s:/tmp/bundle/root\"]}",
-		 lower);
+	for (int i = 0; i < 16; i++)
+		strcat(options, "/../lower/././././.");
+	strcat(options, ":/tmp/bundle/root");
 	expect_box(&box);
 }
 
@@ -402,10 +382,9 @@ static void outside_propagation(void)
 static void propagation_is_as_asked_and_not_to_the_host(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC "," BIND("host", "/mnt/private", "\"bind\",\"private\"") "," BIND(
-			"host", "/mnt/slave",
-			"\"rbind\",\"slave\"") "," BIND("host", "/mnt/shared",
-							"\"rbind\",\"rshared\""),
+		.mounts = { PROC, BIND("host", "/mnt/private", "bind,private"),
+			    BIND("host", "/mnt/slave", "rbind,slave"),
+			    BIND("host", "/mnt/shared", "rbind,rshared") },
 		.linux_ = ",\"rootfsPropagation\":\"shared\"",
 		.image = image_of_propagation,
 		.hooks = hooks_of_propagation,
@@ -439,7 +418,7 @@ static void in_devices(void)
 static void devices_of_the_document(void **state)
 {
 	static const struct box box = {
-		.mounts = TMPFS("/dev", ""),
+		.mounts = { TMPFS("/dev", "") },
 		.linux_ = ",\"devices\":["
 			  "{\"path\":\"/dev/mine\",\"type\":\"u\",\"major\":1,\"minor\":5},"
 			  "{\"path\":\"/opt/a/b\",\"type\":\"b\",\"major\":7,\"minor\":9,"
@@ -473,8 +452,8 @@ static void image_of_bound_dev(void)
 static void a_dev_of_the_hosts_is_left_alone(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC "," BIND("host/dev", "/dev", "\"rbind\",\"ro\"") "," BIND(
-			"host/cpuinfo", "/proc/cpuinfo", "\"bind\""),
+		.mounts = { PROC, BIND("host/dev", "/dev", "rbind,ro"),
+			    BIND("host/cpuinfo", "/proc/cpuinfo", "bind") },
 		.image = image_of_bound_dev,
 		.inside = in_bound_dev,
 	};

@@ -21,13 +21,6 @@
 
 #include "box.h"
 
-#define PROC       "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}"
-#define SYS        "{\"destination\":\"/sys\",\"type\":\"sysfs\",\"source\":\"sysfs\"}"
-#define DEV        "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}"
-#define TMPFS(dst) "{\"destination\":\"" dst "\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}"
-#define BIND(src, dst) \
-	"{\"destination\":\"" dst "\",\"source\":\"" src "\",\"options\":[\"rbind\"]}"
-
 static void expect_box(const struct box *box)
 {
 	if (box_needs_root())
@@ -74,10 +67,10 @@ static void outside_links(void)
 static void links_are_followed_inside(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC "," TMPFS("/conf/stack") "," BIND("host", "/out/sub") "," BIND(
-			"host/file", "/etc/hosts") "," BIND("host",
-							    "/etc/dangling") "," BIND("host/file",
-										      "/relative"),
+		.mounts = { PROC, TMPFS("/conf/stack", ""), BIND("host", "/out/sub", "rbind"),
+			    BIND("host/file", "/etc/hosts", "rbind"),
+			    BIND("host", "/etc/dangling", "rbind"),
+			    BIND("host/file", "/relative", "rbind") },
 		.image = image_of_links,
 		.inside = in_links,
 		.outside = outside_links,
@@ -118,12 +111,14 @@ static void proc_and_sys_are_directories(void **state)
 	static const char wanted[] = "must be mounted on ordinary directory";
 
 	(void)state;
-	expect_box(&(struct box){ .mounts = PROC, .image = image_of_proc_link, .error = wanted });
 	expect_box(
-		&(struct box){ .mounts = PROC, .image = image_of_dangling_proc, .error = wanted });
-	expect_box(&(struct box){ .mounts = PROC, .image = image_of_proc_file, .error = wanted });
+		&(struct box){ .mounts = { PROC }, .image = image_of_proc_link, .error = wanted });
 	expect_box(&(struct box){
-		.mounts = PROC "," SYS, .image = image_of_sys_link, .error = wanted });
+		.mounts = { PROC }, .image = image_of_dangling_proc, .error = wanted });
+	expect_box(
+		&(struct box){ .mounts = { PROC }, .image = image_of_proc_file, .error = wanted });
+	expect_box(&(struct box){
+		.mounts = { PROC, SYS }, .image = image_of_sys_link, .error = wanted });
 }
 
 /* CVE-2019-16884, CVE-2025-52881: a volume that lands on files of /proc */
@@ -139,37 +134,40 @@ static void image_of_volume_on_proc(void)
 
 static void volumes_do_not_land_in_proc(void **state)
 {
-	static const char *const cases[][2] = {
-		{ PROC "," BIND("host", "/data"), "cannot be mounted because it is inside /proc" },
-		{ PROC "," TMPFS("/data/exec"), "cannot be mounted because it is inside /proc" },
-		{ PROC "," TMPFS("/all"), "cannot be mounted because it is inside /proc" },
-		{ PROC "," BIND("host", "/proc"),
+	static const struct {
+		struct box_mount mount;
+		const char *error;
+	} cases[] = {
+		{ BIND("host", "/data", "rbind"), "cannot be mounted because it is inside /proc" },
+		{ TMPFS("/data/exec", ""), "cannot be mounted because it is inside /proc" },
+		{ TMPFS("/all", ""), "cannot be mounted because it is inside /proc" },
+		{ BIND("host", "/proc", "rbind"),
 		  "cannot be mounted because it is not of type proc" },
-		{ TMPFS("/top"), "is on the top of rootfs" },
-		{ BIND("host", "/up"), "is on the top of rootfs" },
-		{ PROC "," BIND("host", "/magic"), "too many levels of symbolic links" },
-		{ TMPFS("/loop/x"), "too many levels of symbolic links" },
+		{ TMPFS("/top", ""), "is on the top of rootfs" },
+		{ BIND("host", "/up", "rbind"), "is on the top of rootfs" },
+		{ BIND("host", "/magic", "rbind"), "too many levels of symbolic links" },
+		{ TMPFS("/loop/x", ""), "too many levels of symbolic links" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		expect_box(&(struct box){ .mounts = cases[i][0],
-					  .error = cases[i][1],
+		expect_box(&(struct box){ .mounts = { PROC, cases[i].mount },
+					  .error = cases[i].error,
 					  .image = image_of_volume_on_proc });
 }
 
 static void a_directory_is_no_file(void **state)
 {
 	(void)state;
-	expect_box(&(struct box){
-		.mounts = BIND("host", "/mnt/f") "," BIND("host/../root/proc", "/mnt"),
-		.inside = in_nothing });
-	expect_box(
-		&(struct box){ .mounts = BIND("/etc/passwd", "/mnt"), .error = "not a directory" });
-	expect_box(
-		&(struct box){ .mounts = BIND("/etc/passwd", "/mnt/f") "," BIND("host", "/mnt/f"),
-			       .error = "not a directory" });
-	expect_box(&(struct box){ .mounts = BIND("/nowhere/at/all", "/mnt"),
+	expect_box(&(struct box){ .mounts = { BIND("host", "/mnt/f", "rbind"),
+					      BIND("host/../root/proc", "/mnt", "rbind") },
+				  .inside = in_nothing });
+	expect_box(&(struct box){ .mounts = { BIND("/etc/passwd", "/mnt", "rbind") },
+				  .error = "not a directory" });
+	expect_box(&(struct box){ .mounts = { BIND("/etc/passwd", "/mnt/f", "rbind"),
+					      BIND("host", "/mnt/f", "rbind") },
+				  .error = "not a directory" });
+	expect_box(&(struct box){ .mounts = { BIND("/nowhere/at/all", "/mnt", "rbind") },
 				  .error = "no such file or directory" });
 }
 
@@ -185,10 +183,10 @@ static void image_of_source_link(void)
 static void sources_in_the_root_stay_there(void **state)
 {
 	(void)state;
-	expect_box(&(struct box){ .mounts = BIND("root/inner/esc", "/mnt"),
+	expect_box(&(struct box){ .mounts = { BIND("root/inner/esc", "/mnt", "rbind") },
 				  .image = image_of_source_link,
 				  .error = "no such file or directory" });
-	expect_box(&(struct box){ .mounts = BIND("root/inner/up", "/mnt"),
+	expect_box(&(struct box){ .mounts = { BIND("root/inner/up", "/mnt", "rbind") },
 				  .image = image_of_source_link,
 				  .error = "no such file or directory" });
 }
@@ -223,7 +221,7 @@ static void devices_in_the_way_must_match(void **state)
 				  .error = "'/mnt/mine' exists and is not the device 1:5" });
 	/* In a user namespace it is bound from the host, where it must be that device too. */
 	expect_box(&(struct box){ .userns = true,
-				  .mounts = DEV,
+				  .mounts = { TMPFS("/dev", "mode=755") },
 				  .linux_ = ",\"devices\":[{\"path\":\"/dev/zero\",\"type\":\"c\","
 					    "\"major\":1,\"minor\":3}]",
 				  .error = "'/dev/zero' exists and is not the device 1:3" });
@@ -268,16 +266,27 @@ static void image_of_file_null(void)
 	put_file("root/secret", "secret");
 }
 
+static void image_of_other_null(void)
+{
+	put_dir("host/dev", 0755);
+	CHECK(mknod("host/dev/null", S_IFCHR | 0666, makedev(1, 5)) == 0);
+	put_file("root/secret", "secret");
+}
+
 static void the_null_device_is_one(void **state)
 {
 	(void)state;
-	expect_box(&(struct box){ .mounts = PROC "," BIND("host/dev", "/dev"),
+	expect_box(&(struct box){ .mounts = { PROC, BIND("host/dev", "/dev", "rbind") },
 				  .linux_ = MASKS,
 				  .image = image_of_fake_null,
 				  .error = "can't mask paths" });
-	expect_box(&(struct box){ .mounts = PROC "," BIND("host/dev", "/dev"),
+	expect_box(&(struct box){ .mounts = { PROC, BIND("host/dev", "/dev", "rbind") },
 				  .linux_ = MASKS,
 				  .image = image_of_file_null,
+				  .error = "container's /dev/null is invalid" });
+	expect_box(&(struct box){ .mounts = { PROC, BIND("host/dev", "/dev", "rbind") },
+				  .linux_ = MASKS,
+				  .image = image_of_other_null,
 				  .error = "container's /dev/null is invalid" });
 }
 
@@ -303,7 +312,7 @@ static void outside_mask_link(void)
 static void masks_hide_what_links_lead_to(void **state)
 {
 	(void)state;
-	expect_box(&(struct box){ .mounts = PROC "," DEV,
+	expect_box(&(struct box){ .mounts = { PROC, TMPFS("/dev", "mode=755") },
 				  .linux_ = MASKS,
 				  .inside = in_mask_link,
 				  .image = image_of_mask_link,
@@ -350,8 +359,9 @@ static void in_race(void)
 static void exchanged_links_do_not_lead_out(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC "," TMPFS("/vol/dir/etc") "," BIND(
-			"/etc/passwd", "/vol/dir/made/file") "," TMPFS("/vol/link/made/dir"),
+		.mounts = { PROC, TMPFS("/vol/dir/etc", ""),
+			    BIND("/etc/passwd", "/vol/dir/made/file", "rbind"),
+			    TMPFS("/vol/link/made/dir", "") },
 		.image = image_of_race,
 		.inside = in_race,
 		.may_fail = true,

@@ -18,14 +18,6 @@
 
 #include "box.h"
 
-#define PROC "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}"
-#define BIND(src, dst, options) \
-	"{\"destination\":\"" dst "\",\"source\":\"" src "\",\"options\":[" options "]}"
-#define MAPPED(src, dst, options, first)                                                 \
-	"{\"destination\":\"" dst "\",\"source\":\"" src "\",\"options\":[" options "]," \
-	"\"uidMappings\":[{\"containerID\":0,\"hostID\":" first ",\"size\":65536}],"     \
-	"\"gidMappings\":[{\"containerID\":0,\"hostID\":" first ",\"size\":65536}]}"
-
 static bool owned_by(const char *path, uid_t uid, gid_t gid)
 {
 	struct stat st;
@@ -56,7 +48,7 @@ static void image(void)
 static bool no_idmap(void)
 {
 	static const struct box probe = {
-		.mounts = MAPPED("host", "/mnt", "\"bind\"", "100000"),
+		.mounts = { MAPPED("host", "/mnt", "bind", 100000) },
 		.inside = sync,
 		.may_fail = false,
 	};
@@ -81,12 +73,10 @@ static void in_mapped(void)
 static void ids_are_mapped(void **state)
 {
 	static const struct box box = {
-		.mounts = PROC
-		"," MAPPED("host/tree", "/mnt/one", "\"rbind\"", "100000") "," MAPPED(
-			"host/tree", "/mnt/all", "\"rbind\",\"ridmap\"",
-			"200000") "," MAPPED("host/tree", "/mnt/ro", "\"bind\",\"ro\",\"shared\"",
-					     "100000") "," BIND("root/mnt/one", "/mnt/again",
-								"\"bind\""),
+		.mounts = { PROC, MAPPED("host/tree", "/mnt/one", "rbind", 100000),
+			    MAPPED("host/tree", "/mnt/all", "rbind,ridmap", 200000),
+			    MAPPED("host/tree", "/mnt/ro", "bind,ro,shared", 100000),
+			    BIND("root/mnt/one", "/mnt/again", "bind") },
 		.image = image,
 		.inside = in_mapped,
 	};
@@ -117,15 +107,12 @@ static void a_user_namespace_gets_its_sources(void **state)
 {
 	static const struct box box = {
 		.userns = true,
-		.mounts = PROC
-		"," BIND("host/tree", "/mnt/one", "\"rbind\",\"idmap\"") "," BIND("host/tree", "/mnt/all", "\"rbind\",\"ridmap\"") "," BIND(
-			"host/tree", "/mnt/plain",
-			"\"rbind\"") "," BIND("host/closed/dir", "/mnt/closed",
-					      "\"rbind\",\"nosuid\"") "," BIND("root/mnt/one",
-									       "/mnt/again",
-									       "\"rbind\"") "," BIND("root/mnt/plain",
-												     "/mnt/remapped",
-												     "\"rbind\",\"idmap\""),
+		.mounts = { PROC, BIND("host/tree", "/mnt/one", "rbind,idmap"),
+			    BIND("host/tree", "/mnt/all", "rbind,ridmap"),
+			    BIND("host/tree", "/mnt/plain", "rbind"),
+			    BIND("host/closed/dir", "/mnt/closed", "rbind,nosuid"),
+			    BIND("root/mnt/one", "/mnt/again", "rbind"),
+			    BIND("root/mnt/plain", "/mnt/remapped", "rbind,idmap") },
 		.image = image,
 		.inside = in_userns,
 	};
@@ -140,7 +127,7 @@ static void what_is_locked_cannot_be_asked_away(void **state)
 {
 	static const struct box box = {
 		.userns = true,
-		.mounts = PROC "," BIND("host/closed/dir", "/mnt", "\"rbind\",\"rw\""),
+		.mounts = { PROC, BIND("host/closed/dir", "/mnt", "rbind,rw") },
 		.image = image,
 		.error = "cannot clear locked flags: operation not permitted",
 	};
@@ -166,7 +153,7 @@ static void a_root_in_a_closed_directory(void **state)
 {
 	static const struct box box = {
 		.userns = true,
-		.mounts = PROC "," BIND("root/mnt/file", "/tmp/f", "\"bind\""),
+		.mounts = { PROC, BIND("root/mnt/file", "/tmp/f", "bind") },
 		.image = image_of_closed_root,
 		.inside = in_closed_root,
 	};
