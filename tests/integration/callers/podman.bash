@@ -2,15 +2,16 @@
 #
 # Podman and Buildah for podman.bats and podman-rootless.bats. Load after lib.
 
-# podman_configure DIR RUN: a configuration of the test's own for Podman and Buildah, with images and
-# containers in DIR and state in RUN, both directories. The runtime is called `bulkhead`; containers have no network
+# podman_configure DIR: a configuration for Podman and Buildah in DIR, which is ~/.config/containers
+# or stands in for /etc/containers. The runtime is called `bulkhead`; containers have no network
 # unless they ask for one, which is faster.
 podman_configure() {
     local no_cgroups=
     if runtime_without_cgroups; then
         no_cgroups='runtime_supports_nocgroups = ["bulkhead"]'
     fi
-    cat >"$WORK/containers.conf" <<END
+    mkdir -p "$1"
+    cat >"$1/containers.conf" <<END
 [containers]
 netns = "none"
 [network]
@@ -21,22 +22,11 @@ events_logger = "file"
 runtime = "bulkhead"
 runtime_supports_json = ["bulkhead"]
 $no_cgroups
-tmp_dir = "$2/libpod"
 [engine.runtimes]
 bulkhead = ["$BULKHEAD"]
 END
-    cat >"$WORK/storage.conf" <<END
-[storage]
-driver = "overlay"
-graphroot = "$1"
-runroot = "$2/storage"
-END
-    echo 'unqualified-search-registries = ["docker.io"]' >"$WORK/registries.conf"
-    echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$WORK/policy.json"
-    export CONTAINERS_CONF=$WORK/containers.conf
-    export CONTAINERS_STORAGE_CONF=$WORK/storage.conf
-    export CONTAINERS_REGISTRIES_CONF=$WORK/registries.conf
-    export BUILDAH_RUNTIME=$BULKHEAD
+    echo 'unqualified-search-registries = ["docker.io"]' >"$1/registries.conf"
+    echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$1/policy.json"
 }
 
 # runtime_without_cgroups: whether the runtime under test can leave cgroups alone.

@@ -17,7 +17,14 @@ buildah() {
 setup_file() {
     caller_setup podman buildah conmon
     setup
-    podman_configure "$WORK/storage" /run/containers
+    podman_configure "$WORK/config"
+    cat >"$WORK/config/storage.conf" <<END
+[storage]
+driver = "overlay"
+graphroot = "$WORK/storage"
+runroot = "/run/containers/storage"
+END
+    node mount --bind "$WORK/config" /etc/containers
     podman load --input "$WORK/image.tar"
     box --network=bridge true
     node_leaks_snapshot "$WORK/before"
@@ -313,7 +320,8 @@ END
 
 @test "podman: a root file system of one's own; cp" {
     "$TESTS_LIB/make-rootfs" "$WORK/root"
-    run -0 podman run --rm "${PODMAN_BOX[@]}" --rootfs "$WORK/root" cat /etc/hostname
+    run -0 podman run --rm "${PODMAN_BOX[@]}" --rootfs "$WORK/root" grep -c tester /etc/passwd
+    [ "$output" = 1 ]
     box_loop c1
     echo there >"$WORK/there"
     podman cp "$WORK/there" c1:/root/there
