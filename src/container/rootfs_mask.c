@@ -15,10 +15,10 @@
 #include "container/rootfs_internal.h"
 
 struct masks {
-	int null_fd;    /* the container's null device, checked */
-	int null_tree;  /* a detached copy of it, not used yet */
-	int empty_fd;   /* the tmpfs, detached; every directory gets a copy */
-	int empty_tree; /* a detached copy of it, not used yet */
+	int null_fd;   /* the container's null device, checked */
+	int null_tree; /* a detached copy of it, not used yet */
+	int empty_fd;  /* the tmpfs: on the first directory; every other one gets a copy */
+	bool empty_used;
 };
 
 static void masks_deinit(struct masks *masks)
@@ -26,7 +26,6 @@ static void masks_deinit(struct masks *masks)
 	masks->null_fd = bh_close(masks->null_fd);
 	masks->null_tree = bh_close(masks->null_tree);
 	masks->empty_fd = bh_close(masks->empty_fd);
-	masks->empty_tree = bh_close(masks->empty_tree);
 }
 
 /* CVE-2025-31133: a /dev/null that is a symlink of the image's would unmask files of the host's
@@ -70,17 +69,21 @@ static int attach_empty(struct bh_rootfs_plan *plan, struct masks *masks,
 					   .data = "nr_blocks=1,nr_inodes=1",
 					   .context = plan->label,
 					   .flags = MS_RDONLY };
+	bh_auto_close int tree = -EBADF;
 	int r;
 
 	if (masks->empty_fd < 0)
 		masks->empty_fd = bh_mount_new(&tmpfs, err);
 	if (masks->empty_fd < 0)
 		return masks->empty_fd;
-	masks->empty_tree = bh_mount_clone(masks->empty_fd, "", 0, err);
-	if (masks->empty_tree < 0)
-		return masks->empty_tree;
-	r = bh_mount_attach(masks->empty_tree, place->fd, place->name, err);
-	masks->empty_tree = bh_close(masks->empty_tree);
+	/* Before Linux 6.15 a mount can be copied only once it is attached. */
+	if (masks->empty_used)
+		tree = bh_mount_clone(masks->empty_fd, "", 0, err);
+	if (masks->empty_used && tree < 0)
+		return tree;
+	r = bh_mount_attach(masks->empty_used ? tree : masks->empty_fd, place->fd, place->name,
+			    err);
+	masks->empty_used |= r == 0;
 	return r;
 }
 
@@ -102,7 +105,9 @@ static int mask_path(struct bh_rootfs_plan *plan, struct masks *masks, const cha
 
 int bh_rootfs_mask_paths(struct bh_rootfs_plan *plan, struct bh_err *err)
 {
-	bh_cleanup(masks_deinit) struct masks masks = { -EBADF, -EBADF, -EBADF, -EBADF };
+	bh_cleanup(masks_deinit) struct masks masks = { .null_fd = -EBADF,
+							.null_tree = -EBADF,
+							.empty_fd = -EBADF };
 
 	if (plan->masked_paths.n == 0)
 		return 0;
