@@ -16,6 +16,7 @@
  * processes cannot pass controllers on; on the version 2 part of a hybrid at the mount's root.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -259,6 +260,10 @@ int bh_cgroup_plan(const struct bh_spec *spec, const char *id, enum bh_cgroup_ma
 	struct bh_cg_layout layout = { .n = 0 };
 	int e = 0;
 
+	if (manager == BH_CGROUP_SYSTEMD && access("/run/systemd/system", F_OK) < 0)
+		return bh_err_as(
+			err, BH_ERR_OS, -EOPNOTSUPP,
+			"systemd not running on this host, cannot use systemd cgroups manager");
 	if (manager != BH_CGROUP_DISABLED)
 		e = bh_cg_layout_read(&arena, "", want_own, &layout, err);
 	else
@@ -453,6 +458,36 @@ int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs, struct bh_e
 				cg->hier[i].dir);
 	}
 	return e;
+}
+
+int bh_cgroup_open_beside(struct bh_cgroup *cg, pid_t pid, struct bh_err *err)
+{
+	char dir[64], text[8192], *path, *end;
+	int i = bh_cg_find_v2(cg);
+	ssize_t n;
+
+	if (i < 0)
+		return bh_err_set(err, -ENOENT, "find the cgroup v2 group of process %d", pid);
+	snprintf(dir, sizeof(dir), "/proc/%d", pid);
+	n = bh_cg_read(dir, "cgroup", text, sizeof(text));
+	if (n < 0)
+		return bh_err_set(err, (int)n, "read '%s/cgroup'", dir);
+	/* From the container's own group on, so that a process that was moved out of it leads
+	 * nowhere. */
+	path = strstr(text, "0::/");
+	path = path ? strstr(path + 3, cg->pub[i].path) : NULL;
+	end = path ? path + strlen(cg->pub[i].path) : NULL;
+	if (!path || *end != '/' || strstr(end, "/../"))
+		return bh_err_set(err, -EBUSY,
+				  "adding pid of the new process to cgroups: %s/cgroup.procs",
+				  cg->hier[i].dir);
+	path[strcspn(path, "\n")] = '\0';
+	if (bh_cg_set_path(cg, (size_t)i, path, err) < 0)
+		return -ENOMEM;
+	bh_close(cg->hier[i].fd);
+	cg->hier[i].fd = bh_cg_open(cg->hier[i].dir, ".", O_RDONLY | O_DIRECTORY);
+	return cg->hier[i].fd >= 0 ? 0
+				   : bh_err_set(err, cg->hier[i].fd, "open '%s'", cg->hier[i].dir);
 }
 
 /* ---- the rest that is a choice of version ---------------------------------------------------- */

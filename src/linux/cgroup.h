@@ -84,6 +84,11 @@ int bh_cgroup_enter(const struct bh_cgroup *cg, struct bh_err *err) bh_must_chec
 int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs,
 		   struct bh_err *err) bh_must_check;
 
+/** bh_cgroup_open_beside() - for exec, when CLONE_INTO_CGROUP failed with EBUSY: the container passed its
+ * controllers on to groups below its own, so that no process can be in its own. bh_cgroup_clone_fd() is
+ * then that of the group in which @pid, the container's init, is. Not with subs: they were asked for. */
+int bh_cgroup_open_beside(struct bh_cgroup *cg, pid_t pid, struct bh_err *err) bh_must_check;
+
 /** bh_cgroup_apply() - set every limit in @resources that is set; `update` calls it again.
  * A limit that this kernel cannot set is an error naming the field; the order is safe for raising
  * and lowering (memory before swap and the like). Device rules too: lists on v1, eBPF on v2, but
