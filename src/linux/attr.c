@@ -112,7 +112,8 @@ static int parse_list(const char *text, unsigned long *set, size_t bits, size_t 
 	int r;
 
 	memset(set, 0, (bits + LONG_BITS - 1) / LONG_BITS * sizeof(*set));
-	for (*ret_n = 0; *text; (*ret_n)++) {
+	*ret_n = 0;
+	while (*text) {
 		if (*text == ',') {
 			text++;
 			continue;
@@ -129,6 +130,7 @@ static int parse_list(const char *text, unsigned long *set, size_t bits, size_t 
 		}
 		if (last < first || (*text && *text != ','))
 			return -EINVAL;
+		++*ret_n;
 		for (; first <= last; first++)
 			set[first / LONG_BITS] |= 1UL << (first % LONG_BITS);
 	}
@@ -222,6 +224,8 @@ int bh_attr_session_keyring(const char *name, struct bh_err *err)
 {
 	long id = bh_sys_keyctl(KEYCTL_JOIN_SESSION_KEYRING, (unsigned long)name, 0, 0);
 
+	if (id == 0) /* it is the process's already */
+		return 0;
 	if (id < 0)
 		return errno == ENOSYS ? 0
 				       : bh_err_set(err, -errno, "join session keyring '%s'", name);

@@ -178,9 +178,12 @@ static bool next_value(const char **p, int base, unsigned long *ret_id, unsigned
 	if (!isdigit((unsigned char)**p))
 		return false;
 	*ret_id = strtoul(*p, &end, 10);
-	if (*end != '=' || !isxdigit((unsigned char)end[1]))
+	if (*end != '=')
 		return false;
-	*ret_value = strtoul(end + 1, &end, base);
+	end += 1 + strspn(end + 1, " "); /* the kernel lines its numbers up */
+	if (!isxdigit((unsigned char)*end))
+		return false;
+	*ret_value = strtoul(end, &end, base);
 	while (isspace((unsigned char)*end))
 		end++;
 	if (*end != ';' && *end != '\0')

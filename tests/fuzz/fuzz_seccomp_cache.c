@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cache files of compiled seccomp programs: no bytes are taken for a program that leaves itself, and none
- * but the key's own. The input is taken for a file first, then for the program of a file that is right in all
- * else, so that the sum does not keep the fuzzer out. */
+/* Cache files of compiled seccomp programs: no bytes are taken for a program that leaves itself,
+ * and none but the key's own. The input is taken for a file first, then for the program of a file
+ * that is right in all else, so that the sum does not keep the fuzzer out. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Aborts on anything that the kernel would refuse: an unknown instruction, a jump or load outside. */
+/* Aborts on anything that the kernel would refuse: an unknown instruction, a jump or load outside.
+ */
 static inline uint32_t bpf_run(const struct sock_filter *insns, size_t n,
 			       const struct seccomp_data *data)
 {

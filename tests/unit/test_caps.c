@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each case in a child, since there is no way back; what it became is read from /proc. Needs root. */
+/* Each case in a child, since there is no way back; what it became is read from /proc. Needs root.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,8 +55,8 @@ static int skip_without_root(void)
 	return 1;
 }
 
-static bool sets_are(uint64_t bounding, uint64_t permitted, uint64_t effective, uint64_t inheritable,
-		     uint64_t ambient)
+static bool sets_are(uint64_t bounding, uint64_t permitted, uint64_t effective,
+		     uint64_t inheritable, uint64_t ambient)
 {
 	return proc_set("CapBnd:") == bounding && proc_set("CapPrm:") == permitted &&
 	       proc_set("CapEff:") == effective && proc_set("CapInh:") == inheritable &&
@@ -156,7 +157,8 @@ static int act_more_than_there_is(void)
 		return 1;
 	if (bh_caps_apply(&more, &err) < 0)
 		return 2;
-	if (!sets_are(less.bounding, BIT(CAP_CHOWN), BIT(CAP_CHOWN), BIT(CAP_CHOWN), BIT(CAP_CHOWN)))
+	if (!sets_are(less.bounding, BIT(CAP_CHOWN), BIT(CAP_CHOWN), BIT(CAP_CHOWN),
+		      BIT(CAP_CHOWN)))
 		return 3;
 	return !log_says(log, "CAP_SYS_ADMIN cannot be granted") ||
 	       !log_says(log, "CAP_NET_RAW cannot be granted") ||

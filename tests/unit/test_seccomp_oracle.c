@@ -5,8 +5,8 @@
  * conditions. x86-64, where there are three architectures to compare.
  *
  * libseccomp is asked about one rule with conditions a name at the most: 2.5.4 forgets to load the
- * upper half of an argument again where two rules order the same one (rules "less than" and "greater
- * or equal" on one argument show it), and allows or denies what it should not.
+ * upper half of an argument again where two rules order the same one (rules "less than" and
+ * "greater or equal" on one argument show it), and allows or denies what it should not.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,14 +27,14 @@
 
 #ifdef __x86_64__
 
-#define X32_BIT	   0x40000000u
-#define NAMES_MAX  600
-#define RULES_MAX  120
-#define ARGS_MAX   4
-#define FEW_NAMES  40
-#define NUMBERS	   600 /* more than any architecture has */
-#define LAST_NAME  "futex_waitv" /* in each profile, so that the largest number is known: */
-#define LAST	   449u
+#define X32_BIT   0x40000000u
+#define NAMES_MAX 600
+#define RULES_MAX 120
+#define ARGS_MAX  4
+#define FEW_NAMES 40
+#define NUMBERS   600           /* more than any architecture has */
+#define LAST_NAME "futex_waitv" /* in each profile, so that the largest number is known: */
+#define LAST      449u
 
 /* ---- chance ---------------------------------------------------------------------------------- */
 
@@ -51,9 +51,13 @@ static uint32_t chance(uint32_t below) /* xorshift64*, the same everywhere */
 static uint64_t chance_value(void)
 {
 	static const uint64_t values[] = {
-		0,	    1,		 2,	      5,	   0x7fffffff, 0x80000000,
-		0xfffffffe, 0xffffffff,	 0x100000000, 0x100000001, 0x7e020000, 0x100000005,
-		UINT64_MAX, 0x8000000000000000u,
+		0,           1,
+		2,           5,
+		0x7fffffff,  0x80000000,
+		0xfffffffe,  0xffffffff,
+		0x100000000, 0x100000001,
+		0x7e020000,  0x100000005,
+		UINT64_MAX,  0x8000000000000000u,
 	};
 
 	return values[chance(BH_ARRAY_SIZE(values))];
@@ -65,7 +69,8 @@ static const char *names[NAMES_MAX], *plain_names[NAMES_MAX]; /* plain: not mult
 static size_t n_names, n_plain_names;
 static const uint32_t tokens[] = { SCMP_ARCH_X86_64, SCMP_ARCH_X86, SCMP_ARCH_X32 };
 
-/* i386 hides the arguments of these from filters; what libseccomp does about it is not what we do. */
+/* i386 hides the arguments of these from filters; what libseccomp does about it is not what we do.
+ */
 static bool is_multiplexed(const char *name)
 {
 	int number = seccomp_syscall_resolve_name_arch(SCMP_ARCH_X86, name);
@@ -82,7 +87,8 @@ static int find_names(void **state)
 			char *name = seccomp_syscall_resolve_num_arch(tokens[i], number);
 
 			/* The second time only what the first has not. */
-			if (name && (i == 0 || seccomp_syscall_resolve_name_arch(tokens[0], name) < 0))
+			if (name &&
+			    (i == 0 || seccomp_syscall_resolve_name_arch(tokens[0], name) < 0))
 				names[n_names++] = name;
 			else
 				free(name);
@@ -248,12 +254,16 @@ static void oracle_add(scmp_filter_ctx context, uint32_t action, const char *nam
 	assert_true(r == 0 || r == -EEXIST);
 }
 
-static void oracle_rule(scmp_filter_ctx context, const struct bh_seccomp_rule *rule, uint32_t action)
+static void oracle_rule(scmp_filter_ctx context, const struct bh_seccomp_rule *rule,
+			uint32_t action)
 {
 	static const enum scmp_compare ops[] = {
-		[BH_SECCOMP_NE] = SCMP_CMP_NE, [BH_SECCOMP_LT] = SCMP_CMP_LT,
-		[BH_SECCOMP_LE] = SCMP_CMP_LE, [BH_SECCOMP_EQ] = SCMP_CMP_EQ,
-		[BH_SECCOMP_GE] = SCMP_CMP_GE, [BH_SECCOMP_GT] = SCMP_CMP_GT,
+		[BH_SECCOMP_NE] = SCMP_CMP_NE,
+		[BH_SECCOMP_LT] = SCMP_CMP_LT,
+		[BH_SECCOMP_LE] = SCMP_CMP_LE,
+		[BH_SECCOMP_EQ] = SCMP_CMP_EQ,
+		[BH_SECCOMP_GE] = SCMP_CMP_GE,
+		[BH_SECCOMP_GT] = SCMP_CMP_GT,
 		[BH_SECCOMP_MASKED_EQ] = SCMP_CMP_MASKED_EQ,
 	};
 	struct scmp_arg_cmp args[ARGS_MAX];
@@ -291,8 +301,7 @@ static struct sock_filter *oracle_build(const struct bh_seccomp *spec, size_t *r
 	assert_non_null(context);
 	assert_true(fd >= 0);
 	for (size_t i = 0; i < spec->architectures.n; i++) {
-		const struct bh_seccomp_arch *arch =
-			bh_seccomp_arch_here(spec->architectures.v[i]);
+		const struct bh_seccomp_arch *arch = bh_seccomp_arch_here(spec->architectures.v[i]);
 		int r = seccomp_arch_add(context, arch->token);
 
 		assert_true(r == 0 || r == -EEXIST);
@@ -365,9 +374,9 @@ static void compare_one(const struct pair *pair, const struct seccomp_data *data
 	uint32_t expected = bpf_run(pair->oracle, pair->oracle_n, data);
 
 	if (is_newer(pair, data))
-		expected = answers_newer(spec) ? action_value(spec->default_action,
-							       &spec->default_errno_ret) :
-						 SECCOMP_RET_ERRNO | 38;
+		expected = answers_newer(spec)
+				   ? action_value(spec->default_action, &spec->default_errno_ret)
+				   : SECCOMP_RET_ERRNO | 38;
 	if (ours != expected)
 		fail_msg("seed %llu, arch %#x, number %#x, arguments %#llx %#llx %#llx %#llx %#llx "
 			 "%#llx: ours %#x, expected %#x",
@@ -479,7 +488,8 @@ static bool holds(const struct bh_seccomp_arg *arg, const struct seccomp_data *d
 	}
 }
 
-static bool rule_holds(const struct bh_seccomp_rule *rule, const struct seccomp_data *data, bool wide)
+static bool rule_holds(const struct bh_seccomp_rule *rule, const struct seccomp_data *data,
+		       bool wide)
 {
 	unsigned int seen = 0;
 	size_t n = 0;
@@ -529,16 +539,17 @@ static void check_meaning(const struct profile *profile, const struct bh_seccomp
 			.nr = seccomp_syscall_resolve_name_arch(token, name),
 		};
 		bool here = token == SCMP_ARCH_X86_64 ||
-			    has_arch(&profile->spec, token == SCMP_ARCH_X86 ? "SCMP_ARCH_X86" :
-									      "SCMP_ARCH_X32");
+			    has_arch(&profile->spec,
+				     token == SCMP_ARCH_X86 ? "SCMP_ARCH_X86" : "SCMP_ARCH_X32");
 
 		for (int k = 0; k < 200 && data.nr >= 0; k++) {
 			uint32_t got, expected;
 
 			for (size_t a = 0; a < 6; a++)
-				data.args[a] = chance_value() + (chance(6) == 0 ? chance(3) - 1 : 0);
-			expected = !here ? SCMP_ACT_KILL :
-					   meaning(&profile->spec, name, &data,
+				data.args[a] = chance_value() +
+					       (chance(6) == 0 ? chance(3) - 1 : 0);
+			expected = !here ? SCMP_ACT_KILL
+					 : meaning(&profile->spec, name, &data,
 						   token == SCMP_ARCH_X86_64);
 			got = bpf_run(ours->insns, ours->n, &data);
 			if (got != expected)

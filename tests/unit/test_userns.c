@@ -18,10 +18,10 @@
 #include "base/path.h"
 #include "linux/userns.h"
 
-#define MAPS(...)                                                                                  \
-	{                                                                                          \
-		.v = (struct bh_id_map[]){ __VA_ARGS__ },                                          \
-		.n = sizeof((struct bh_id_map[]){ __VA_ARGS__ }) / sizeof(struct bh_id_map)        \
+#define MAPS(...)                                                                           \
+	{                                                                                   \
+		.v = (struct bh_id_map[]){ __VA_ARGS__ },                                   \
+		.n = sizeof((struct bh_id_map[]){ __VA_ARGS__ }) / sizeof(struct bh_id_map) \
 	}
 
 #define ORDINARY 1000 /* an id without any right */
