@@ -7,6 +7,7 @@
  */
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -116,6 +117,27 @@ static int build_root(struct bh_creation *cr, struct bh_terminal *terminal, stru
 	return r < 0 ? r : bh_rootfs_seal(cr->rootfs, err);
 }
 
+static void end_by_signal(int sig)
+{
+	_exit(128 + sig);
+}
+
+/*
+ * Init of a PID namespace is spared the signals that it does not handle, and a created container
+ * could only be killed. So it handles those that end a process, as runc's does; execve(2) puts
+ * things back. What the caller ignores stays ignored.
+ */
+static void end_by_signals(void)
+{
+	static const int fatal[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGABRT, SIGUSR1,
+				     SIGUSR2, SIGPIPE, SIGALRM, SIGTERM };
+	struct sigaction old;
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(fatal); i++)
+		if (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+			signal(fatal[i], end_by_signal);
+}
+
 /* Waits for bh_container_start(); its connection carries errors from now on. */
 static int wait_for_start(struct bh_creation *cr, struct bh_err *err)
 {
@@ -123,6 +145,7 @@ static int wait_for_start(struct bh_creation *cr, struct bh_err *err)
 
 	if (cr->listen_fd < 0)
 		return 0;
+	end_by_signals();
 	cr->spawn.child_sock = bh_close(cr->spawn.child_sock);
 	sock = TEMP_FAILURE_RETRY(accept4(cr->listen_fd, NULL, NULL, SOCK_CLOEXEC));
 	if (sock < 0)
