@@ -98,7 +98,7 @@ def verdicts_table(found):
     word = {True: "met", False: "MISSED", None: "not measured"}
     rows = [("target", "value", "of rounds", "of minima", "of CPU", "limit", "")]
     for v in found:
-        digits = 0 if v["limit"] > 10 or v["limit"] == 0 else 2
+        digits = 0 if v["limit"] > 10 or v["limit"] == 0 else 3 if v["limit"] < 1 else 2
         show = lambda key: f"{v[key]:.{digits}f}" if v.get(key) is not None else "-"
         spread = f"{v['low']:.2f} to {v['high']:.2f}" if "low" in v else ""
         rows.append((v["name"], show("value"), spread, *(show(k) if k in v else "" for k in ("of_minima", "of_cpu")),
