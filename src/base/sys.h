@@ -30,6 +30,14 @@ static inline int bh_sys_openat2(int dirfd, const char *path, const struct open_
 	return (int)syscall(SYS_openat2, dirfd, path, how, sizeof(*how));
 }
 
+/** bh_sys_fork() - fork(2) that also opens a pidfd; by clone(2), since filters that are made for
+ * containers answer clone3(2) with ENOSYS */
+static inline pid_t bh_sys_fork(int *ret_pidfd)
+{
+	return (pid_t)syscall(SYS_clone, (unsigned long)(CLONE_PIDFD | SIGCHLD), 0UL, ret_pidfd,
+			      NULL, 0UL);
+}
+
 /** bh_sys_clone3() - clone3(2) without a stack of its own: returns twice, like fork(2) */
 static inline pid_t bh_sys_clone3(struct clone_args *args)
 {

@@ -251,7 +251,7 @@ static int attend(struct bh_creation *cr, int *ret_master, struct bh_err *err)
 	if (r == 0)
 		bh_rootfs_reap(cr->rootfs);
 	*ret_master = a.master_fd;
-	return r;
+	return r < 0 ? bh_err_ctx(err, "error during container init") : r;
 }
 
 static int spawn(struct bh_creation *cr, struct bh_err *err)
@@ -322,9 +322,13 @@ static int make(struct bh_creation *cr, const struct config_text *text, int *ret
 	r = bh_state_save_config(cr->c->dirfd, text->data, text->len, err);
 	r = r < 0 ? r : bh_state_save(cr->c, err);
 	r = r < 0 ? r : prepare(cr, err);
-	r = r < 0 ? r : spawn(cr, err);
-	r = r < 0 ? r : serve_process(cr, err);
-	r = r < 0 ? r : attend(cr, ret_master, err);
+	if (r == 0) {
+		r = spawn(cr, err);
+		r = r < 0 ? r : serve_process(cr, err);
+		r = r < 0 ? r : attend(cr, ret_master, err);
+		if (r < 0)
+			bh_err_ctx(err, "unable to start container process");
+	}
 	r = r < 0 ? r : finish(cr, err);
 	if (r < 0)
 		undo(cr);

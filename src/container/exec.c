@@ -133,9 +133,12 @@ static int become(struct execution *ex, struct bh_err *err)
 static _Noreturn void exec_main(struct execution *ex)
 {
 	struct bh_err err = BH_ERR_INIT;
+	int r;
 
-	if (become(ex, &err) == 0 && bh_launch_exec(&ex->launch, ex->spawn.child_sock, &err) == 0)
-		bh_err_as(&err, BH_ERR_BUG, -EIO, "execve returned");
+	r = become(ex, &err);
+	r = r < 0 ? r : bh_launch_confine(&ex->launch, ex->spawn.child_sock, &err);
+	if (r == 0)
+		bh_launch_exec(&ex->launch);
 	bh_sync_send_err(ex->spawn.child_sock, &err);
 	_exit(255);
 }
@@ -191,7 +194,7 @@ static int supervise(struct execution *ex, pid_t pid, int *ret_master, struct bh
 		bh_close(attend.master_fd);
 		kill(pid, SIGKILL);
 		TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
-		return r;
+		return bh_err_ctx(err, "unable to start container process");
 	}
 	*ret_master = attend.master_fd;
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "container/hooks.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -44,9 +45,6 @@ static _Noreturn void exec_hook(const struct bh_hook *hook, char *const *env, in
 static int start(const struct bh_hook *hook, char *const *env, struct running_hook *run,
 		 struct bh_err *err)
 {
-	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-				   .exit_signal = SIGCHLD,
-				   .pidfd = (uint64_t)(uintptr_t)&run->pidfd };
 	int in[2], out[2];
 
 	if (pipe2(in, O_CLOEXEC) < 0)
@@ -56,7 +54,7 @@ static int start(const struct bh_hook *hook, char *const *env, struct running_ho
 		bh_close(in[1]);
 		return bh_err_set(err, -errno, "pipe");
 	}
-	run->pid = bh_sys_clone3(&args);
+	run->pid = bh_sys_fork(&run->pidfd);
 	if (run->pid == 0)
 		exec_hook(hook, env, in[0], out[1]);
 	bh_close(in[0]);
@@ -131,6 +129,15 @@ static int attend(struct running_hook *run, int64_t deadline_ms)
 	}
 }
 
+static int ended_by_signal(const struct running_hook *run, int sig, struct bh_err *err)
+{
+	const char *name = strsignal(sig);
+
+	/* In lower case, as runc's callers know it. */
+	return bh_err_as(err, BH_ERR_PEER, -ECHILD, "signal: %c%s, output: %s", tolower(name[0]),
+			 name + 1, run->output);
+}
+
 static int run_one(const struct bh_hook *hook, const char *state, char *const *env,
 		   struct bh_err *err)
 {
@@ -151,8 +158,7 @@ static int run_one(const struct bh_hook *hook, const char *state, char *const *e
 			r = bh_err_as(err, BH_ERR_PEER, -ETIMEDOUT, "still running after %lld s",
 				      (long long)hook->timeout.v);
 		else if (WIFSIGNALED(status))
-			r = bh_err_as(err, BH_ERR_PEER, -ECHILD, "signal: %s, output: %s",
-				      strsignal(WTERMSIG(status)), run.output);
+			r = ended_by_signal(&run, WTERMSIG(status), err);
 		else if (WEXITSTATUS(status))
 			r = bh_err_as(err, BH_ERR_PEER, -ECHILD, "exit status %d, output: %s",
 				      WEXITSTATUS(status), run.output);

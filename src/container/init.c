@@ -55,8 +55,7 @@ static int set_namespaces(struct bh_creation *cr, struct bh_err *err)
 	const struct bh_spec *spec = &cr->c->spec;
 	int r;
 
-	r = bh_ns_unshare_late(&cr->ns, &spec->linux_, err);
-	r = r < 0 ? r : set_names(spec, err);
+	r = set_names(spec, err);
 	if (r == 0 && (cr->ns.create & CLONE_NEWNET))
 		r = bh_netdev_loopback_up(err);
 	return r;
@@ -127,7 +126,7 @@ static void end_by_signal(int sig)
  * could only be killed. So it handles those that end a process, as runc's does; execve(2) puts
  * things back. What the caller ignores stays ignored.
  */
-static void end_by_signals(void)
+static int prepare_wait(struct bh_creation *cr, struct bh_err *err)
 {
 	static const int fatal[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGABRT, SIGUSR1,
 				     SIGUSR2, SIGPIPE, SIGALRM, SIGTERM };
@@ -136,6 +135,7 @@ static void end_by_signals(void)
 	for (size_t i = 0; i < BH_ARRAY_SIZE(fatal); i++)
 		if (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
 			signal(fatal[i], end_by_signal);
+	return bh_launch_close(&cr->launch, cr->spawn.child_sock, cr->listen_fd, err);
 }
 
 /* Waits for bh_container_start(); its connection carries errors from now on. */
@@ -145,7 +145,6 @@ static int wait_for_start(struct bh_creation *cr, struct bh_err *err)
 
 	if (cr->listen_fd < 0)
 		return 0;
-	end_by_signals();
 	cr->spawn.child_sock = bh_close(cr->spawn.child_sock);
 	sock = TEMP_FAILURE_RETRY(accept4(cr->listen_fd, NULL, NULL, SOCK_CLOEXEC));
 	if (sock < 0)
@@ -164,6 +163,9 @@ static int become(struct bh_creation *cr, struct bh_err *err)
 	if (r == 0 && cr->wait_for_host)
 		r = bh_sync_expect(cr->spawn.child_sock, BH_SYNC_GO, err);
 	r = r < 0 ? r : bh_attr_affinity_all(err);
+	/* Offsets of clocks are written to a file of procfs, which an undumpable process may not.
+	 */
+	r = r < 0 ? r : bh_ns_unshare_late(&cr->ns, &cr->c->spec.linux_, err);
 	/* No process of the container may trace or inspect this one on its way in. */
 	if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		r = bh_err_set(err, -errno, "become undumpable");
@@ -177,7 +179,7 @@ static int become(struct bh_creation *cr, struct bh_err *err)
 	r = r < 0 ? r : bh_launch_become(&cr->launch, err);
 	bh_terminal_deinit(&terminal);
 	if (r == 0 && cr->listen_fd >= 0)
-		r = bh_launch_close(&cr->launch, cr->spawn.child_sock, cr->listen_fd, err);
+		r = prepare_wait(cr, err);
 	return r < 0 ? r : bh_sync_send(cr->spawn.child_sock, BH_SYNC_READY, -1, err);
 }
 
@@ -188,10 +190,12 @@ _Noreturn void bh_init_main(struct bh_creation *cr)
 
 	r = become(cr, &err);
 	r = r < 0 ? r : wait_for_start(cr, &err);
-	r = r < 0 ? r
-		  : run_hooks(cr, BH_HOOK_START_CONTAINER, BH_STATUS_CREATED, cr->launch.env, &err);
-	r = r < 0 ? r : bh_launch_exec(&cr->launch, cr->spawn.child_sock, &err);
-	if (r < 0)
-		bh_sync_send_err(cr->spawn.child_sock, &err);
+	r = r < 0 ? r : bh_launch_confine(&cr->launch, cr->spawn.child_sock, &err);
+	/* These are programs of the container: under its filter, with its capabilities. */
+	if (r == 0)
+		r = run_hooks(cr, BH_HOOK_START_CONTAINER, BH_STATUS_CREATED, cr->launch.env, &err);
+	if (r == 0)
+		bh_launch_exec(&cr->launch);
+	bh_sync_send_err(cr->spawn.child_sock, &err);
 	_exit(1);
 }

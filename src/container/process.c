@@ -166,6 +166,16 @@ int bh_launch_stdio(const struct bh_launch *launch, struct bh_terminal *terminal
 	return 0;
 }
 
+static int set_scheduler(const struct bh_launch *launch, struct bh_err *err)
+{
+	int r = bh_attr_scheduler(&launch->process->scheduler, err);
+
+	/* sched_setattr(2): a deadline is for processes that may run on all CPUs. */
+	if (r == -EPERM && launch->linux_->resources.cpu.cpus)
+		bh_err_ctx(err, "process scheduler can't be used together with AllowedCPUs");
+	return r;
+}
+
 static int set_limits(const struct bh_launch *launch, struct bh_err *err)
 {
 	const struct bh_process *process = launch->process;
@@ -184,7 +194,7 @@ static int set_limits(const struct bh_launch *launch, struct bh_err *err)
 		r = r < 0 ? r : bh_attr_rlimits(0, process, err);
 	}
 	if (r == 0 && process->scheduler.set)
-		r = bh_attr_scheduler(&process->scheduler, err);
+		r = set_scheduler(launch, err);
 	if (r == 0 && process->io_priority.set)
 		r = bh_attr_io_priority(&process->io_priority, err);
 	if (r == 0 && launch->linux_->memory_policy.mode)
@@ -384,19 +394,26 @@ static int load_filter(const struct bh_launch *launch, int sync, struct bh_err *
 	return 0;
 }
 
-int bh_launch_exec(struct bh_launch *launch, int sync, struct bh_err *err)
+int bh_launch_confine(struct bh_launch *launch, int sync, struct bh_err *err)
 {
-	const struct bh_process *process = launch->process;
 	int r = 0;
 
 	if (launch->seccomp)
 		r = load_filter(launch, sync, err);
 	if (r == 0 && caps_after_filter(launch))
-		r = bh_caps_apply(&process->capabilities, err);
-	if (r < 0)
-		return r;
-	execve(launch->exe, (char **)process->args.v, launch->env);
-	return bh_err_set(err, -errno, "exec %s", launch->exe);
+		r = bh_caps_apply(&launch->process->capabilities, err);
+	return r;
+}
+
+_Noreturn void bh_launch_exec(const struct bh_launch *launch)
+{
+	char text[BH_ERR_TEXT_BYTES + 256];
+	struct bh_err err = BH_ERR_INIT;
+
+	execve(launch->exe, (char **)launch->process->args.v, launch->env);
+	bh_err_set(&err, -errno, "exec %s", launch->exe);
+	dprintf(STDERR_FILENO, "%s\n", bh_err_format(&err, text, sizeof(text)));
+	_exit(255);
 }
 
 static void print_strings(struct bh_buf *out, const char *what, const struct bh_strv *list)

@@ -63,9 +63,14 @@ int bh_launch_become(struct bh_launch *launch, struct bh_err *err) bh_must_check
 int bh_launch_close(const struct bh_launch *launch, int sock, int listen_fd,
 		    struct bh_err *err) bh_must_check;
 
-/** bh_launch_exec() - child: filter, last capabilities, execve(2); returns only on failure
+/** bh_launch_confine() - child: filter and last capabilities; what runs from now on is the
+ * container's
  * @sync: socket that a notify listener is passed over, see container/sync.h */
-int bh_launch_exec(struct bh_launch *launch, int sync, struct bh_err *err) bh_must_check;
+int bh_launch_confine(struct bh_launch *launch, int sync, struct bh_err *err) bh_must_check;
+
+/** bh_launch_exec() - child: execve(2). From here on it is the container that fails, not the
+ * runtime: as with runc the reason goes to the container's standard error and the status is 255 */
+_Noreturn void bh_launch_exec(const struct bh_launch *launch);
 
 /** bh_launch_print() - the plan for people (--dry-run): what will be executed, and as whom */
 void bh_launch_print(const struct bh_spec *spec, struct bh_buf *out);

@@ -141,6 +141,7 @@ static int from_rule(const struct bh_device_rule *rule, struct bh_cg_device *d, 
 		d->access |= *p == 'r'   ? BH_CG_DEV_READ
 			     : *p == 'w' ? BH_CG_DEV_WRITE
 			     : *p == 'm' ? BH_CG_DEV_MKNOD
+			     : *p == 'a' ? BH_CG_DEV_RWM /* documents in the wild have it */
 					 : 0;
 	if (d->major < BH_CG_DEV_ANY || d->major > UINT32_MAX || d->minor < BH_CG_DEV_ANY ||
 	    d->minor > UINT32_MAX || !d->access)

@@ -68,6 +68,12 @@ static int cpuset_fill(const char *dir, const char *file, const char *value)
 
 		snprintf(parent, sizeof(parent), "%.*s", (int)(slash - dir), dir);
 		n = bh_cg_read(parent, file, text, sizeof(text));
+		/* Somebody made the parent and left it empty; the topmost never is. */
+		if (n == 0) {
+			int e = cpuset_fill(parent, file, NULL);
+
+			n = e < 0 ? e : bh_cg_read(parent, file, text, sizeof(text));
+		}
 		value = text;
 	}
 	return n < 0 ? (int)n : n == 0 ? 0 : bh_cg_write(dir, file, value);

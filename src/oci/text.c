@@ -49,7 +49,7 @@ static bool is_unified_key(const char *text)
 
 static bool is_access(const char *text)
 {
-	return text[0] && !text[strspn(text, "rwm")];
+	return text[0] && !text[strspn(text, "rwma")];
 }
 
 static bool is_page_size(const char *text)

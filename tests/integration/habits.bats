@@ -120,3 +120,83 @@ teardown() {
     [ "$status" -eq 0 ]
     [[ $output == *"ignoring 'size=1k'"* ]]
 }
+
+@test "a startContainer hook is the container's: its filter and its capabilities hold" {
+    bundle
+    own_rootfs
+    printf '#!/bin/sh\ngrep CapEff /proc/self/status >/caps\nmkdir /made-by-hook\n' >"$BUNDLE/rootfs/hook"
+    chmod +x "$BUNDLE/rootfs/hook"
+    args true
+    # Without no_new_privs the filter comes before capabilities are given up.
+    config '.process.noNewPrivileges = false | .process.rlimits = [{type: "RLIMIT_CORE", soft: 0, hard: 0}]
+        | .process.capabilities |= map_values(["CAP_KILL"])
+        | .hooks.startContainer = [{path: "/hook"}]
+        | .linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [
+            {names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 1},
+            {names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: 38}]}'
+    fails_with "error running startContainer hook #0" rt run --bundle "$BUNDLE" "$ID"
+    [ ! -e "$BUNDLE/rootfs/made-by-hook" ]
+    [ "$(cat "$BUNDLE/rootfs/caps")" = $'CapEff:\t0000000000000020' ]
+    config '.linux.seccomp.syscalls[0].action = "SCMP_ACT_KILL" | del(.linux.seccomp.syscalls[0].errnoRet)
+        | .hooks.startContainer = [{path: "/bin/mkdir", args: ["mkdir", "/made-by-hook"]}]'
+    fails_with "bad system call" rt run --bundle "$BUNDLE" "$ID"
+}
+
+@test "a created container can be ended by an ordinary signal" {
+    local signal
+    for signal in TERM INT HUP; do
+        bundle "created-$signal"
+        quietly rt create --bundle "$BUNDLE" "$ID"
+        rt kill "$ID" "$signal"
+        wait_until 5 has_status "$ID" stopped
+        rt delete "$ID"
+    done
+}
+
+@test "offsets of clocks in a new time namespace, below a user namespace too" {
+    [ -e /proc/self/ns/time ] || skip "the kernel has no time namespaces"
+    bundle
+    config '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {boottime: {secs: 1337, nanosecs: 7}}'
+    args cat /proc/self/timens_offsets
+    run rt run --bundle "$BUNDLE" "$ID"
+    [[ $output =~ boottime\ +1337\ +7 ]]
+    config '.linux.namespaces += [{type: "user"}]
+        | .linux.uidMappings = [{containerID: 0, hostID: 0, size: 1}, {containerID: 1, hostID: 100000, size: 1000}]
+        | .linux.gidMappings = .linux.uidMappings'
+    run rt run --bundle "$BUNDLE" "$ID"
+    [[ $output =~ boottime\ +1337\ +7 ]]
+}
+
+@test "what execve refuses is told on the container's standard error, status 255" {
+    bundle
+    own_rootfs
+    printf '#!/no/such/interpreter\n' >"$BUNDLE/rootfs/script"
+    printf 'neither ELF nor a script\n' >"$BUNDLE/rootfs/data"
+    chmod +x "$BUNDLE/rootfs/script" "$BUNDLE/rootfs/data"
+    args /script
+    run rt run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 255 ]
+    [ "$output" = "exec /script: no such file or directory" ]
+    rt create --bundle "$BUNDLE" "$ID" </dev/null 2>"$BUNDLE/stderr" 3>&-
+    rt start "$ID"
+    wait_until 5 has_status "$ID" stopped
+    [ "$(cat "$BUNDLE/stderr")" = "exec /script: no such file or directory" ]
+    rt delete "$ID"
+    args sleep 1000
+    quietly rt run --detach --bundle "$BUNDLE" "$ID"
+    run rt exec "$ID" /data
+    [ "$status" -eq 255 ]
+    [ "$output" = "exec /data: exec format error" ]
+}
+
+@test "a cpuset that somebody made and left empty is filled" {
+    [ -d /sys/fs/cgroup/cpuset ] || skip "no version 1 cpuset controller"
+    bundle
+    mkdir -p "/sys/fs/cgroup/cpuset/$ID-pod/middle"
+    config '.linux.cgroupsPath = "/\($id)-pod/middle/c"'
+    args cat /proc/self/status
+    run rt run --bundle "$BUNDLE" "$ID"
+    echo "$output"
+    rmdir "/sys/fs/cgroup/cpuset/$ID-pod/middle" "/sys/fs/cgroup/cpuset/$ID-pod"
+    [ "$status" -eq 0 ]
+}

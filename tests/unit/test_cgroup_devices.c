@@ -119,7 +119,8 @@ static void rules_add_up_in_their_order(void **state)
 		RULES({ true, 'c', NUM(9), NUM(9), "rwm" }, { false, 'a', ANY, ANY, "rwm" },
 		      { true, 'b', NUM(8), ANY, "r" }, { true, 'b', NUM(8), ANY, "w" },
 		      { true, 'c', NUM(4000000000), NUM(5), NULL },
-		      { true, 'c', NUM(4), NUM(5), "rw" }, { false, 'c', NUM(4), NUM(5), "w" });
+		      { true, 'c', NUM(4), NUM(5), "rw" }, { false, 'c', NUM(4), NUM(5), "w" },
+		      { true, 'c', NUM(4), NUM(6), "a" });
 
 	(void)state;
 	assert_false(allowed(&r, 'c', 9, 9, "r"));
@@ -127,6 +128,7 @@ static void rules_add_up_in_their_order(void **state)
 	assert_true(allowed(&r, 'c', 4000000000U, 5, "rwm"));
 	assert_true(allowed(&r, 'c', 4, 5, "r"));
 	assert_false(allowed(&r, 'c', 4, 5, "rw"));
+	assert_true(allowed(&r, 'c', 4, 6, "rwm"));
 }
 
 static void with_all_allowed_some_can_be_denied(void **state)
