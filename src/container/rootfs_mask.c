@@ -15,16 +15,13 @@
 #include "container/rootfs_internal.h"
 
 struct masks {
-	int null_fd;   /* the container's null device, checked */
-	int null_tree; /* a detached copy of it, not used yet */
-	int empty_fd;  /* the tmpfs: on the first directory; every other one gets a copy */
-	bool empty_used;
+	int null_fd;  /* the container's null device, checked */
+	int empty_fd; /* the tmpfs, on the first directory; all others have a copy of it */
 };
 
 static void masks_deinit(struct masks *masks)
 {
 	masks->null_fd = bh_close(masks->null_fd);
-	masks->null_tree = bh_close(masks->null_tree);
 	masks->empty_fd = bh_close(masks->empty_fd);
 }
 
@@ -47,22 +44,15 @@ static int open_null(struct bh_rootfs_plan *plan, struct bh_err *err)
 	return bh_take_fd(&fd);
 }
 
-static int attach_null(struct masks *masks, const struct bh_place *place, struct bh_err *err)
+static int mask_file(struct masks *masks, const struct bh_place *place, struct bh_err *err)
 {
-	int r;
+	bh_auto_close int tree = bh_mount_clone(masks->null_fd, "", 0, err);
 
-	if (masks->null_tree < 0)
-		masks->null_tree = bh_mount_clone(masks->null_fd, "", 0, err);
-	if (masks->null_tree < 0)
-		return masks->null_tree;
-	r = bh_mount_attach(masks->null_tree, place->fd, place->name, err);
-	if (r == 0)
-		masks->null_tree = bh_close(masks->null_tree);
-	return r;
+	return tree < 0 ? tree : bh_mount_attach(tree, place->fd, place->name, err);
 }
 
-static int attach_empty(struct bh_rootfs_plan *plan, struct masks *masks,
-			const struct bh_place *place, struct bh_err *err)
+static int mask_dir(struct bh_rootfs_plan *plan, struct masks *masks, const struct bh_place *place,
+		    struct bh_err *err)
 {
 	const struct bh_mount_fs tmpfs = { .type = "tmpfs",
 					   .source = "tmpfs",
@@ -72,42 +62,39 @@ static int attach_empty(struct bh_rootfs_plan *plan, struct masks *masks,
 	bh_auto_close int tree = -EBADF;
 	int r;
 
-	if (masks->empty_fd < 0)
-		masks->empty_fd = bh_mount_new(&tmpfs, err);
-	if (masks->empty_fd < 0)
-		return masks->empty_fd;
-	/* Before Linux 6.15 a mount can be copied only once it is attached. */
-	if (masks->empty_used)
+	if (masks->empty_fd >= 0) {
 		tree = bh_mount_clone(masks->empty_fd, "", 0, err);
-	if (masks->empty_used && tree < 0)
-		return tree;
-	r = bh_mount_attach(masks->empty_used ? tree : masks->empty_fd, place->fd, place->name,
-			    err);
-	masks->empty_used |= r == 0;
+		return tree < 0 ? tree : bh_mount_attach(tree, place->fd, place->name, err);
+	}
+	/* Attached itself, not kept for copies: to close what was never attached makes the kernel
+	 * wait for all processors, which is longer than everything else here takes. */
+	tree = bh_mount_new(&tmpfs, err);
+	r = tree < 0 ? tree : bh_mount_attach(tree, place->fd, place->name, err);
+	if (r == 0)
+		masks->empty_fd = bh_take_fd(&tree);
 	return r;
 }
 
-/* Which of the two: tried, not asked; the kernel refuses a file on a directory and the reverse. */
 static int mask_path(struct bh_rootfs_plan *plan, struct masks *masks, const char *path,
 		     struct bh_err *err)
 {
 	bh_auto_place struct bh_place place = BH_PLACE_INIT;
+	struct stat st;
 	int r = bh_place_find(plan, path, &place, err);
 
 	if (r <= 0)
 		return r;
-	r = attach_null(masks, &place, err);
-	if (r == -EINVAL || r == -ENOTDIR || r == -EISDIR)
-		r = attach_empty(plan, masks, &place, err);
-	/* In the container's own /proc it was not looked for before. */
-	return r == -ENOENT && place.name[0] ? 0 : r;
+	if (fstatat(place.fd, place.name, &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0) {
+		/* In the container's own /proc it was not looked for before. */
+		return errno == ENOENT ? 0 : bh_err_set(err, -errno, "stat");
+	}
+	return S_ISDIR(st.st_mode) ? mask_dir(plan, masks, &place, err)
+				   : mask_file(masks, &place, err);
 }
 
 int bh_rootfs_mask_paths(struct bh_rootfs_plan *plan, struct bh_err *err)
 {
-	bh_cleanup(masks_deinit) struct masks masks = { .null_fd = -EBADF,
-							.null_tree = -EBADF,
-							.empty_fd = -EBADF };
+	bh_cleanup(masks_deinit) struct masks masks = { -EBADF, -EBADF };
 
 	if (plan->masked_paths.n == 0)
 		return 0;
