@@ -159,6 +159,9 @@ def scratch_bench(peers):
     with contextlib.ExitStack() as stack:
         work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bulkhead-bench.")))
         state = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bulkhead-bench.", dir="/run")))
+        # In memory, as /run is wherever containers run: a disk's journal would be measured instead.
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", state], check=True)
+        stack.callback(subprocess.run, ["umount", state], check=False)
         work.chmod(0o755)
         bench = Bench(work, state, peers)
         stack.callback(bench.close)
