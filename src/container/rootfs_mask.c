@@ -113,26 +113,23 @@ int bh_rootfs_mask_paths(struct bh_rootfs_plan *plan, struct bh_err *err)
 	return 0;
 }
 
-/* In the plan's own /proc: onto itself, then read-only, with the flags that it has already. */
+/* In the plan's own /proc: onto itself, then read-only, with the flags @keep that it has already.
+ */
 static int readonly_name(struct bh_rootfs_plan *plan, const struct bh_place *place,
-			 struct bh_err *err)
+			 unsigned long keep, struct bh_err *err)
 {
 	const struct bh_mount_fs bind = { .source = place->name, .flags = MS_BIND | MS_REC };
-	struct bh_mount_fs remount = { .flags = MS_BIND | MS_REMOUNT | MS_RDONLY };
-	unsigned long flags;
+	const struct bh_mount_fs remount = { .flags = MS_BIND | MS_REMOUNT | MS_RDONLY | keep };
 	int r = bh_rootfs_chdir(plan, place->fd, err);
 
 	r = r < 0 ? r : bh_mount_old(&bind, place->name, err);
 	if (r == -ENOENT)
 		return 0;
-	r = r < 0 ? r : bh_mount_flags(place->fd, &flags, err);
-	if (r < 0)
-		return r;
-	remount.flags |= flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW);
-	return bh_mount_old(&remount, place->name, err);
+	return r < 0 ? r : bh_mount_old(&remount, place->name, err);
 }
 
-static int readonly_path(struct bh_rootfs_plan *plan, const char *path, struct bh_err *err)
+static int readonly_path(struct bh_rootfs_plan *plan, const char *path, unsigned long proc_flags,
+			 struct bh_err *err)
 {
 	const struct bh_mount_change readonly = { .set = MOUNT_ATTR_RDONLY };
 	bh_auto_place struct bh_place place = BH_PLACE_INIT;
@@ -142,18 +139,25 @@ static int readonly_path(struct bh_rootfs_plan *plan, const char *path, struct b
 	if (r <= 0)
 		return r;
 	if (place.name[0])
-		return readonly_name(plan, &place, err);
+		return readonly_name(plan, &place, proc_flags, err);
 	tree = bh_mount_clone(place.fd, "", AT_RECURSIVE, err);
 	return tree < 0 ? tree : bh_rootfs_attach(tree, &readonly, 1, &place, err);
 }
 
 int bh_rootfs_readonly_paths(struct bh_rootfs_plan *plan, struct bh_err *err)
 {
-	for (size_t i = 0; i < plan->readonly_paths.n; i++) {
+	unsigned long flags = 0;
+	int r = 0;
+
+	if (plan->readonly_paths.n && plan->proc_fd >= 0)
+		r = bh_mount_flags(plan->proc_fd, &flags, err);
+	flags &= MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW;
+	for (size_t i = 0; i < plan->readonly_paths.n && r == 0; i++) {
 		const char *path = plan->readonly_paths.v[i];
 
-		if (readonly_path(plan, path, err) < 0)
-			return bh_err_ctx(err, "can't make \"%s\" read-only", path);
+		r = readonly_path(plan, path, flags, err);
+		if (r < 0)
+			bh_err_ctx(err, "can't make \"%s\" read-only", path);
 	}
-	return 0;
+	return r;
 }
