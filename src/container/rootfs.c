@@ -300,11 +300,11 @@ int bh_rootfs_seal(struct bh_rootfs_plan *plan, struct bh_err *err)
 
 	if (r == 0)
 		r = bh_rootfs_mask_paths(plan, err);
+	if (r == 0)
+		r = bh_rootfs_chdir(plan, plan->root_fd, err);
 	bh_for_each (m, plan->mounts) {
-		if (r == 0 && m->late_readonly)
-			r = make_readonly(m->fd, err);
-		if (r < 0)
-			return bh_err_ctx(err, "make mount \"%s\" read-only", m->destination);
+		if (r == 0 && m->late_readonly && (r = make_readonly(m->fd, err)) < 0)
+			bh_err_ctx(err, "make mount \"%s\" read-only", m->destination);
 		m->fd = bh_close(m->fd);
 	}
 	plan->dev_fd = plan->proc_fd = -EBADF; /* were of mounts */

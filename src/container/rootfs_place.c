@@ -32,7 +32,7 @@ int bh_rootfs_chdir(struct bh_rootfs_plan *plan, int fd, struct bh_err *err)
 	plan->cwd_fd = -EBADF;
 	if (fchdir(fd) < 0)
 		return bh_err_set(err, -errno, "change directory");
-	if (fd == plan->root_fd || fd == plan->dev_fd)
+	if (fd == plan->root_fd || fd == plan->dev_fd || fd == plan->proc_fd)
 		plan->cwd_fd = fd;
 	return 0;
 }

@@ -175,16 +175,16 @@ int bh_mount_new(const struct bh_mount_fs *fs, struct bh_err *err)
 
 int bh_mount_old(const struct bh_mount_fs *fs, const char *target, struct bh_err *err)
 {
-	const char *data = fs->data ? fs->data : "";
+	const char *data = fs->data && fs->data[0] ? fs->data : NULL;
 	bh_auto_free char *labelled = NULL;
 
-	if (fs->context &&
-	    asprintf(&labelled, "%s%scontext=\"%s\"", data, data[0] ? "," : "", fs->context) < 0)
+	if (fs->context && asprintf(&labelled, "%s%scontext=\"%s\"", data ? data : "",
+				    data ? "," : "", fs->context) < 0)
 		return bh_err_oom(err);
 	if (mount(fs->source && fs->source[0] ? fs->source : "none", target, fs->type, fs->flags,
 		  labelled ? labelled : data) < 0)
 		return bh_err_set(err, -errno, "mount '%s'%s%s", fs->type ? fs->type : "none",
-				  data[0] ? " with options " : "", data);
+				  data ? " with options " : "", data ? data : "");
 	return 0;
 }
 

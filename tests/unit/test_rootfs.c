@@ -462,6 +462,37 @@ static void a_dev_of_the_hosts_is_left_alone(void **state)
 	expect_box(&box);
 }
 
+static void in_bound_proc(void)
+{
+	CHECK(is_device("/proc/keys", S_IFCHR, 1, 3) && is_readonly("/proc/sys"));
+	CHECK(is_fs("/proc/self", PROC_SUPER_MAGIC) && !is_readonly("/proc"));
+	/* Flags that were there stay there. */
+	CHECK(has_options("/proc/sys", "ro,nosuid,noexec") &&
+	      has_options("/proc/bus", "ro,nosuid"));
+}
+
+/* A /proc that is not the plan's own, and one with flags. */
+static void masks_in_any_proc(void **state)
+{
+	static const char masks[] =
+		",\"maskedPaths\":[\"/proc/keys\",\"/proc/none\"],"
+		"\"readonlyPaths\":[\"/proc/sys\",\"/proc/bus\",\"/proc/none\"]";
+
+	(void)state;
+	expect_box(&(struct box){ .mounts = { BIND("/proc", "/proc", "rbind,nosuid,noexec") },
+				  .linux_ = masks,
+				  .inside = in_bound_proc });
+	expect_box(&(struct box){ .mounts = { { "proc", "/proc", "proc", "nosuid,noexec" } },
+				  .linux_ = masks,
+				  .inside = in_bound_proc });
+	expect_box(
+		&(struct box){ .mounts = { { "proc", "/proc", "proc", "nosuid,noexec,rprivate" } },
+			       .linux_ = masks,
+			       .userns = true,
+			       .no_setattr = true,
+			       .inside = in_bound_proc });
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -478,6 +509,7 @@ int main(void)
 		cmocka_unit_test(propagation_is_as_asked_and_not_to_the_host),
 		cmocka_unit_test(devices_of_the_document),
 		cmocka_unit_test(a_dev_of_the_hosts_is_left_alone),
+		cmocka_unit_test(masks_in_any_proc),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
