@@ -250,5 +250,5 @@ require_user_cgroups() {
 
 @test "podman rootless: no process, mount, cgroup, link, rule or file is left" {
     # The directory of Podman's port forwarder stays until logout.
-    node_leaks_check "$WORK/before" "^path /run/user/$TENANT/libpod/tmp/rp\$"
+    node_leaks_check "$WORK/before" "$RUNTIME_STATE|^path /run/user/$TENANT/libpod/tmp/rp\$"
 }

@@ -8,7 +8,8 @@
 podman_configure() {
     local no_cgroups=
     if runtime_without_cgroups; then
-        no_cgroups='runtime_supports_nocgroups = ["bulkhead"]'
+        # What containers.conf(5) says, and what Podman 4.3 reads.
+        no_cgroups=$'runtime_supports_nocgroups = ["bulkhead"]\nruntime_supports_nocgroup = ["bulkhead"]'
     fi
     mkdir -p "$1"
     cat >"$1/containers.conf" <<END
