@@ -67,7 +67,7 @@ node_stop() {
 # everything in the node and what bears TOKEN on the machine, but for lines that match the extended
 # regular expression IGNORE.
 node_leaks_snapshot() {
-    node_leaks_list >"$1"
+    node_leaks_list '^$' >"$1"
 }
 
 node_leaks_check() {
@@ -79,5 +79,5 @@ node_leaks_list() {
         # shellcheck disable=SC2016  # expanded by the inner shell
         node bash -c '. "$1/leaks.bash"; leaks_list_all' bash "$TESTS_LIB"
         leaks_list_cgroups "$TOKEN"
-    } | grep -Ev "${1:-^$}"
+    } | grep -Ev "$1"
 }

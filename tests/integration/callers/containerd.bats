@@ -3,6 +3,8 @@
 #
 # containerd drives the runtime under test through its own runc shim (ctr --runc-binary).
 
+# shellcheck disable=SC2016  # expanded by the container's shell
+# shellcheck disable=SC2030,SC2031,SC2154  # variables of bats
 load lib
 
 # The containerd namespace: containers' cgroups are below /TOKEN.

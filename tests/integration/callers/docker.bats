@@ -4,6 +4,8 @@
 # Docker drives the runtime under test (dockerd --add-runtime, --default-runtime). DOCKER is the
 # client, by default Debian's.
 
+# shellcheck disable=SC2016  # expanded by the container's shell
+# shellcheck disable=SC2030,SC2031,SC2154  # variables of bats
 load lib
 
 : "${DOCKER:=/usr/bin/docker}"

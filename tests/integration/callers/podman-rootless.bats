@@ -4,6 +4,8 @@
 # Podman and Buildah, as an ordinary user, drive the runtime under test. The user exists only in the
 # node. With cgroup v1 an ordinary user's containers have no cgroup, so what needs one is skipped.
 
+# shellcheck disable=SC2016  # expanded by the container's shell
+# shellcheck disable=SC2030,SC2031,SC2154  # variables of bats
 load lib
 load podman
 

@@ -92,5 +92,6 @@ USER tester
 RUN id -un >/tmp/user && pwd >>/tmp/user
 CMD cat /built /copied /tmp/user
 END
+    # shellcheck disable=SC2034  # for the tests
     BUILT=$'built well\ncontent\ntester\n/srv'
 }

@@ -3,6 +3,8 @@
 #
 # Podman and Buildah, as root, drive the runtime under test.
 
+# shellcheck disable=SC2016  # expanded by the container's shell
+# shellcheck disable=SC2030,SC2031,SC2154  # variables of bats
 load lib
 load podman
 
