@@ -6,11 +6,12 @@
 # the machine, and when the node stops everything in it is gone, whatever the test did.
 # Cgroups alone are the machine's: name them by TOKEN. Needs root, common.bash and leaks.bash.
 
-# node_start: starts the node. Its init is NODE_PID on the machine.
+# node_start: starts the node. Its init is NODE_PID on the machine. The node dies with the process
+# that called node_start, whatever kills that.
 node_start() {
     local dir=$WORK/node
     mkdir -p "$dir" "$WORK/tmp" "$WORK/log" && mkfifo "$dir/wake" || return 1
-    unshare --mount --propagation private --uts --ipc --net --pid --fork --kill-child \
+    setpriv --pdeathsig KILL unshare --mount --propagation private --uts --ipc --net --pid --fork --kill-child \
         bash "$TESTS_LIB/node-init" "$dir" "$TOKEN" <"/dev/null" >"$WORK/log/node" 2>&1 3>&- &
     echo $! >"$dir/unshare"
     wait_until 10 test -e "$dir/ready" || { cat "$WORK/log/node" >&2; return 1; }
@@ -67,7 +68,7 @@ node_stop() {
 # everything in the node and what bears TOKEN on the machine, but for lines that match the extended
 # regular expression IGNORE.
 node_leaks_snapshot() {
-    node_leaks_list >"$1"
+    node_leaks_list '^$' >"$1"
 }
 
 node_leaks_check() {
@@ -79,5 +80,5 @@ node_leaks_list() {
         # shellcheck disable=SC2016  # expanded by the inner shell
         node bash -c '. "$1/leaks.bash"; leaks_list_all' bash "$TESTS_LIB"
         leaks_list_cgroups "$TOKEN"
-    } | grep -Ev "${1:-^$}"
+    } | grep -Ev "$1"
 }

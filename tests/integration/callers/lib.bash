@@ -15,6 +15,10 @@ bats_require_minimum_version 1.5.0
 # The image of every test, and what it is called by the engines.
 IMAGE=docker.io/library/box:latest
 
+# What a runtime may leave: its empty state directory, and in it what it compiled for next time.
+# shellcheck disable=SC2034  # for the tests
+RUNTIME_STATE='^path /run/(user/[0-9]+/)?(runc|bulkhead)(/@seccomp(/[0-9a-f]+\.bpf)?)?$'
+
 # caller_setup COMMAND...: for setup_file: workspace, node and the image's archive; skips when one
 # of the engine's COMMANDs is missing.
 caller_setup() {

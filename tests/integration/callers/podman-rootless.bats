@@ -4,6 +4,8 @@
 # Podman and Buildah, as an ordinary user, drive the runtime under test. The user exists only in the
 # node. With cgroup v1 an ordinary user's containers have no cgroup, so what needs one is skipped.
 
+# shellcheck disable=SC2016  # expanded by the container's shell
+# shellcheck disable=SC2030,SC2031,SC2154  # variables of bats
 load lib
 load podman
 
@@ -250,5 +252,5 @@ require_user_cgroups() {
 
 @test "podman rootless: no process, mount, cgroup, link, rule or file is left" {
     # The directory of Podman's port forwarder stays until logout.
-    node_leaks_check "$WORK/before" "^path /run/user/$TENANT/libpod/tmp/rp\$"
+    node_leaks_check "$WORK/before" "$RUNTIME_STATE|^path /run/user/$TENANT/libpod/tmp/rp\$"
 }

@@ -8,7 +8,8 @@
 podman_configure() {
     local no_cgroups=
     if runtime_without_cgroups; then
-        no_cgroups='runtime_supports_nocgroups = ["bulkhead"]'
+        # What containers.conf(5) says, and what Podman 4.3 reads.
+        no_cgroups=$'runtime_supports_nocgroups = ["bulkhead"]\nruntime_supports_nocgroup = ["bulkhead"]'
     fi
     mkdir -p "$1"
     cat >"$1/containers.conf" <<END
@@ -91,5 +92,6 @@ USER tester
 RUN id -un >/tmp/user && pwd >>/tmp/user
 CMD cat /built /copied /tmp/user
 END
+    # shellcheck disable=SC2034  # for the tests
     BUILT=$'built well\ncontent\ntester\n/srv'
 }
