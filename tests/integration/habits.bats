@@ -73,6 +73,19 @@ teardown() {
         | .args = ["grep", "Cpus_allowed_list:", "/proc/self/status"]' "$BUNDLE/config.json" >"$BUNDLE/process.json"
     run rt exec --process "$BUNDLE/process.json" "$ID"
     [ "$output" = "$(printf 'Cpus_allowed_list:\t%s' "$first")" ]
+    jq --arg cpu "$first" '.execCPUAffinity = {initial: "0-63", final: $cpu}' "$BUNDLE/process.json" >"$BUNDLE/both.json"
+    run rt exec --process "$BUNDLE/both.json" "$ID"
+    [ "$output" = "$(printf 'Cpus_allowed_list:\t%s' "$first")" ]
+}
+
+@test "debug lines go where the log goes, in its format" {
+    bundle
+    args true
+    run rt --debug run --bundle "$BUNDLE" "$ID"
+    [[ $output == *level=debug* ]]
+    run rt --debug --log "$BUNDLE/log" --log-format json run --bundle "$BUNDLE" "$ID"
+    [ -z "$output" ]
+    jq -es 'length > 0 and all(.level == "debug")' "$BUNDLE/log"
 }
 
 @test "an ambient capability that is not inheritable is left out with a warning" {
