@@ -49,7 +49,15 @@ bundle() {
     rm -f "$BUNDLE/config.json"
     "$BULKHEAD" spec --bundle "$BUNDLE"
     config '.process.terminal = false | .process.args = ["sleep", "1000"] | .root.path = $rootfs
-        | .linux.cgroupsPath = "/\($id)"'
+        | .linux.cgroupsPath = $cgroup' --arg cgroup "$(cgroups_path)"
+}
+
+# cgroups_path: of the container, as the cgroup manager that RUNTIME_FLAGS names wants it.
+cgroups_path() {
+    case ${RUNTIME_FLAGS:-} in
+    *systemd*) echo "system.slice:bulkhead:$ID" ;;
+    *) echo "/$ID" ;;
+    esac
 }
 
 # config FILTER [ARGS…]: edits $BUNDLE/config.json by jq; $rootfs, $id, $work, $bundle are set in the filter.
