@@ -356,6 +356,20 @@ static void creation_deinit(struct bh_creation *cr)
 		}                                                                      \
 	}
 
+/* Everything before anything is made. @text: the document, malloc'd, also after a failure */
+static int begin(struct bh_creation *cr, struct config_text *text, struct bh_err *err)
+{
+	int r = bh_container_id_check(cr->opts->id, err);
+
+	if (r < 0)
+		return r;
+	cr->c = new_container(cr->opts, err);
+	if (!cr->c)
+		return -ENOMEM;
+	r = read_config(cr->opts->bundle, text, err);
+	return r < 0 ? r : plan(cr, text, err);
+}
+
 int bh_container_create(const struct bh_create_opts *opts, struct bh_container **ret,
 			struct bh_started *started, struct bh_err *err)
 {
@@ -364,14 +378,7 @@ int bh_container_create(const struct bh_create_opts *opts, struct bh_container *
 	bh_auto_close int master = -EBADF;
 	int r;
 
-	r = bh_container_id_check(opts->id, err);
-	if (r < 0)
-		return r;
-	cr.c = new_container(opts, err);
-	if (!cr.c)
-		return -ENOMEM;
-	r = read_config(opts->bundle, &text, err);
-	r = r < 0 ? r : plan(&cr, &text, err);
+	r = begin(&cr, &text, err);
 	r = r < 0 ? r : make(&cr, &text, &master, err);
 	free(text.data);
 	if (r < 0)
@@ -400,14 +407,7 @@ int bh_container_dry_run(const struct bh_create_opts *opts, struct bh_buf *out, 
 	struct config_text text = { .data = NULL };
 	int r;
 
-	r = bh_container_id_check(opts->id, err);
-	if (r < 0)
-		return r;
-	cr.c = new_container(opts, err);
-	if (!cr.c)
-		return -ENOMEM;
-	r = read_config(opts->bundle, &text, err);
-	r = r < 0 ? r : plan(&cr, &text, err);
+	r = begin(&cr, &text, err);
 	free(text.data);
 	if (r < 0)
 		return r;
