@@ -84,9 +84,10 @@ int bh_cgroup_enter(const struct bh_cgroup *cg, struct bh_err *err) bh_must_chec
 int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs,
 		   struct bh_err *err) bh_must_check;
 
-/** bh_cgroup_open_beside() - for exec, when CLONE_INTO_CGROUP failed with EBUSY: the container passed its
- * controllers on to groups below its own, so that no process can be in its own. bh_cgroup_clone_fd() is
- * then that of the group in which @pid, the container's init, is. Not with subs: they were asked for. */
+/** bh_cgroup_open_beside() - for exec, when CLONE_INTO_CGROUP failed with EBUSY: the container
+ * passed its controllers on to groups below its own, so that no process can be in its own.
+ * bh_cgroup_clone_fd() is then that of the group in which @pid, the container's init, is. Not with
+ * subs: they were asked for. */
 int bh_cgroup_open_beside(struct bh_cgroup *cg, pid_t pid, struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_apply() - set every limit in @resources that is set; `update` calls it again.
