@@ -67,6 +67,12 @@ void bh_json_u64(struct bh_json_writer *w, const char *key, uint64_t value)
 	bh_buf_printf(w->out, "%" PRIu64, value);
 }
 
+void bh_json_raw(struct bh_json_writer *w, const char *key, const char *json)
+{
+	member(w, key);
+	bh_buf_puts(w->out, json);
+}
+
 void bh_json_texts(struct bh_json_writer *w, const char *key, const char *const *values)
 {
 	if (!values || !*values)

@@ -35,6 +35,9 @@ void bh_json_bool(struct bh_json_writer *w, const char *key, bool value);
 void bh_json_i64(struct bh_json_writer *w, const char *key, int64_t value);
 void bh_json_u64(struct bh_json_writer *w, const char *key, uint64_t value);
 
+/** bh_json_raw() - a value that is JSON already, or several elements of a list */
+void bh_json_raw(struct bh_json_writer *w, const char *key, const char *json);
+
 /** bh_json_texts() - a list of strings up to the first NULL; nothing at all when @values is NULL or
  * empty, as Go leaves out what is empty */
 void bh_json_texts(struct bh_json_writer *w, const char *key, const char *const *values);

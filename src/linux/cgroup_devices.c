@@ -358,14 +358,18 @@ static int detach(int dir_fd, uint32_t id)
 	return bh_sys_bpf(BPF_PROG_DETACH, &attr, sizeof(attr)) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static int apply_v2(const char *dir, const struct bh_cg_devices *set, struct bh_err *err)
+/* @h: its descriptor is used when it is open */
+static int apply_v2(const struct bh_cg_hier *h, const struct bh_cg_devices *set, struct bh_err *err)
 {
+	const char *dir = h->dir;
 	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
 	uint32_t ids[PROGRAMS_MAX];
 	size_t n_insn = 0;
 	struct bpf_insn *insn = bh_cg_devices_program(&arena, set, &n_insn);
 	bh_auto_close int fd = insn ? load_program(insn, n_insn) : -ENOMEM;
-	bh_auto_close int dir_fd = bh_cg_open(dir, ".", O_RDONLY | O_DIRECTORY);
+	bh_auto_close int opened = h->fd < 0 ? bh_cg_open(dir, ".", O_RDONLY | O_DIRECTORY)
+					     : -EBADF;
+	int dir_fd = h->fd < 0 ? opened : h->fd;
 	union bpf_attr query = {
 		.query.target_fd = (uint32_t)dir_fd,
 		.query.attach_type = BPF_CGROUP_DEVICE,
@@ -421,7 +425,7 @@ int bh_cg_devices_apply(const struct bh_cgroup *cg, const struct bh_resources *r
 	e = bh_cg_devices(&arena, resources, &set, err);
 	if (e < 0 || i < 0)
 		return e;
-	e = cg->pub[i].v2 ? apply_v2(cg->hier[i].dir, &set, err)
+	e = cg->pub[i].v2 ? apply_v2(&cg->hier[i], &set, err)
 			  : apply_v1(cg->hier[i].dir, &set, err);
 	/* A failure is looked into only when there is one: it costs three system calls. */
 	return e < 0 && (cg->rootless || in_user_namespace()) ? 0 : e;

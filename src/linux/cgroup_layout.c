@@ -214,8 +214,6 @@ static int add_v2(struct reader *r, struct bh_cg_layout *l, const char *mountpoi
 	struct bh_cg_mount *m;
 	int e = 0;
 
-	if (!exists(r->prefix, mountpoint, V2_FILE))
-		return 0;
 	m = add(r, l);
 	if (!m)
 		return bh_err_oom(err);
@@ -248,11 +246,12 @@ static int add_all(struct reader *r, struct bh_cg_layout *l, char *text, bool pu
 		if (!own)
 			continue;
 		*list++ = *own++ = '\0';
-		if (list[0] == '\0')
-			e = pure_v2 ? add_v2(r, l, CGROUP_ROOT, "", want_own ? own : NULL, err)
-				    : add_v2(r, l, CGROUP_ROOT "/unified", "unified",
-					     want_own ? "/" : NULL, err);
-		else if (!pure_v2)
+		if (list[0] == '\0' && pure_v2)
+			e = add_v2(r, l, CGROUP_ROOT, "", want_own ? own : NULL, err);
+		else if (list[0] == '\0' && exists(r->prefix, CGROUP_ROOT "/unified", V2_FILE))
+			e = add_v2(r, l, CGROUP_ROOT "/unified", "unified", want_own ? "/" : NULL,
+				   err);
+		else if (list[0] && !pure_v2)
 			e = add_v1(r, l, list, want_own ? own : NULL, err);
 		if (e < 0)
 			return e;

@@ -2,6 +2,7 @@
 /* A cgroup object as JSON, for the container's state. */
 #include <string.h>
 
+#include "base/json_writer.h"
 #include "linux/cgroup_internal.h"
 
 static const char *const manager_names[BH_CGROUP_MANAGER_MAX_] = {
@@ -12,32 +13,29 @@ static const char *const manager_names[BH_CGROUP_MANAGER_MAX_] = {
 
 void bh_cgroup_save(const struct bh_cgroup *cg, struct bh_buf *out)
 {
-	bh_buf_printf(out, "{\"manager\":\"%s\",\"rootless\":%s,\"explicitPath\":%s,\"unit\":",
-		      manager_names[cg->manager], cg->rootless ? "true" : "false",
-		      cg->explicit_path ? "true" : "false");
-	bh_buf_json_string(out, cg->unit);
-	bh_buf_puts(out, ",\"hierarchies\":[");
+	struct bh_json_writer w = { .out = out };
+
+	bh_json_open(&w, NULL, '{');
+	bh_json_text(&w, "manager", manager_names[cg->manager]);
+	bh_json_bool(&w, "rootless", cg->rootless);
+	bh_json_bool(&w, "explicitPath", cg->explicit_path);
+	bh_json_text(&w, "unit", cg->unit);
+	bh_json_open(&w, "hierarchies", '[');
 	for (size_t i = 0; i < cg->n; i++) {
 		const struct bh_cgroup_hierarchy *h = &cg->pub[i];
-		const struct {
-			const char *key, *value;
-		} strings[] = {
-			{ "name", h->name },
-			{ "mountpoint", h->mountpoint },
-			{ "path", h->path },
-			{ "options", h->options },
-		};
 
-		bh_buf_printf(out, "%s{\"v2\":%s,\"owned\":%s,\"controllers\":%u", i ? "," : "",
-			      h->v2 ? "true" : "false", cg->hier[i].owned ? "true" : "false",
-			      cg->hier[i].controllers);
-		for (size_t s = 0; s < BH_ARRAY_SIZE(strings); s++) {
-			bh_buf_printf(out, ",\"%s\":", strings[s].key);
-			bh_buf_json_string(out, strings[s].value);
-		}
-		bh_buf_puts(out, "}");
+		bh_json_open(&w, NULL, '{');
+		bh_json_bool(&w, "v2", h->v2);
+		bh_json_bool(&w, "owned", cg->hier[i].owned);
+		bh_json_u64(&w, "controllers", cg->hier[i].controllers);
+		bh_json_text(&w, "name", h->name);
+		bh_json_text(&w, "mountpoint", h->mountpoint);
+		bh_json_text(&w, "path", h->path);
+		bh_json_text(&w, "options", h->options);
+		bh_json_close(&w, '}');
 	}
-	bh_buf_puts(out, "]}");
+	bh_json_close(&w, ']');
+	bh_json_close(&w, '}');
 }
 
 /* A string member of @object, in the arena; NULL when there is none. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json_writer.h"
 #include "base/path.h"
 #include "linux/cgroup_internal.h"
 
@@ -17,43 +18,15 @@
 
 struct stats {
 	const struct bh_cgroup *cg;
-	struct bh_buf *out;
+	struct bh_json_writer w;
 	struct bh_err *err;
-	int e;
-	bool comma; /* the innermost object has a member already */
+	int e; /* the first failure */
 };
-
-/* ---- JSON ------------------------------------------------------------------------------------ */
-
-static void key(struct stats *s, const char *name)
-{
-	bh_buf_printf(s->out, "%s\"%s\":", s->comma ? "," : "", name);
-	s->comma = true;
-}
-
-static void open_object(struct stats *s, const char *name)
-{
-	key(s, name);
-	bh_buf_puts(s->out, "{");
-	s->comma = false;
-}
-
-static void close_object(struct stats *s)
-{
-	bh_buf_puts(s->out, "}");
-	s->comma = true;
-}
-
-static void number(struct stats *s, const char *name, uint64_t value)
-{
-	key(s, name);
-	bh_buf_printf(s->out, "%" PRIu64, value);
-}
 
 static void number_if(struct stats *s, const char *name, uint64_t value)
 {
 	if (value)
-		number(s, name, value);
+		bh_json_u64(&s->w, name, value);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -105,14 +78,15 @@ static uint64_t value_of(const char *text, const char *name, uint64_t factor)
 static void decimal(struct stats *s, const char *name, const char *text)
 {
 	size_t len = strspn(text, "0123456789.");
+	char digits[32];
 
 	if (memchr(text, '.', len))
 		while (len && text[len - 1] == '0')
 			len--;
 	if (len && text[len - 1] == '.')
 		len--;
-	key(s, name);
-	bh_buf_add(s->out, len ? text : "0", len ? len : 1);
+	snprintf(digits, sizeof(digits), "%.*s", (int)len, text);
+	bh_json_raw(&s->w, name, len ? digits : "0");
 }
 
 static void pressure_line(struct stats *s, const char *text, const char *name)
@@ -125,15 +99,15 @@ static void pressure_line(struct stats *s, const char *text, const char *name)
 		line += strcspn(line, "\n");
 		line += *line == '\n';
 	}
-	open_object(s, name);
+	bh_json_open(&s->w, name, '{');
 	for (size_t i = 0; i < BH_ARRAY_SIZE(averages); i++) {
 		const char *p = strstr(line, averages[i]);
 
 		decimal(s, averages[i], p ? p + strlen(averages[i]) + 1 : "0");
 	}
 	line = strstr(line, "total=");
-	number(s, "total", line ? strtoull(line + 6, NULL, 10) : 0);
-	close_object(s);
+	bh_json_u64(&s->w, "total", line ? strtoull(line + 6, NULL, 10) : 0);
+	bh_json_close(&s->w, '}');
 }
 
 static void pressure(struct stats *s, const char *dir, const char *file)
@@ -142,10 +116,10 @@ static void pressure(struct stats *s, const char *dir, const char *file)
 
 	if (!text)
 		return;
-	open_object(s, "psi");
+	bh_json_open(&s->w, "psi", '{');
 	pressure_line(s, text, "some");
 	pressure_line(s, text, "full");
-	close_object(s);
+	bh_json_close(&s->w, '}');
 }
 
 /* ---- cpu, cpuset ----------------------------------------------------------------------------- */
@@ -167,12 +141,12 @@ static void number_list(struct stats *s, const char *name, const char *text, int
 		if (word >= p || *word < '0' || *word > '9')
 			continue;
 		if (!any)
-			key(s, name);
-		bh_buf_printf(s->out, "%s%llu", any ? "," : "[", strtoull(word, NULL, 10));
+			bh_json_open(&s->w, name, '[');
+		bh_json_u64(&s->w, NULL, strtoull(word, NULL, 10));
 		any = true;
 	}
 	if (any)
-		bh_buf_puts(s->out, "]");
+		bh_json_close(&s->w, ']');
 }
 
 static void cpu_usage_v1(struct stats *s)
@@ -187,8 +161,8 @@ static void cpu_usage_v1(struct stats *s)
 	number_list(s, "percpu", percpu, 0, 0);
 	number_list(s, "percpu_kernel", all, 1, 2);
 	number_list(s, "percpu_user", all, 1, 1);
-	number(s, "kernel", value_of(stat, "system", TICK_NS));
-	number(s, "user", value_of(stat, "user", TICK_NS));
+	bh_json_u64(&s->w, "kernel", value_of(stat, "system", TICK_NS));
+	bh_json_u64(&s->w, "user", value_of(stat, "user", TICK_NS));
 }
 
 static void cpu(struct stats *s)
@@ -197,25 +171,25 @@ static void cpu(struct stats *s)
 	const char *dir = dir_of(s, BH_CG_CPU, &v2);
 	bh_auto_free char *stat = slurp(s, dir, "cpu.stat");
 
-	open_object(s, "cpu");
-	open_object(s, "usage");
+	bh_json_open(&s->w, "cpu", '{');
+	bh_json_open(&s->w, "usage", '{');
 	if (v2) {
 		number_if(s, "total", value_of(stat, "usage_usec", 1000));
-		number(s, "kernel", value_of(stat, "system_usec", 1000));
-		number(s, "user", value_of(stat, "user_usec", 1000));
+		bh_json_u64(&s->w, "kernel", value_of(stat, "system_usec", 1000));
+		bh_json_u64(&s->w, "user", value_of(stat, "user_usec", 1000));
 	} else {
 		cpu_usage_v1(s);
 	}
-	close_object(s);
-	open_object(s, "throttling");
+	bh_json_close(&s->w, '}');
+	bh_json_open(&s->w, "throttling", '{');
 	number_if(s, "periods", value_of(stat, "nr_periods", 1));
 	number_if(s, "throttledPeriods", value_of(stat, "nr_throttled", 1));
 	number_if(s, "throttledTime",
 		  v2 ? value_of(stat, "throttled_usec", 1000)
 		     : value_of(stat, "throttled_time", 1));
-	close_object(s);
+	bh_json_close(&s->w, '}');
 	pressure(s, dir, "cpu.pressure");
-	close_object(s);
+	bh_json_close(&s->w, '}');
 }
 
 /* "0-2,5" as [0,1,2,5] */
@@ -232,14 +206,14 @@ static void id_list(struct stats *s, const char *name, const char *dir, const ch
 			to = strtoul(end + 1, &end, 10);
 		for (; from <= to && to < UINT16_MAX; from++) {
 			if (!any)
-				key(s, name);
-			bh_buf_printf(s->out, "%s%lu", any ? "," : "[", from);
+				bh_json_open(&s->w, name, '[');
+			bh_json_u64(&s->w, NULL, from);
 			any = true;
 		}
 		p = end + (*end == ',');
 	}
 	if (any)
-		bh_buf_puts(s->out, "]");
+		bh_json_close(&s->w, ']');
 }
 
 static void cpuset(struct stats *s)
@@ -255,18 +229,17 @@ static void cpuset(struct stats *s)
 
 	if (v2)
 		dir = NULL;
-	open_object(s, "cpuset");
+	bh_json_open(&s->w, "cpuset", '{');
 	id_list(s, "cpus", dir, "cpuset.cpus");
-	number(s, "cpu_exclusive", figure(s, dir, "cpuset.cpu_exclusive"));
+	bh_json_u64(&s->w, "cpu_exclusive", figure(s, dir, "cpuset.cpu_exclusive"));
 	id_list(s, "mems", dir, "cpuset.mems");
 	for (size_t i = 0; i < BH_ARRAY_SIZE(flags); i++) {
 		snprintf(file, sizeof(file), "cpuset.%s", flags[i]);
-		number(s, flags[i], figure(s, dir, file));
+		bh_json_u64(&s->w, flags[i], figure(s, dir, file));
 	}
 	level = slurp(s, dir, "cpuset.sched_relax_domain_level");
-	key(s, "sched_relax_domain_level");
-	bh_buf_printf(s->out, "%lld", level ? strtoll(level, NULL, 10) : 0);
-	close_object(s);
+	bh_json_i64(&s->w, "sched_relax_domain_level", level ? strtoll(level, NULL, 10) : 0);
+	bh_json_close(&s->w, '}');
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -277,12 +250,12 @@ struct amount {
 
 static void amount(struct stats *s, const char *name, const struct amount *a)
 {
-	open_object(s, name);
-	number(s, "limit", a->limit);
+	bh_json_open(&s->w, name, '{');
+	bh_json_u64(&s->w, "limit", a->limit);
 	number_if(s, "usage", a->usage);
 	number_if(s, "max", a->max);
-	number(s, "failcnt", a->failcnt);
-	close_object(s);
+	bh_json_u64(&s->w, "failcnt", a->failcnt);
+	bh_json_close(&s->w, '}');
 }
 
 static struct amount amount_v1(struct stats *s, const char *dir, const char *name)
@@ -339,13 +312,13 @@ static void raw(struct stats *s, char *text)
 	if (!i)
 		return;
 	qsort(lines, i, sizeof(*lines), compare_lines);
-	open_object(s, "raw");
+	bh_json_open(&s->w, "raw", '{');
 	for (n = 0; n < i; n++) {
 		const char *value = lines[n] + strlen(lines[n]) + 1;
 
-		number(s, lines[n], value[0] == '-' ? 0 : strtoull(value, NULL, 10));
+		bh_json_u64(&s->w, lines[n], value[0] == '-' ? 0 : strtoull(value, NULL, 10));
 	}
-	close_object(s);
+	bh_json_close(&s->w, '}');
 }
 
 static void memory(struct stats *s)
@@ -355,7 +328,7 @@ static void memory(struct stats *s)
 	bh_auto_free char *stat = slurp(s, dir, "memory.stat");
 	struct amount usage = { 0 }, swap = { 0 }, kernel = { 0 }, tcp = { 0 };
 
-	open_object(s, "memory");
+	bh_json_open(&s->w, "memory", '{');
 	number_if(s, "cache", value_of(stat, v2 ? "file" : "cache", 1));
 	if (stat && v2) {
 		usage = amount_v2(s, dir, "memory");
@@ -377,7 +350,7 @@ static void memory(struct stats *s)
 	amount(s, "kernelTCP", &tcp);
 	raw(s, stat);
 	pressure(s, dir, "memory.pressure");
-	close_object(s);
+	bh_json_close(&s->w, '}');
 }
 
 /* ---- pids ------------------------------------------------------------------------------------ */
@@ -392,10 +365,10 @@ static void pids(struct stats *s)
 	/* A group without the controller: its processes, counted. */
 	for (const char *p = procs; p && (p = strchr(p, '\n')); p++)
 		current++;
-	open_object(s, "pids");
+	bh_json_open(&s->w, "pids", '{');
 	number_if(s, "current", current);
 	number_if(s, "limit", limit == UINT64_MAX ? 0 : limit);
-	close_object(s);
+	bh_json_close(&s->w, '}');
 }
 
 /* ---- blkio, io ------------------------------------------------------------------------------- */
@@ -409,31 +382,30 @@ static const char *const io_names[IO_LIST_MAX] = {
 	[TIME] = "ioTimeRecursive",          [SECTORS] = "sectorsRecursive",
 };
 
-static void io_entry(struct bh_buf *list, uint64_t major, uint64_t minor, const char *op,
-		     size_t op_len, uint64_t value)
-{
-	const char *comma = "";
+/* Entries of one list, each an object; zeros are left out. */
+struct io_entries {
+	struct bh_buf text;
+	struct bh_json_writer w;
+};
 
-	bh_buf_puts(list, list->len ? ",{" : "{");
-	if (major) {
-		bh_buf_printf(list, "\"major\":%" PRIu64, major);
-		comma = ",";
-	}
-	if (minor) {
-		bh_buf_printf(list, "%s\"minor\":%" PRIu64, comma, minor);
-		comma = ",";
-	}
-	if (op_len) {
-		bh_buf_printf(list, "%s\"op\":\"%.*s\"", comma, (int)op_len, op);
-		comma = ",";
-	}
+static void io_entry(struct io_entries *list, uint64_t major, uint64_t minor, const char *op,
+		     uint64_t value)
+{
+	list->w.out = &list->text;
+	bh_json_open(&list->w, NULL, '{');
+	if (major)
+		bh_json_u64(&list->w, "major", major);
+	if (minor)
+		bh_json_u64(&list->w, "minor", minor);
+	if (op[0])
+		bh_json_text(&list->w, "op", op);
 	if (value)
-		bh_buf_printf(list, "%s\"value\":%" PRIu64, comma, value);
-	bh_buf_puts(list, "}");
+		bh_json_u64(&list->w, "value", value);
+	bh_json_close(&list->w, '}');
 }
 
 /* "MAJOR:MINOR [Operation] NUMBER" lines; "Total NUMBER" is left out. */
-static void io_file_v1(struct stats *s, const char *dir, const char *file, struct bh_buf *list)
+static void io_file_v1(struct stats *s, const char *dir, const char *file, struct io_entries *list)
 {
 	bh_auto_free char *text = slurp(s, dir, file);
 
@@ -444,7 +416,7 @@ static void io_file_v1(struct stats *s, const char *dir, const char *file, struc
 		if (sscanf(p, "%" SCNu64 ":%" SCNu64 " %" SCNu64, &major, &minor, &value) == 3 ||
 		    sscanf(p, "%" SCNu64 ":%" SCNu64 " %31[A-Za-z] %" SCNu64, &major, &minor, op,
 			   &value) == 4)
-			io_entry(list, major, minor, op, strlen(op), value);
+			io_entry(list, major, minor, op, value);
 	}
 }
 
@@ -481,25 +453,25 @@ static const struct {
 	{ "blkio.throttle.", { { "io_serviced", COUNT }, { "io_service_bytes", BYTES } } },
 };
 
-static void io_v1(struct stats *s, const char *dir, struct bh_buf lists[static IO_LIST_MAX])
+static void io_v1(struct stats *s, const char *dir, struct io_entries lists[static IO_LIST_MAX])
 {
 	for (size_t set = 0; set < BH_ARRAY_SIZE(io_sets); set++)
 		for (size_t i = 0; i < 8 && io_sets[set].files[i].file; i++) {
-			struct bh_buf *list = &lists[io_sets[set].files[i].list];
+			struct io_entries *list = &lists[io_sets[set].files[i].list];
 			char file[80];
 
 			snprintf(file, sizeof(file), "%s%s", io_sets[set].prefix,
 				 io_sets[set].files[i].file);
 			io_file_v1(s, dir, file, list);
-			if (!list->len && i == 0)
+			if (!list->text.len && i == 0)
 				break;
-			if (!list->len || i == 7 || !io_sets[set].files[i + 1].file)
+			if (!list->text.len || i == 7 || !io_sets[set].files[i + 1].file)
 				return;
 		}
 }
 
 /* "MAJOR:MINOR rbytes=N wbytes=N rios=N wios=N …" lines */
-static void io_v2(struct stats *s, const char *dir, struct bh_buf lists[static IO_LIST_MAX])
+static void io_v2(struct stats *s, const char *dir, struct io_entries lists[static IO_LIST_MAX])
 {
 	static const struct {
 		const char *key, *op;
@@ -524,7 +496,6 @@ static void io_v2(struct stats *s, const char *dir, struct bh_buf lists[static I
 
 			if (p && p[-1] == ' ')
 				io_entry(&lists[keys[k].list], major, minor, keys[k].op,
-					 strlen(keys[k].op),
 					 strtoull(p + strlen(keys[k].key), NULL, 10));
 		}
 	}
@@ -532,24 +503,25 @@ static void io_v2(struct stats *s, const char *dir, struct bh_buf lists[static I
 
 static void blkio(struct stats *s)
 {
-	struct bh_buf lists[IO_LIST_MAX] = { 0 };
+	struct io_entries lists[IO_LIST_MAX] = { 0 };
 	bool v2;
 	const char *dir = dir_of(s, BH_CG_BLKIO, &v2);
 
-	open_object(s, "blkio");
+	bh_json_open(&s->w, "blkio", '{');
 	if (v2)
 		io_v2(s, dir, lists);
 	else
 		io_v1(s, dir, lists);
 	for (size_t i = 0; i < IO_LIST_MAX; i++) {
-		if (lists[i].len) {
-			key(s, io_names[i]);
-			bh_buf_printf(s->out, "[%s]", bh_buf_str(&lists[i]));
+		if (lists[i].text.len) {
+			bh_json_open(&s->w, io_names[i], '[');
+			bh_json_raw(&s->w, NULL, bh_buf_str(&lists[i].text));
+			bh_json_close(&s->w, ']');
 		}
-		bh_buf_deinit(&lists[i]);
+		bh_buf_deinit(&lists[i].text);
 	}
 	pressure(s, dir, "io.pressure");
-	close_object(s);
+	bh_json_close(&s->w, '}');
 }
 
 /* ---- hugetlb --------------------------------------------------------------------------------- */
@@ -590,11 +562,11 @@ static void hugetlb_size(struct stats *s, const char *dir, bool v2, const char *
 		snprintf(file, sizeof(file), "hugetlb.%s.events", size);
 		e = bh_cg_read_key(dir, file, "max", &failcnt);
 	}
-	open_object(s, size);
+	bh_json_open(&s->w, size, '{');
 	number_if(s, "usage", usage);
 	number_if(s, "max", max);
-	number(s, "failcnt", e < 0 ? 0 : failcnt);
-	close_object(s);
+	bh_json_u64(&s->w, "failcnt", e < 0 ? 0 : failcnt);
+	bh_json_close(&s->w, '}');
 }
 
 static void hugetlb(struct stats *s)
@@ -606,7 +578,7 @@ static void hugetlb(struct stats *s)
 	const char *dir = dir_of(s, BH_CG_HUGETLB, &v2);
 	size_t n = 0;
 
-	open_object(s, "hugetlb");
+	bh_json_open(&s->w, "hugetlb", '{');
 	for (struct dirent *entry;
 	     sizes && dir && n < BH_ARRAY_SIZE(names) && (entry = readdir(sizes));) {
 		unsigned long kb;
@@ -620,20 +592,22 @@ static void hugetlb(struct stats *s)
 	qsort(sorted, n, sizeof(*sorted), compare_lines);
 	for (size_t i = 0; i < n; i++)
 		hugetlb_size(s, dir, v2, sorted[i]);
-	close_object(s);
+	bh_json_close(&s->w, '}');
 }
 
 int bh_cgroup_stats_json(const struct bh_cgroup *cg, struct bh_buf *out, struct bh_err *err)
 {
-	struct stats s = { .cg = cg, .out = out, .err = err };
+	struct stats s = { .cg = cg, .w.out = out, .err = err };
 
-	bh_buf_puts(out, "{");
+	bh_json_open(&s.w, NULL, '{');
 	cpu(&s);
 	cpuset(&s);
 	memory(&s);
 	pids(&s);
 	blkio(&s);
 	hugetlb(&s);
-	bh_buf_puts(out, ",\"intel_rdt\":{},\"network_interfaces\":null}");
+	bh_json_raw(&s.w, "intel_rdt", "{}");
+	bh_json_raw(&s.w, "network_interfaces", "null");
+	bh_json_close(&s.w, '}');
 	return cg->rootless ? 0 : s.e;
 }
