@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/foreground.h"
 #include "cli/rootless.h"
+#include "cli/signals.h"
 #include "cli/verbs.h"
 
 #define PRESERVE_FDS_MAX 65536
@@ -108,6 +109,7 @@ static const char *given(const char *text)
 static int make_create_opts(struct bh_cli *cli, const struct create_options *o, const char *id,
 			    struct bh_create_opts *ret, struct bh_err *err)
 {
+	bh_signals_reset();
 	*ret = BH_CREATE_OPTS_INIT;
 	if (!*id)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "container id cannot be empty");

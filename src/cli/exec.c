@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "cli/foreground.h"
+#include "cli/signals.h"
 #include "cli/verbs.h"
 #include "oci/names.h"
 
@@ -338,6 +339,7 @@ static int exec(struct bh_cli *cli, const struct exec_options *o, const struct b
 		r = make_io(cli, o, &opts.io, err);
 	if (r < 0)
 		return r;
+	bh_signals_reset();
 	return o->detach ? bh_container_exec(c, &opts, NULL, err) : exec_foreground(c, &opts, err);
 }
 
