@@ -71,7 +71,7 @@ require_all_capabilities() {
 # process_gone PID: true when PID is dead (a zombie that nobody reaps is dead).
 process_gone() {
     local state
-    state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
+    state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || return 0 # it ended while it was looked at
     [[ -z $state || $state == [ZX] ]]
 }
 
