@@ -38,8 +38,9 @@ static int rule_check(struct bh_reader *r, void *object)
 	/* The runtime itself has to write the listener's number after the filter is in place. */
 	for (size_t i = 0; notifies(rule->action) && i < rule->names.n; i++)
 		if (!strcmp(rule->names.v[i], "write"))
-			return bh_reader_fail(r, bh_reader_at(r, "names/%zu", i),
-					      "SCMP_ACT_NOTIFY cannot be used for the write syscall");
+			return bh_reader_fail(
+				r, bh_reader_at(r, "names/%zu", i),
+				"SCMP_ACT_NOTIFY cannot be used for the write syscall");
 	return errno_check(r, rule->action, &rule->errno_ret, "errnoRet");
 }
 

@@ -115,12 +115,11 @@ static void without_rules_the_defaults_are_all(void **state)
 
 static void rules_add_up_in_their_order(void **state)
 {
-	struct bh_resources r =
-		RULES({ true, 'c', NUM(9), NUM(9), "rwm" }, { false, 'a', ANY, ANY, "rwm" },
-		      { true, 'b', NUM(8), ANY, "r" }, { true, 'b', NUM(8), ANY, "w" },
-		      { true, 'c', NUM(4000000000), NUM(5), NULL },
-		      { true, 'c', NUM(4), NUM(5), "rw" }, { false, 'c', NUM(4), NUM(5), "w" },
-		      { true, 'c', NUM(4), NUM(6), "a" });
+	struct bh_resources r = RULES(
+		{ true, 'c', NUM(9), NUM(9), "rwm" }, { false, 'a', ANY, ANY, "rwm" },
+		{ true, 'b', NUM(8), ANY, "r" }, { true, 'b', NUM(8), ANY, "w" },
+		{ true, 'c', NUM(4000000000), NUM(5), NULL }, { true, 'c', NUM(4), NUM(5), "rw" },
+		{ false, 'c', NUM(4), NUM(5), "w" }, { true, 'c', NUM(4), NUM(6), "a" });
 
 	(void)state;
 	assert_false(allowed(&r, 'c', 9, 9, "r"));

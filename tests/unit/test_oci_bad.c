@@ -413,7 +413,8 @@ static const struct bad {
 	{ RULE, "'action':'SCMP_ACT_NOTIFY'",
 	  "'SCMP_ACT_NOTIFY' needs a listenerPath (at /linux/seccomp/syscalls/1/action)" },
 	{ RULE, "'action':'SCMP_ACT_NOTIFY','names':['read','write']",
-	  "SCMP_ACT_NOTIFY cannot be used for the write syscall (at /linux/seccomp/syscalls/1/names/1)" },
+	  "SCMP_ACT_NOTIFY cannot be used for the write syscall (at "
+	  "/linux/seccomp/syscalls/1/names/1)" },
 	{ RULE, "'errnoRet':38",
 	  "38 has no meaning with action 'SCMP_ACT_ALLOW' (at "
 	  "/linux/seccomp/syscalls/1/errnoRet)" },
