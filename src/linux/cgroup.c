@@ -337,6 +337,8 @@ int bh_cgroup_create(struct bh_cgroup *cg, struct bh_err *err)
 		if (pure_v2 && cg->wants_limits)
 			return bh_err_ctx(err, "rootless needs no limits + no cgrouppath when no "
 					       "permission is granted for cgroups");
+		if (cg->hier[i].owned && rmdir(cg->hier[i].dir) < 0)
+			return bh_err_set(err, -errno, "remove '%s'", cg->hier[i].dir);
 		bh_cg_drop(cg, i);
 	}
 	return 0;
@@ -448,7 +450,12 @@ int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs, struct bh_e
 
 		if (paths[i] && bh_cg_set_path(cg, i, paths[i], err) < 0)
 			return -ENOMEM;
-		bh_close(cg->hier[i].fd);
+		cg->hier[i].fd = bh_close(cg->hier[i].fd);
+		if (v2 && cg->rootless &&
+		    !bh_cg_v2_may_enter(cg->pub[i].mountpoint, cg->pub[i].path)) {
+			cg->needs_attach = cg->manager == BH_CGROUP_SYSTEMD;
+			continue;
+		}
 		cg->hier[i].fd = bh_cg_open(cg->hier[i].dir, v2 ? "." : "tasks",
 					    v2 ? O_RDONLY | O_DIRECTORY : O_WRONLY);
 		if (cg->hier[i].fd < 0 && !cg->rootless)
@@ -458,6 +465,16 @@ int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs, struct bh_e
 				cg->hier[i].dir);
 	}
 	return e;
+}
+
+bool bh_cgroup_needs_attach(const struct bh_cgroup *cg)
+{
+	return cg->needs_attach;
+}
+
+int bh_cgroup_attach(const struct bh_cgroup *cg, pid_t pid, struct bh_err *err)
+{
+	return bh_cg_systemd_attach(cg, pid, err);
 }
 
 int bh_cgroup_open_beside(struct bh_cgroup *cg, pid_t pid, struct bh_err *err)

@@ -84,6 +84,13 @@ int bh_cgroup_enter(const struct bh_cgroup *cg, struct bh_err *err) bh_must_chec
 int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs,
 		   struct bh_err *err) bh_must_check;
 
+/** bh_cgroup_needs_attach() - after bh_cgroup_open(): whether an ordinary user may not move
+ * processes to the group although systemd, which made it, will: bh_cgroup_attach() is to be called
+ * for the new process once its pid is known. Without it the process stays where its parent is, as
+ * with runc. */
+bool bh_cgroup_needs_attach(const struct bh_cgroup *cg);
+int bh_cgroup_attach(const struct bh_cgroup *cg, pid_t pid, struct bh_err *err) bh_must_check;
+
 /** bh_cgroup_open_beside() - for exec, when CLONE_INTO_CGROUP failed with EBUSY: the container
  * passed its controllers on to groups below its own, so that no process can be in its own.
  * bh_cgroup_clone_fd() is then that of the group in which @pid, the container's init, is. Not with

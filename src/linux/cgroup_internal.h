@@ -86,6 +86,7 @@ struct bh_cgroup {
 	bool loaded;              /* from a saved state: device rules stay as they are */
 	bool explicit_path;       /* linux.cgroupsPath was given */
 	bool wants_limits;        /* the spec asks for limits */
+	bool needs_attach;        /* bh_cgroup_attach() must move new processes */
 	bool started;             /* systemd: bh_cgroup_start_scope() has told systemd the limits */
 	int64_t owner_uid;        /* v2: to whom the group is given; -1 = nobody */
 	const char *cpus, *mems;  /* v1: written before anything may enter; NULL = the parent's */
@@ -204,6 +205,11 @@ int bh_cg_mkdir(const char *mountpoint, const char *dir, bh_cg_made_fn *made,
  * @err */
 int bh_cg_check_unused(const char *dir, struct bh_err *err) bh_must_check;
 
+/** bh_cg_v2_may_enter() - whether an ordinary user may move a process of the caller's group to the
+ * group at @path: that takes the right to write the cgroup.procs of the group above both.
+ * Source: cgroup-v2.rst "Delegation Containment" */
+bool bh_cg_v2_may_enter(const char *mountpoint, const char *path);
+
 /** bh_cg_v2_enable() - make @ctrls usable in the group @dir by enabling them in those above it.
  * Return: 0 or -errno */
 int bh_cg_v2_enable(const char *mountpoint, const char *dir, uint32_t ctrls) bh_must_check;
@@ -278,6 +284,9 @@ const char *bh_cg_systemd_path(struct bh_cgroup *cg, const char *own,
 /** bh_cg_systemd_update() - tell systemd new limits, so that it does not set back the old ones */
 int bh_cg_systemd_update(struct bh_cgroup *cg, const struct bh_resources *resources,
 			 struct bh_err *err) bh_must_check;
+
+/** bh_cg_systemd_attach() - have @pid moved to the unit */
+int bh_cg_systemd_attach(const struct bh_cgroup *cg, pid_t pid, struct bh_err *err) bh_must_check;
 
 /** bh_cg_systemd_stop() - stop the unit and wait; one that is not there is fine */
 int bh_cg_systemd_stop(struct bh_cgroup *cg, struct bh_err *err) bh_must_check;

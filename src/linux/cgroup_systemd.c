@@ -525,6 +525,19 @@ int bh_cg_systemd_stop(struct bh_cgroup *cg, struct bh_err *err)
 	return e < 0 ? bh_err_ctx(err, "stop unit '%s'", cg->unit) : 0;
 }
 
+int bh_cg_systemd_attach(const struct bh_cgroup *cg, pid_t pid, struct bh_err *err)
+{
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	struct bh_strv list = { .n = 0 };
+	struct words w = { .arena = &arena, .v = &list, .err = err };
+	int e;
+
+	command(&w, cg, "attach");
+	word(&w, "%d", pid);
+	e = w.e ? w.e : run_helper(&list, err);
+	return e < 0 ? bh_err_ctx(err, "move process %d to unit '%s'", pid, cg->unit) : 0;
+}
+
 /* ---- start ----------------------------------------------------------------------------------- */
 
 /* The annotations org.systemd.property.NAME, whose values are in GVariant's text format: "@". */

@@ -183,8 +183,36 @@ int bh_cg_v2_create(struct bh_cgroup *cg, size_t i, struct bh_err *err)
 	e = bh_cg_v2_adopt(cg, i, err);
 	if (e < 0)
 		return e;
+	if (cg->rootless && !bh_cg_v2_may_enter(cg->pub[i].mountpoint, cg->pub[i].path))
+		return bh_err_set(err, -EACCES, "move a process from the caller's group to '%s'",
+				  h->dir);
 	h->fd = bh_cg_open(h->dir, ".", O_RDONLY | O_DIRECTORY);
 	return h->fd < 0 ? bh_err_set(err, h->fd, "open '%s'", h->dir) : 0;
+}
+
+bool bh_cg_v2_may_enter(const char *mountpoint, const char *path)
+{
+	char text[8192], dir[PATH_MAX];
+	const char *own;
+	size_t common = 0;
+
+	if (bh_cg_read("/proc/self", "cgroup", text, sizeof(text)) < 0)
+		return false;
+	own = strstr(text, "0::/");
+	if (!own)
+		return false;
+	own += 3;
+	for (size_t i = 0;; i++) {
+		bool own_ends = own[i] == '/' || own[i] == '\n' || own[i] == '\0';
+
+		if (own_ends && (path[i] == '/' || path[i] == '\0'))
+			common = i;
+		if (own[i] != path[i] || !path[i])
+			break;
+	}
+	return snprintf(dir, sizeof(dir), "%s%.*s/cgroup.procs", mountpoint, (int)common, path) <
+		       (int)sizeof(dir) &&
+	       faccessat(AT_FDCWD, dir, W_OK, AT_EACCESS) == 0;
 }
 
 int bh_cg_v2_chown(const char *dir, uid_t uid, struct bh_err *err)

@@ -6,6 +6,7 @@
  *	bulkhead-systemd [--user] start UNIT [NAME TYPE VALUE…]…
  *	bulkhead-systemd [--user] set   UNIT [NAME TYPE VALUE…]…
  *	bulkhead-systemd [--user] stop  UNIT
+ *	bulkhead-systemd [--user] attach UNIT PID
  *
  * TYPE and VALUE are as in busctl(1), or TYPE is "@" and VALUE in GVariant's text format.
  *NAME@VERSION is left out when systemd is older than VERSION. start and stop wait for the job's
@@ -378,6 +379,19 @@ static int verb_stop(struct helper *h, const char *unit)
 	return e < 0 ? say(e, unit, NULL) : 0;
 }
 
+static int verb_attach(struct helper *h, const char *unit)
+{
+	bh_auto_error sd_bus_error error = SD_BUS_ERROR_NULL;
+	const char *pid = next_word(h);
+	int e = -EINVAL;
+
+	if (pid)
+		e = sd_bus_call_method(h->bus, DESTINATION, OBJECT, MANAGER,
+				       "AttachProcessesToUnit", &error, NULL, "ssau", unit, "", 1,
+				       (uint32_t)strtoull(pid, NULL, 10));
+	return e < 0 ? say(e, unit, error.message) : 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct helper *h, const char *unit);
@@ -385,30 +399,42 @@ static const struct {
 	{ "start", verb_start },
 	{ "set", verb_set },
 	{ "stop", verb_stop },
+	{ "attach", verb_attach },
 };
 
-/* root speaks to the manager itself, which works without a bus daemon and is quicker. */
-static int connect_bus(struct helper *h, bool user)
+/* The manager's own socket works without a bus daemon and is quicker. */
+static int connect_private(struct helper *h, const char *runtime_dir)
 {
+	char address[256];
 	int e;
 
-	if (user) {
-		e = sd_bus_open_user(&h->bus);
-		return e < 0 ? say(e,
-				   "connect to the user's bus (is there a dbus-user-session, and "
-				   "XDG_RUNTIME_DIR or DBUS_SESSION_BUS_ADDRESS set?)",
-				   NULL)
-			     : 0;
-	}
-	if (geteuid() == 0 && sd_bus_new(&h->bus) >= 0) {
-		e = sd_bus_set_address(h->bus, "unix:path=/run/systemd/private");
-		e = e < 0 ? e : sd_bus_start(h->bus);
-		if (e >= 0)
-			return 0;
+	if (snprintf(address, sizeof(address), "unix:path=%s/systemd/private", runtime_dir) >=
+	    (int)sizeof(address))
+		return -ENAMETOOLONG;
+	e = sd_bus_new(&h->bus);
+	e = e < 0 ? e : sd_bus_set_address(h->bus, address);
+	e = e < 0 ? e : sd_bus_start(h->bus);
+	if (e < 0)
 		h->bus = sd_bus_unref(h->bus);
-	}
-	e = sd_bus_open_system(&h->bus);
-	return e < 0 ? say(e, "connect to the system bus", NULL) : 0;
+	return e;
+}
+
+static int connect_bus(struct helper *h, bool user)
+{
+	const char *runtime_dir = user ? getenv("XDG_RUNTIME_DIR") : "/run";
+	int e = -ENOENT;
+
+	if (runtime_dir && (user || geteuid() == 0))
+		e = connect_private(h, runtime_dir);
+	if (e < 0)
+		e = user ? sd_bus_open_user(&h->bus) : sd_bus_open_system(&h->bus);
+	if (e >= 0)
+		return 0;
+	return say(e,
+		   user ? "connect to the user's bus (is there a dbus-user-session, and "
+			  "XDG_RUNTIME_DIR or DBUS_SESSION_BUS_ADDRESS set?)"
+			: "connect to the system bus",
+		   NULL);
 }
 
 int main(int argc, char **argv)
@@ -427,7 +453,7 @@ int main(int argc, char **argv)
 			bh_arena_deinit(&h.arena);
 			return e < 0 ? 1 : 0;
 		}
-	fprintf(stderr,
-		"usage: bulkhead-systemd [--user] start|set|stop UNIT [NAME TYPE VALUE...]...\n");
+	fprintf(stderr, "usage: bulkhead-systemd [--user] start|set|stop|attach UNIT [NAME TYPE "
+			"VALUE...]...\n");
 	return 2;
 }
