@@ -314,6 +314,15 @@ static void architectures_that_are_not_named_are_killed(void **state)
 	struct bh_seccomp_filter filter;
 
 	(void)state;
+	filter = compiled(profile("\"architectures\":[\"SCMP_ARCH_X32\"]," DENY_BUT(
+		RULE("SCMP_ACT_ALLOW", "\"read\",\"mseal\"", ""))));
+	assert_int_equal(answer(&filter, AUDIT_ARCH_X86_64, 0x40000000 | 462, 0),
+			 SECCOMP_RET_ALLOW);
+	assert_int_equal(answer(&filter, AUDIT_ARCH_X86_64, 0x40000000, 0), SECCOMP_RET_ALLOW);
+	assert_int_equal(answer(&filter, AUDIT_ARCH_X86_64, 0x40000000 | 463, 0),
+			 SECCOMP_RET_ERRNO | ENOSYS);
+	bh_seccomp_filter_deinit(&filter);
+
 	filter = compiled(profile("\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":"
 				  "[\"SCMP_ARCH_S390X\",\"SCMP_ARCH_LOONGARCH64\"]"));
 	assert_int_equal(answer(&filter, AUDIT_ARCH_X86_64, SYS_getcwd, 0), SECCOMP_RET_ALLOW);
