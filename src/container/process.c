@@ -42,9 +42,12 @@ static int check_preserved(const struct bh_launch *launch, struct bh_err *err)
 /* systemd's way to hand over listening sockets, sd_listen_fds(3). */
 static int inherited_listen_fds(void)
 {
-	const char *value = getenv("LISTEN_FDS");
+	const char *value = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
 	unsigned long n = value ? strtoul(value, NULL, 10) : 0;
 
+	/* Sockets meant for another process, whose environment we only inherited, are not ours. */
+	if (!pid || strtoul(pid, NULL, 10) != (unsigned long)getpid())
+		return 0;
 	return n <= 1024 ? (int)n : 0;
 }
 

@@ -295,6 +295,16 @@ SH
     [ "$(cat "$WORK/out")" = said ]
 }
 
+@test "sockets that were handed over for this process reach the container, others do not" {
+    bundle
+    args sh -c 'echo "$LISTEN_FDS $LISTEN_PID"; [ -e /proc/self/fd/3 ] && cat <&3'
+    echo content >"$WORK/socket"
+    run sh -c "LISTEN_FDS=1 LISTEN_PID=\$\$ exec '$BULKHEAD' --root '$STATE' run --bundle '$BUNDLE' '$ID' 3<'$WORK/socket'" </dev/null
+    [ "$output" = $'1 1\ncontent' ]
+    run sh -c "LISTEN_FDS=1 LISTEN_PID=1 exec '$BULKHEAD' --root '$STATE' run --bundle '$BUNDLE' '$ID' 3<'$WORK/socket'" </dev/null
+    [ "$output" = " " ]
+}
+
 # ---- signals ------------------------------------------------------------------------------------
 
 @test "signals are passed on, real-time ones too" {
