@@ -162,7 +162,7 @@ static int act_more_than_there_is(void)
 		return 3;
 	return !log_says(log, "CAP_SYS_ADMIN cannot be granted") ||
 	       !log_says(log, "CAP_NET_RAW cannot be granted") ||
-	       !log_says(log, "ambient CAP_SYS_ADMIN cannot be raised");
+	       !log_says(log, "can't raise ambient capability CAP_SYS_ADMIN");
 }
 
 /* Without the right to drop from the bounding set, a drop that is needed fails, and no other. */
