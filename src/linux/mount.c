@@ -68,18 +68,6 @@ int bh_mount_flags(int fd, unsigned long *ret, struct bh_err *err)
 	return 0;
 }
 
-int bh_mount_id(int fd, uint64_t *ret, struct bh_err *err)
-{
-	struct statx stx;
-
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0)
-		return bh_err_set(err, -errno, "statx");
-	if (!(stx.stx_mask & STATX_MNT_ID))
-		return bh_err_set(err, -EOPNOTSUPP, "statx: mount id");
-	*ret = stx.stx_mnt_id;
-	return 0;
-}
-
 int bh_mount_is_fs(int fd, unsigned long magic, struct bh_err *err)
 {
 	struct statfs st;

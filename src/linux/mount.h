@@ -91,9 +91,6 @@ uint64_t bh_mount_attr_of(unsigned long ms_flags);
  * nor relatime. Return: 0 or -errno */
 int bh_mount_flags(int fd, unsigned long *ret, struct bh_err *err) bh_must_check;
 
-/** bh_mount_id() - which mount @fd is on: STATX_MNT_ID. Return: 0 or -errno */
-int bh_mount_id(int fd, uint64_t *ret, struct bh_err *err) bh_must_check;
-
 /** bh_mount_is_fs() - whether @fd is on a file system of type @magic (linux/magic.h). Return: 1, 0
  * or -errno */
 int bh_mount_is_fs(int fd, unsigned long magic, struct bh_err *err) bh_must_check;
