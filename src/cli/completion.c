@@ -151,11 +151,13 @@ static void print_bash(struct bh_buf *out)
 	bh_buf_puts(out, bash_tail);
 }
 
-/* zsh runs bash's function. */
+/* zsh runs bash's function. The file is loaded when it is first needed, as the body of the function
+ * that it then replaces: so it must do that function's work once. */
 static void print_zsh(struct bh_buf *out)
 {
 	bh_buf_puts(out, "#compdef bulkhead\nautoload -U +X bashcompinit && bashcompinit\n");
 	print_bash(out);
+	bh_buf_puts(out, "[[ $funcstack[1] != _bulkhead ]] || _bash_complete -F _bulkhead\n");
 }
 
 /* ---- fish -------------------------------------------------------------------------------- */

@@ -246,15 +246,53 @@ complete_words() {
     [ -z "$(complete_words bulkhead update --kernel)" ]
 }
 
-@test "fish and zsh get scripts that they can read" {
+@test "fish completes verbs, options and values" {
+    require_command fish
     "$BULKHEAD" completion fish >"$WORK/completion.fish"
-    "$BULKHEAD" completion zsh >"$WORK/completion.zsh"
-    [[ $(cat "$WORK/completion.fish") == *"-l pidfd-socket"* ]]
-    [[ $(head -n 1 "$WORK/completion.zsh") == "#compdef bulkhead" ]]
-    refused "no completion for 'tcsh'" completion tcsh
-    require_command fish zsh
     fish --no-execute "$WORK/completion.fish"
-    zsh -n "$WORK/completion.zsh"
+    fish_words() { fish --no-config -c "source $WORK/completion.fish; complete -C '$1'" | cut -f 1; }
+    [ "$(fish_words 'bulkhead ru')" = run ]
+    [ "$(fish_words 'bulkhead run --pidf')" = --pidfd-socket ]
+    [ "$(fish_words 'bulkhead list --format ta')" = table ]
+    [ "$(fish_words 'bulkhead help check')" = checkpoint ]
+}
+
+@test "zsh completes from the first time on" {
+    require_command zsh python3
+    mkdir "$WORK/zsh"
+    "$BULKHEAD" completion zsh >"$WORK/zsh/_bulkhead"
+    zsh -n "$WORK/zsh/_bulkhead"
+    # Completion wants a terminal and somebody who presses the tabulator key.
+    FPATH_DIR=$WORK/zsh python3 - <<'PYTHON'
+import os, pty, select, sys, time
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ.update(PS1="READY", TERM="dumb")
+    os.execvp("zsh", ["zsh", "-f", "-i"])
+seen = b""
+def until(text):
+    global seen
+    end = time.monotonic() + 30
+    while text not in seen:
+        if time.monotonic() > end:
+            sys.exit(f"no {text!r} in {seen!r}")
+        if select.select([fd], [], [], 0.1)[0]:
+            seen += os.read(fd, 4096)
+    seen = seen.split(text, 1)[1]
+until(b"READY")
+os.write(fd, b"fpath=($FPATH_DIR $fpath); autoload -Uz compinit; compinit -D -u; echo LOAD''ED\n")
+until(b"LOADED")
+os.write(fd, b"bulkhead feat\t")
+until(b"bulkhead features ")
+os.write(fd, b"\x15bulkhead run --pidf\t")
+until(b"--pidfd-socket ")
+os.write(fd, b"\x15exit\n")
+os.waitpid(pid, 0)
+PYTHON
+}
+
+@test "completion for another shell is refused" {
+    refused "no completion for 'tcsh'" completion tcsh
 }
 
 # page_of VERB: the manual page that tells of it.
