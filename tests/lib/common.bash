@@ -33,9 +33,10 @@ workspace_remove() {
 }
 
 # wait_until SECONDS COMMAND...: runs COMMAND until it succeeds; fails after SECONDS, showing
-# the last output of COMMAND.
+# the last output of COMMAND. Where everything is slow (in an emulated machine) PATIENCE says by
+# how many times longer to wait.
 wait_until() {
-    local deadline=$((SECONDS + $1)) output
+    local deadline=$((SECONDS + $1 * ${PATIENCE:-1})) output
     shift
     while ! output=$("$@" 2>&1); do
         if ((SECONDS >= deadline)); then

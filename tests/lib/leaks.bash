@@ -99,7 +99,7 @@ leaks_check() {
 # leaks_compare FILE COMMAND...: fails when COMMAND lists what FILE has not. Engines tidy up
 # behind an answer already given, so it looks again for LEAKS_WAIT seconds (default 10).
 leaks_compare() {
-    local file=$1 deadline=$((SECONDS + ${LEAKS_WAIT:-10})) found
+    local file=$1 deadline=$((SECONDS + ${LEAKS_WAIT:-10} * ${PATIENCE:-1})) found
     shift
     while :; do
         found=$("$@") # alone: a process beside it in a pipe would be found as well
