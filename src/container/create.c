@@ -178,6 +178,17 @@ static int prepare_launch(struct bh_creation *cr, struct bh_err *err)
 	return 0;
 }
 
+static void warn_of_immortals(const struct bh_creation *cr)
+{
+	size_t n;
+
+	bh_cgroup_hierarchies(cr->c->cg, &n);
+	if (n == 0 && cr->c->rootless && !is_new(&cr->c->spec, BH_NS_PID))
+		bh_warn("a rootless container with no cgroup and no private pid namespace. Such "
+			"configuration is strongly discouraged, as it is impossible to kill all of "
+			"the container's processes");
+}
+
 static int prepare(struct bh_creation *cr, struct bh_err *err)
 {
 	const struct bh_linux *linux_ = &cr->c->spec.linux_;
@@ -185,6 +196,8 @@ static int prepare(struct bh_creation *cr, struct bh_err *err)
 
 	if (cr->c->cg) {
 		r = bh_cgroup_create(cr->c->cg, err);
+		if (r == 0)
+			warn_of_immortals(cr);
 		if (r == 0 && !bh_cgroup_needs_scope(cr->c->cg))
 			r = bh_cgroup_apply(cr->c->cg, &linux_->resources, err);
 	}

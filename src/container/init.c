@@ -116,6 +116,19 @@ static int build_root(struct bh_creation *cr, struct bh_terminal *terminal, stru
 	return r < 0 ? r : bh_rootfs_seal(cr->rootfs, err);
 }
 
+/*
+ * Without privilege on the host, `exec` may only join the namespaces of a process that it could
+ * trace. So could a process of the container that has all the capabilities that are left here; it
+ * would find what it knows, but for the caller's environment.
+ */
+static int become_joinable(struct bh_err *err)
+{
+	for (char **variable = environ; *variable; variable++)
+		explicit_bzero(*variable, strlen(*variable));
+	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ? bh_err_set(err, -errno, "become dumpable")
+						      : 0;
+}
+
 static void end_by_signal(int sig)
 {
 	_exit(128 + sig);
@@ -131,11 +144,13 @@ static int prepare_wait(struct bh_creation *cr, struct bh_err *err)
 	static const int fatal[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGABRT, SIGUSR1,
 				     SIGUSR2, SIGPIPE, SIGALRM, SIGTERM };
 	struct sigaction old;
+	int r;
 
 	for (size_t i = 0; i < BH_ARRAY_SIZE(fatal); i++)
 		if (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
 			signal(fatal[i], end_by_signal);
-	return bh_launch_close(&cr->launch, cr->spawn.child_sock, cr->listen_fd, err);
+	r = bh_launch_close(&cr->launch, cr->spawn.child_sock, cr->listen_fd, err);
+	return r == 0 && cr->launch.rootless && cr->launch.userns ? become_joinable(err) : r;
 }
 
 /* Waits for bh_container_start(); its connection carries errors from now on. */

@@ -115,10 +115,10 @@ static pid_t spawn_direct(struct bh_spawn *spawn, struct bh_err *err)
 	pid_t pid;
 
 	pid = clone_in_pidns(spawn, err);
-	if (pid != 0) {
+	if (pid > 0)
 		spawn->child_sock = bh_close(spawn->child_sock);
+	if (pid != 0)
 		return pid;
-	}
 	bh_close(spawn->parent_sock);
 	enter_cgroups(spawn);
 	if (bh_ns_join(spawn->ns, false, &child_err) < 0)

@@ -17,6 +17,13 @@ teardown() {
     rt delete --force "$ID" 2>/dev/null || :
 }
 
+# require_cgroup 1|2: what the host has is missing in the lab, and the other way round.
+require_cgroup() {
+    local version=1
+    [ ! -e /sys/fs/cgroup/cgroup.controllers ] || version=2
+    [ "$1" -eq $version ] || skip "needs cgroup version $1"
+}
+
 @test "of several values for one name in the environment the last counts" {
     bundle
     config '.process.env = ["A=1", "HOME=", "B=2", "A=", "A=3", "PATH=/usr/bin:/bin"]'
@@ -99,7 +106,7 @@ teardown() {
 }
 
 @test "device rules stand in the controller in the document's order" {
-    [ -d /sys/fs/cgroup/devices ] || skip "no version 1 devices controller"
+    require_cgroup 1
     bundle
     config '.linux.resources.devices = [{allow: false, access: "rwm"},
         {allow: true, type: "c", major: 10, minor: 229, access: "rwm"},
@@ -167,7 +174,6 @@ teardown() {
 }
 
 @test "offsets of clocks in a new time namespace, below a user namespace too" {
-    [ -e /proc/self/ns/time ] || skip "the kernel has no time namespaces"
     bundle
     config '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {boottime: {secs: 1337, nanosecs: 7}}'
     args cat /proc/self/timens_offsets
@@ -203,7 +209,7 @@ teardown() {
 }
 
 @test "a cpuset that somebody made and left empty is filled" {
-    [ -d /sys/fs/cgroup/cpuset ] || skip "no version 1 cpuset controller"
+    require_cgroup 1
     bundle
     mkdir -p "/sys/fs/cgroup/cpuset/$ID-pod/middle"
     config '.linux.cgroupsPath = "/\($id)-pod/middle/c"'
@@ -212,4 +218,16 @@ teardown() {
     echo "$output"
     rmdir "/sys/fs/cgroup/cpuset/$ID-pod/middle" "/sys/fs/cgroup/cpuset/$ID-pod"
     [ "$status" -eq 0 ]
+}
+
+@test "exec follows init when the container passes its controllers on" {
+    require_cgroup 2
+    bundle
+    config '.mounts |= map(if .type == "cgroup" then .options -= ["ro"] else . end)'
+    quietly rt run --detach --bundle "$BUNDLE" "$ID"
+    rt exec "$ID" sh -c 'mkdir /sys/fs/cgroup/inner && echo 1 >/sys/fs/cgroup/inner/cgroup.procs'
+    [ "$(rt exec "$ID" cat /proc/self/cgroup)" = "0::/" ]
+    rt exec "$ID" sh -c 'echo $$ >/sys/fs/cgroup/inner/cgroup.procs; echo +memory >/sys/fs/cgroup/cgroup.subtree_control'
+    [ "$(rt exec "$ID" cat /proc/self/cgroup)" = "0::/inner" ]
+    fails_with "cgroup" rt exec --cgroup / "$ID" true
 }

@@ -71,6 +71,25 @@ teardown() {
     [ ! -e "$STATE/$ID" ]
 }
 
+@test "exec into a container that was only created" {
+    user_bundle
+    quietly user_rt create --bundle "$BUNDLE" "$ID"
+    [ "$(user_rt exec "$ID" id -u)" = 0 ]
+    # It can be looked into, so the caller's environment must not be there.
+    [ "$(user_rt exec "$ID" cat /proc/1/environ | tr -d '\0')" = "" ]
+}
+
+@test "without cgroup and pid namespace of its own: a warning" {
+    user_bundle
+    config '.linux.namespaces |= map(select(.type != "pid")) | del(.linux.cgroupsPath)
+        | .mounts |= map(if .type == "proc" then {destination: "/proc", source: "/proc", options: ["rbind"]} else . end)'
+    args true
+    run user_rt run --bundle "$BUNDLE" "$ID"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == *"Such configuration is strongly discouraged"* ]]
+}
+
 @test "subordinate ids through newuidmap" {
     user_bundle
     subordinate_ids
