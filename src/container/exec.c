@@ -77,7 +77,9 @@ static int prepare(struct execution *ex, struct bh_err *err)
 	ex->wait_for_host = ex->launch.userns || ex->c->spec.linux_.intel_rdt.set;
 	r = bh_launch_init(&ex->launch, err);
 	if (r == 0 && ex->c->cg)
-		r = bh_cgroup_open(ex->c->cg, &ex->opts->cgroups, err);
+		r = bh_cgroup_open(ex->c->cg, &ex->opts->cgroups, ex->c->init.pid, err);
+	if (r == 0 && ex->c->cg && bh_cgroup_needs_attach(ex->c->cg))
+		ex->wait_for_host = true;
 	if (r < 0)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0)
@@ -150,7 +152,9 @@ static int serve_process(struct execution *ex, pid_t pid, struct bh_err *err)
 
 	if (!ex->wait_for_host)
 		return 0;
-	if (rdt->set)
+	if (ex->c->cg && bh_cgroup_needs_attach(ex->c->cg))
+		r = bh_cgroup_attach(ex->c->cg, pid, err);
+	if (r == 0 && rdt->set)
 		r = bh_rdt_add(rdt, ex->c->id, pid, err);
 	if (r == 0 && ex->launch.userns)
 		r = bh_launch_host_limits(&ex->launch, pid, err);

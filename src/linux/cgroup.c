@@ -440,29 +440,59 @@ static int parse_subs(struct bh_cgroup *cg, const struct bh_strv *subs, const ch
 	return 0;
 }
 
-int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs, struct bh_err *err)
+/*
+ * A version 2 group that passes controllers on can have no processes of its own: the container's
+ * init has gone to one below, and so does what is executed beside it. Only from the container's own
+ * group on: an init that was moved out of it leads nowhere.
+ */
+static int go_beside(struct bh_cgroup *cg, size_t i, pid_t pid, struct bh_err *err)
+{
+	char dir[64], text[8192], *path, *end;
+	ssize_t n = bh_cg_read(cg->hier[i].dir, "cgroup.subtree_control", text, sizeof(text));
+
+	if (n <= 0)
+		return 0;
+	snprintf(dir, sizeof(dir), "/proc/%d", pid);
+	n = bh_cg_read(dir, "cgroup", text, sizeof(text));
+	path = n < 0 ? NULL : strstr(text, "0::/");
+	path = path ? strstr(path + 3, cg->pub[i].path) : NULL;
+	end = path ? path + strlen(cg->pub[i].path) : NULL;
+	if (!path || *end != '/' || strstr(end, "/../"))
+		return 0;
+	path[strcspn(path, "\n")] = '\0';
+	return bh_cg_set_path(cg, i, path, err);
+}
+
+/* The descriptor by which a process gets into hierarchy @i. */
+static int open_entrance(struct bh_cgroup *cg, size_t i, struct bh_err *err)
+{
+	struct bh_cg_hier *h = &cg->hier[i];
+	bool v2 = cg->pub[i].v2;
+
+	h->fd = bh_close(h->fd);
+	if (v2 && cg->rootless && !bh_cg_v2_may_enter(cg->pub[i].mountpoint, cg->pub[i].path)) {
+		cg->needs_attach = cg->manager == BH_CGROUP_SYSTEMD;
+		return 0;
+	}
+	h->fd = bh_cg_open(h->dir, v2 ? "." : "tasks", v2 ? O_RDONLY | O_DIRECTORY : O_WRONLY);
+	if (h->fd >= 0 || cg->rootless)
+		return 0;
+	return bh_err_set(err, h->fd,
+			  "adding pid of the new process to cgroups: open %s/cgroup.procs", h->dir);
+}
+
+int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs, pid_t init, struct bh_err *err)
 {
 	const char **paths = bh_arena_array(&cg->arena, cg->n + 1, sizeof(*paths));
 	int e = paths ? parse_subs(cg, subs, paths, err) : bh_err_oom(err);
 
 	for (size_t i = 0; e == 0 && i < cg->n; i++) {
-		bool v2 = cg->pub[i].v2;
-
-		if (paths[i] && bh_cg_set_path(cg, i, paths[i], err) < 0)
-			return -ENOMEM;
-		cg->hier[i].fd = bh_close(cg->hier[i].fd);
-		if (v2 && cg->rootless &&
-		    !bh_cg_v2_may_enter(cg->pub[i].mountpoint, cg->pub[i].path)) {
-			cg->needs_attach = cg->manager == BH_CGROUP_SYSTEMD;
-			continue;
-		}
-		cg->hier[i].fd = bh_cg_open(cg->hier[i].dir, v2 ? "." : "tasks",
-					    v2 ? O_RDONLY | O_DIRECTORY : O_WRONLY);
-		if (cg->hier[i].fd < 0 && !cg->rootless)
-			e = bh_err_set(
-				err, cg->hier[i].fd,
-				"adding pid of the new process to cgroups: open %s/cgroup.procs",
-				cg->hier[i].dir);
+		if (paths[i])
+			e = bh_cg_set_path(cg, i, paths[i], err);
+		else if (cg->pub[i].v2)
+			e = go_beside(cg, i, init, err);
+		if (e == 0)
+			e = open_entrance(cg, i, err);
 	}
 	return e;
 }
@@ -475,36 +505,6 @@ bool bh_cgroup_needs_attach(const struct bh_cgroup *cg)
 int bh_cgroup_attach(const struct bh_cgroup *cg, pid_t pid, struct bh_err *err)
 {
 	return bh_cg_systemd_attach(cg, pid, err);
-}
-
-int bh_cgroup_open_beside(struct bh_cgroup *cg, pid_t pid, struct bh_err *err)
-{
-	char dir[64], text[8192], *path, *end;
-	int i = bh_cg_find_v2(cg);
-	ssize_t n;
-
-	if (i < 0)
-		return bh_err_set(err, -ENOENT, "find the cgroup v2 group of process %d", pid);
-	snprintf(dir, sizeof(dir), "/proc/%d", pid);
-	n = bh_cg_read(dir, "cgroup", text, sizeof(text));
-	if (n < 0)
-		return bh_err_set(err, (int)n, "read '%s/cgroup'", dir);
-	/* From the container's own group on, so that a process that was moved out of it leads
-	 * nowhere. */
-	path = strstr(text, "0::/");
-	path = path ? strstr(path + 3, cg->pub[i].path) : NULL;
-	end = path ? path + strlen(cg->pub[i].path) : NULL;
-	if (!path || *end != '/' || strstr(end, "/../"))
-		return bh_err_set(err, -EBUSY,
-				  "adding pid of the new process to cgroups: %s/cgroup.procs",
-				  cg->hier[i].dir);
-	path[strcspn(path, "\n")] = '\0';
-	if (bh_cg_set_path(cg, (size_t)i, path, err) < 0)
-		return -ENOMEM;
-	bh_close(cg->hier[i].fd);
-	cg->hier[i].fd = bh_cg_open(cg->hier[i].dir, ".", O_RDONLY | O_DIRECTORY);
-	return cg->hier[i].fd >= 0 ? 0
-				   : bh_err_set(err, cg->hier[i].fd, "open '%s'", cg->hier[i].dir);
 }
 
 /* ---- the rest that is a choice of version ---------------------------------------------------- */

@@ -79,9 +79,12 @@ int bh_cgroup_clone_fd(const struct bh_cgroup *cg);
 int bh_cgroup_enter(const struct bh_cgroup *cg, struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_open() - for exec: open the existing groups so that bh_cgroup_clone_fd() and
- * bh_cgroup_enter() work; @sub is a path below the container's group, or NULL. The syntax of runc's
- * exec --cgroup (PATH or CTRL[,CTRL]:PATH) is taken apart here; @subs may repeat. */
-int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs,
+ * bh_cgroup_enter() work
+ * @subs: arguments of runc's exec --cgroup (PATH or CTRL[,CTRL]:PATH), taken apart here; may be
+ * empty
+ * @init: the container's init: where the group can have no processes since it passed its
+ * controllers on to groups below, the new process goes where init is (version 2, without @subs) */
+int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs, pid_t init,
 		   struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_needs_attach() - after bh_cgroup_open(): whether an ordinary user may not move
@@ -90,12 +93,6 @@ int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs,
  * with runc. */
 bool bh_cgroup_needs_attach(const struct bh_cgroup *cg);
 int bh_cgroup_attach(const struct bh_cgroup *cg, pid_t pid, struct bh_err *err) bh_must_check;
-
-/** bh_cgroup_open_beside() - for exec, when CLONE_INTO_CGROUP failed with EBUSY: the container
- * passed its controllers on to groups below its own, so that no process can be in its own.
- * bh_cgroup_clone_fd() is then that of the group in which @pid, the container's init, is. Not with
- * subs: they were asked for. */
-int bh_cgroup_open_beside(struct bh_cgroup *cg, pid_t pid, struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_apply() - set every limit in @resources that is set; `update` calls it again.
  * A limit that this kernel cannot set is an error naming the field; the order is safe for raising

@@ -412,15 +412,56 @@ static int exec_below(void)
 		CHECK(bh_cg_write(dir, "cpuset.cpus", "0") == 0);
 		CHECK(bh_cg_write(dir, "cpuset.mems", "0") == 0);
 	}
-	CHECK(bh_cgroup_open(cg, &bad, &err) == -ENOENT);
+	CHECK(bh_cgroup_open(cg, &bad, getpid(), &err) == -ENOENT);
 	CHECK(strstr(err.text, "/missing/cgroup.procs"));
-	CHECK(bh_cgroup_open(cg, &worse, &err) == -EINVAL);
+	CHECK(bh_cgroup_open(cg, &worse, getpid(), &err) == -EINVAL);
 	bh_cgroup_free(cg);
 	cg = plan("exec", NULL);
-	CHECK(bh_cgroup_open(cg, &one, &err) == 0);
+	CHECK(bh_cgroup_open(cg, &one, getpid(), &err) == 0);
 	pid = start(cg, sleep_long);
 	CHECK(pid > 0);
 	CHECK(is_inside(cg, pid));
+	return 0;
+}
+
+/* What a container with a writable version 2 group may do: move to one below, pass controllers on.
+ */
+static int exec_beside(void)
+{
+	bh_auto_cgroup struct bh_cgroup *cg = plan("beside", NULL), *again = plan("beside", NULL);
+	char dir[256], text[1024];
+	pid_t init, pid;
+	int i;
+
+	CHECK(cg && again);
+	i = bh_cg_find_v2(cg);
+	if (i < 0) {
+		printf("no version 2 hierarchy\n");
+		return SKIP;
+	}
+	CHECK(bh_cgroup_create(cg, &err) == 0);
+	CHECK(bh_cg_read(cg->hier[i].dir, "cgroup.controllers", text, sizeof(text)) >= 0);
+	if (!strstr(text, "memory") && !strstr(text, "hugetlb")) {
+		printf("no controller on version 2 that could be passed on\n");
+		return SKIP;
+	}
+	init = start(cg, sleep_long);
+	CHECK(init > 0);
+	snprintf(dir, sizeof(dir), "%s/foo", cg->hier[i].dir);
+	CHECK(mkdir(dir, 0755) == 0);
+	CHECK(bh_cg_write(cg->hier[i].dir, "cgroup.subtree_control",
+			  strstr(text, "memory") ? "+memory" : "+hugetlb") == -EBUSY);
+	CHECK(bh_cgroup_open(again, NULL, init, &err) == 0);
+	CHECK(strcmp(again->hier[i].dir, cg->hier[i].dir) == 0);
+	snprintf(text + 512, sizeof(text) - 512, "%d", init);
+	CHECK(bh_cg_write(dir, "cgroup.procs", text + 512) == 0);
+	CHECK(bh_cg_write(cg->hier[i].dir, "cgroup.subtree_control",
+			  strstr(text, "memory") ? "+memory" : "+hugetlb") == 0);
+	CHECK(bh_cgroup_open(again, NULL, init, &err) == 0);
+	CHECK(strcmp(again->hier[i].dir, dir) == 0);
+	pid = start(again, sleep_long);
+	CHECK(pid > 0);
+	CHECK(bh_cgroup_destroy(cg, &err) == 0);
 	return 0;
 }
 
@@ -522,6 +563,7 @@ static const struct {
 	{ "oom", oom },
 	{ "devices", devices },
 	{ "exec-below", exec_below },
+	{ "exec-beside", exec_beside },
 	{ "raise-and-lower", raise_and_lower },
 	{ "hugetlb", hugetlb },
 	{ "refused", refused },

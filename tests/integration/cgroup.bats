@@ -51,6 +51,10 @@ check_case() {
     check_case exec-below
 }
 
+@test "exec goes beside init when the container passed its controllers on" {
+    check_case exec-beside
+}
+
 @test "limits are raised and lowered in any order" {
     check_case raise-and-lower
 }
