@@ -172,10 +172,6 @@ static pid_t spawn(struct execution *ex, struct bh_err *err)
 	    (sched_getaffinity(0, sizeof(own), &own) < 0 || bh_attr_affinity(0, cpus, err) < 0))
 		return bh_err_ctx(err, "execCPUAffinity.initial '%s'", cpus);
 	pid = bh_spawn(&ex->spawn, err);
-	if (pid == -EBUSY && ex->c->cg && ex->opts->cgroups.n == 0) {
-		pid = bh_cgroup_open_beside(ex->c->cg, ex->c->init.pid, err);
-		pid = pid < 0 ? pid : bh_spawn(&ex->spawn, err);
-	}
 	if (cpus && pid != 0)
 		sched_setaffinity(0, sizeof(own), &own);
 	return pid;
