@@ -66,7 +66,8 @@ static int enable_in(const char *dir, const char *words)
 	return e;
 }
 
-/* enable_in() for each group from the mountpoint down to @dir's parent. */
+/* enable_in() for each group from the mountpoint down to @dir's parent; what counts is the last
+ * one: those above may be somebody else's, who has enabled what is to be had. */
 static int enable_above(const char *mountpoint, const char *dir, const char *words)
 {
 	char path[PATH_MAX];
@@ -75,7 +76,7 @@ static int enable_above(const char *mountpoint, const char *dir, const char *wor
 
 	if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	for (char *p = path + len; e == 0 && p; p = strchr(p + 1, '/')) {
+	for (char *p = path + len; p; p = strchr(p + 1, '/')) {
 		char c = *p;
 
 		*p = '\0';
