@@ -25,8 +25,8 @@ workspace_make() {
 workspace_remove() {
     local target
     [[ ${WORK:-} == /var/tmp/bh* ]] || return 0
-    awk -v work="$WORK" '$5 == work || index($5, work "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r |
-        while read -r target; do
+    awk -v work="$WORK" '$5 == work || index($5, work "/") == 1 { print $5 }' /proc/self/mountinfo |
+        sort -r | while read -r target; do
             umount -l "$(printf %b "$target")"
         done
     rm -rf --one-file-system "$WORK"

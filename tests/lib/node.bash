@@ -11,7 +11,8 @@
 node_start() {
     local dir=$WORK/node
     mkdir -p "$dir" "$WORK/tmp" "$WORK/log" && mkfifo "$dir/wake" || return 1
-    setpriv --pdeathsig KILL unshare --mount --propagation private --uts --ipc --net --pid --fork --kill-child \
+    setpriv --pdeathsig KILL \
+        unshare --mount --propagation private --uts --ipc --net --pid --fork --kill-child \
         bash "$TESTS_LIB/node-init" "$dir" "$TOKEN" <"/dev/null" >"$WORK/log/node" 2>&1 3>&- &
     echo $! >"$dir/unshare"
     wait_until 10 test -e "$dir/ready" || { cat "$WORK/log/node" >&2; return 1; }
@@ -22,7 +23,8 @@ node_start() {
 }
 
 # node COMMAND...: runs COMMAND in the node (working directory /). What has not ended after
-# NODE_TIMEOUT seconds (60, times PATIENCE) is killed, with exit status 124: a hang is a failure, not a standstill.
+# NODE_TIMEOUT seconds (60, times PATIENCE) is killed, with exit status 124: a hang is a failure,
+# not a standstill.
 node() {
     nsenter --target "$NODE_PID" --mount --uts --ipc --net --pid -- \
         timeout --kill-after=5 "${NODE_TIMEOUT:-$((60 * ${PATIENCE:-1}))}" "$@" 3>&-

@@ -243,7 +243,7 @@ END
     fi
     run -0 ctr tasks metrics --format json c1
     [ "$(jq .pids.current <<<"$output")" = 1 ]
-    [ "$(jq '.memory.usage.limit // .memory.usage_limit' <<<"$output")" = 33554432 ]
+    [ "$(jq '.memory.usage_limit // .memory.usage.limit' <<<"$output")" = 33554432 ]
     run -0 ctr tasks metrics c1
     [[ $output == *pids.current*1* ]]
 }
