@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "container/spawn.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -53,14 +54,26 @@ static void enter_cgroups(const struct bh_spawn *spawn)
 static pid_t joiner(struct bh_spawn *spawn)
 {
 	struct bh_err err = BH_ERR_INIT;
+	int gate[2];
 	pid_t pid;
+	char byte;
 
 	enter_cgroups(spawn);
 	if (bh_ns_join(spawn->ns, true, &err) < 0)
 		fail(spawn->child_sock, &err);
+	if (pipe2(gate, O_CLOEXEC) < 0) {
+		bh_err_set(&err, -errno, "pipe");
+		fail(spawn->child_sock, &err);
+	}
 	pid = clone_with(spawn->ns->create | CLONE_PARENT, NULL, &err);
-	if (pid == 0)
+	if (pid == 0) {
+		/* Not a word from this process before its pid is known: the gate ends with the
+		 * joiner. */
+		bh_close(gate[1]);
+		TEMP_FAILURE_RETRY(read(gate[0], &byte, 1));
+		bh_close(gate[0]);
 		return 0;
+	}
 	if (pid < 0 || bh_sync_send_number(spawn->child_sock, BH_SYNC_JOINED, pid, &err) < 0)
 		fail(spawn->child_sock, &err);
 	_exit(0);
@@ -109,6 +122,17 @@ static pid_t clone_in_pidns(struct bh_spawn *spawn, struct bh_err *err)
 	return pid;
 }
 
+/* Without privilege over it, the way into a pid namespace is one way; the probe goes nowhere. */
+static bool could_not_return(const struct bh_ns_plan *ns)
+{
+	bh_auto_close int own = -EBADF;
+
+	if (!pid_join(ns))
+		return false;
+	own = pidfd_open(getpid(), 0);
+	return own < 0 || setns(own, CLONE_NEWPID) < 0;
+}
+
 static pid_t spawn_direct(struct bh_spawn *spawn, struct bh_err *err)
 {
 	struct bh_err child_err = BH_ERR_INIT;
@@ -135,8 +159,10 @@ pid_t bh_spawn(struct bh_spawn *spawn, struct bh_err *err)
 	 * which still has the host's descriptors and program (CVE-2016-9962). Clones inherit it. */
 	if (into_existing && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return bh_err_set(err, -errno, "become undumpable");
-	pid = bh_ns_needs_joiner(spawn->ns) ? spawn_by_joiner(spawn, err)
-					    : spawn_direct(spawn, err);
+	if (bh_ns_needs_joiner(spawn->ns) || could_not_return(spawn->ns))
+		pid = spawn_by_joiner(spawn, err);
+	else
+		pid = spawn_direct(spawn, err);
 	if (pid != 0 && into_existing)
 		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	return pid;

@@ -16,8 +16,9 @@ struct bh_spawn {
 /**
  * bh_spawn() - clone the process
  *
- * Where a joiner is needed (see bh_ns_needs_joiner()) two are cloned, and the one that counts is a
- * child of the caller all the same.
+ * Where a joiner is needed (see bh_ns_needs_joiner(), or where an unprivileged caller could not
+ * come back from a joined pid namespace) two are cloned, and the one that counts is a child of the
+ * caller all the same.
  *
  * Return: pid in the parent, which must reap it; 0 in the child, which is in its cgroups and its
  * namespaces but for plan->late; -errno with @err in the parent. A child that fails on the way
