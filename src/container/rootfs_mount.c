@@ -16,6 +16,7 @@
  * Source: mount(2), mount_setattr(2), mount_namespaces(7) "Restrictions on mount namespaces"
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -307,13 +308,15 @@ static int mount_by_fd(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 {
 	bh_auto_close int fd = bh_mount_new(fs, err);
 	struct bh_mount_change changes[BH_CHANGES_MAX];
-	char path[BH_PROC_FD_BYTES];
+	char path[BH_PROC_FD_BYTES + 1 + NAME_MAX];
 	size_t n = 0;
 	int r;
 
 	/* Options of more than 255 bytes (lowerdir=…) fit only through mount(2). */
-	if (fd == -E2BIG && !needs_fd(plan, m))
-		return bh_mount_old(fs, bh_proc_fd(path, place->fd), err);
+	if (fd == -E2BIG && !needs_fd(plan, m)) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", place->fd, place->name);
+		return bh_mount_old(fs, path, err);
+	}
 	if (fd < 0)
 		return fd;
 	r = bh_rootfs_changes(m, changes, &n, err);

@@ -353,6 +353,11 @@ static void in_overlay(void)
 	CHECK(text_is("/mnt/file", "lower"));
 }
 
+static void in_dev_overlay(void)
+{
+	CHECK(text_is("/dev/over/file", "lower") && is_device("/dev/null", S_IFCHR, 1, 3));
+}
+
 /* A relative path in options is the bundle's, though an earlier mount changed the directory. */
 static void image_of_relative(void)
 {
@@ -384,6 +389,10 @@ static void options_longer_than_fsconfig_takes(void **state)
 	struct box box = { .mounts = { { "overlay", "/mnt", "overlay", options } },
 			   .image = image_of_overlay,
 			   .inside = in_overlay };
+	struct box in_dev = { .mounts = { TMPFS("/dev", ""),
+					  { "overlay", "/dev/over", "overlay", options } },
+			      .image = image_of_overlay,
+			      .inside = in_dev_overlay };
 
 	(void)state;
 	for (int i = 0; i < 16; i++)
@@ -392,6 +401,7 @@ static void options_longer_than_fsconfig_takes(void **state)
 	if (no_overlay())
 		skip();
 	expect_box(&box);
+	expect_box(&in_dev);
 }
 
 /* ---- propagation ---------------------------------------------------------------------------- */
