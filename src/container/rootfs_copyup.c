@@ -25,10 +25,13 @@ static int copy_file(int from_dir, int to_dir, const char *name, struct bh_err *
 	bh_auto_close int from = bh_path_open(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0,
 					      BH_PATH_BENEATH, err);
 	bh_auto_close int to = -EBADF;
+	struct stat st;
 	ssize_t n;
 
 	if (from < 0)
 		return from;
+	if (fstat(from, &st) < 0 || !S_ISREG(st.st_mode))
+		return bh_err_set(err, -EIO, "'%s' changed while it was copied", name);
 	to = bh_path_open(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600,
 			  BH_PATH_BENEATH, err);
 	if (to < 0)

@@ -6,8 +6,8 @@
  * the procfs on /proc, anything with propagation or recursive attributes) is made detached, shaped
  * and attached. The rest, file systems of the kernel's own, is mounted by mount(2) with the place
  * as working directory: as safe, since the place was opened before, and two system calls instead of
- * ten. No other type may be mounted so: its options can hold paths, which are relative to the
- * directory that the caller had.
+ * ten. No other type may be mounted so: its options can hold paths, and relative ones would lead
+ * into the image.
  *
  * Flags of bind mounts follow runc: without any the tree keeps what it had; with some, exactly
  * those are set and all others cleared; attributes locked by a more privileged mount namespace
@@ -16,6 +16,7 @@
  * Source: mount(2), mount_setattr(2), mount_namespaces(7) "Restrictions on mount namespaces"
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -290,19 +291,32 @@ static void keep_fd(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m, int 
 		bh_close(fd);
 }
 
+/* Paths in a source or in options are relative to the bundle, as those of binds are; never to a
+ * directory of the image, where an earlier mount may have left the process. */
+static int go_to_bundle(struct bh_rootfs_plan *plan, struct bh_err *err)
+{
+	plan->cwd_fd = -EBADF;
+	/* A user namespace may not be allowed in; then relative paths lead nowhere. */
+	if (chdir(plan->env.bundle) < 0 && (errno != EACCES || chdir("/") < 0))
+		return bh_err_set(err, -errno, "change to '%s'", plan->env.bundle);
+	return 0;
+}
+
 static int mount_by_fd(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 		       const struct bh_mount_fs *fs, const struct bh_place *place,
 		       struct bh_err *err)
 {
 	bh_auto_close int fd = bh_mount_new(fs, err);
 	struct bh_mount_change changes[BH_CHANGES_MAX];
-	char path[BH_PROC_FD_BYTES];
+	char path[BH_PROC_FD_BYTES + 1 + NAME_MAX];
 	size_t n = 0;
 	int r;
 
 	/* Options of more than 255 bytes (lowerdir=…) fit only through mount(2). */
-	if (fd == -E2BIG && !needs_fd(plan, m))
-		return bh_mount_old(fs, bh_proc_fd(path, place->fd), err);
+	if (fd == -E2BIG && !needs_fd(plan, m)) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", place->fd, place->name);
+		return bh_mount_old(fs, path, err);
+	}
 	if (fd < 0)
 		return fd;
 	r = bh_rootfs_changes(m, changes, &n, err);
@@ -333,6 +347,7 @@ static int bind_host_sys(struct bh_rootfs_mount *m, const struct bh_place *place
 
 static int mount_fs(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m, struct bh_err *err)
 {
+	bool plain = is_plain_type(m->type), here = plain && !needs_fd(plan, m);
 	bool strict = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0;
 	struct bh_mount_fs fs = { .type = m->type,
 				  .source = m->source,
@@ -348,20 +363,19 @@ static int mount_fs(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m, stru
 		r = inherit_mode(&place, m->data, data, sizeof(data), err);
 		fs.data = data;
 	}
-	if (r == 0 && (needs_fd(plan, m) || !is_plain_type(m->type))) {
-		r = mount_by_fd(plan, m, &fs, &place, err);
-	} else if (r == 0) {
+	if (r == 0 && here)
 		r = bh_rootfs_chdir(plan, place.fd, err);
-		if (r == 0)
-			r = bh_mount_old(&fs, place.name[0] ? place.name : ".", err);
-	}
+	else if (r == 0 && !plain)
+		r = go_to_bundle(plan, err);
+	if (r == 0)
+		r = here ? bh_mount_old(&fs, place.name[0] ? place.name : ".", err)
+			 : mount_by_fd(plan, m, &fs, &place, err);
 	/* CVE-2023-27561: a symlink at /proc or /sys would put the kernel's files elsewhere. */
 	if (strict && (r == -ELOOP || r == -ENOTDIR))
 		return bh_err_as(err, BH_ERR_SPEC, r,
 				 "filesystem \"%s\" must be mounted on ordinary directory",
 				 m->type);
-	if (r == -EPERM && strcmp(m->type, "sysfs") == 0 && plan->env.new_userns &&
-	    !plan->env.new_netns)
+	if (r == -EPERM && strcmp(m->type, "sysfs") == 0 && !plan->env.new_netns)
 		r = bind_host_sys(m, &place, err);
 	return r;
 }

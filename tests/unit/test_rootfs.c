@@ -353,6 +353,35 @@ static void in_overlay(void)
 	CHECK(text_is("/mnt/file", "lower"));
 }
 
+static void in_dev_overlay(void)
+{
+	CHECK(text_is("/dev/over/file", "lower") && is_device("/dev/null", S_IFCHR, 1, 3));
+}
+
+/* A relative path in options is the bundle's, though an earlier mount changed the directory. */
+static void image_of_relative(void)
+{
+	image_of_overlay();
+	put_dir("root/mnt/host", 0755);
+	put_dir("root/mnt/host/lower", 0755);
+	put_file("root/mnt/host/lower/file", "of the image");
+}
+
+static void relative_paths_are_of_the_bundle(void **state)
+{
+	static const struct box box = {
+		.mounts = { TMPFS("/mnt/sub", ""),
+			    { "overlay", "/mnt", "overlay", "lowerdir=host/lower:root/proc" } },
+		.image = image_of_relative,
+		.inside = in_overlay,
+	};
+
+	(void)state;
+	if (no_overlay())
+		skip();
+	expect_box(&box);
+}
+
 /* fsconfig(2) takes 255 bytes, overlays of many layers have more. */
 static void options_longer_than_fsconfig_takes(void **state)
 {
@@ -360,6 +389,10 @@ static void options_longer_than_fsconfig_takes(void **state)
 	struct box box = { .mounts = { { "overlay", "/mnt", "overlay", options } },
 			   .image = image_of_overlay,
 			   .inside = in_overlay };
+	struct box in_dev = { .mounts = { TMPFS("/dev", ""),
+					  { "overlay", "/dev/over", "overlay", options } },
+			      .image = image_of_overlay,
+			      .inside = in_dev_overlay };
 
 	(void)state;
 	for (int i = 0; i < 16; i++)
@@ -368,6 +401,7 @@ static void options_longer_than_fsconfig_takes(void **state)
 	if (no_overlay())
 		skip();
 	expect_box(&box);
+	expect_box(&in_dev);
 }
 
 /* ---- propagation ---------------------------------------------------------------------------- */
@@ -411,6 +445,40 @@ static void propagation_is_as_asked_and_not_to_the_host(void **state)
 
 	(void)state;
 	expect_box(&box);
+}
+
+static const char *root_propagation;
+
+static void in_root_propagation(void)
+{
+	CHECK(has_options("/", root_propagation) && text_is("/mnt/file", "here"));
+}
+
+static void image_of_root_propagation(void)
+{
+	put_file("root/mnt/file", "here");
+}
+
+static void every_propagation_of_the_root(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "private", "!shared,!master" }, { "rprivate", "!shared,!master" },
+		{ "slave", "!shared,!master" },   { "rslave", "!shared,!master" },
+		{ "shared", "shared,!master" },   { "rshared", "shared,!master" },
+		{ "unbindable", "unbindable" },   { "runbindable", "unbindable" },
+	};
+	char linux_[64];
+	struct box box = { .mounts = { PROC },
+			   .linux_ = linux_,
+			   .image = image_of_root_propagation,
+			   .inside = in_root_propagation };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(linux_, sizeof(linux_), ",\"rootfsPropagation\":\"%s\"", cases[i][0]);
+		root_propagation = cases[i][1];
+		expect_box(&box);
+	}
 }
 
 /* ---- devices -------------------------------------------------------------------------------- */
@@ -522,8 +590,10 @@ int main(void)
 		cmocka_unit_test(flags_of_bind_mounts),
 		cmocka_unit_test(kinds_of_tmpfs),
 		cmocka_unit_test(options_of_file_systems_are_checked),
+		cmocka_unit_test(relative_paths_are_of_the_bundle),
 		cmocka_unit_test(options_longer_than_fsconfig_takes),
 		cmocka_unit_test(propagation_is_as_asked_and_not_to_the_host),
+		cmocka_unit_test(every_propagation_of_the_root),
 		cmocka_unit_test(devices_of_the_document),
 		cmocka_unit_test(a_dev_of_the_hosts_is_left_alone),
 		cmocka_unit_test(masks_in_any_proc),
