@@ -191,8 +191,9 @@ int bh_cg_v2_create(struct bh_cgroup *cg, size_t i, struct bh_err *err) bh_must_
 /** bh_cg_v1_join() - after systemd's start: the group where systemd made none, with @pid in it */
 int bh_cg_v1_join(struct bh_cgroup *cg, size_t i, pid_t pid, struct bh_err *err) bh_must_check;
 
-/** bh_cg_v2_adopt() - after systemd's start: controllers and ownership of the group it made */
-int bh_cg_v2_adopt(struct bh_cgroup *cg, size_t i, struct bh_err *err) bh_must_check;
+/** bh_cg_v2_join() - after systemd's start: controllers and ownership of the group it made; on a
+ * hybrid the group too, with @pid in it, where systemd made none */
+int bh_cg_v2_join(struct bh_cgroup *cg, size_t i, pid_t pid, struct bh_err *err) bh_must_check;
 
 /** bh_cg_mkdir() - make the group's directory and those above it, below the mountpoint
  * @made: called for each directory that was made, outermost first; may be NULL

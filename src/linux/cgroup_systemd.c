@@ -629,9 +629,9 @@ int bh_cgroup_start_scope(struct bh_cgroup *cg, const struct bh_spec *spec, pid_
 	cg->started = true; /* a unit that was somebody else's is not ours to stop */
 	if (bh_cg_pure_v2(cg)) {
 		e = find_scope(cg, pid, err);
-		return e < 0 ? e : bh_cg_v2_adopt(cg, 0, err);
+		return e < 0 ? e : bh_cg_v2_join(cg, 0, pid, err);
 	}
 	for (size_t i = 0; e == 0 && i < cg->n; i++)
-		e = cg->pub[i].v2 ? bh_cg_v2_adopt(cg, i, err) : bh_cg_v1_join(cg, i, pid, err);
+		e = cg->pub[i].v2 ? bh_cg_v2_join(cg, i, pid, err) : bh_cg_v1_join(cg, i, pid, err);
 	return e;
 }

@@ -156,7 +156,8 @@ static int take_over(const char *dir, struct bh_err *err)
 	return e;
 }
 
-int bh_cg_v2_adopt(struct bh_cgroup *cg, size_t i, struct bh_err *err)
+/* What a group needs once it is there. */
+static int adopt(struct bh_cgroup *cg, size_t i, struct bh_err *err)
 {
 	struct bh_cg_hier *h = &cg->hier[i];
 	int e = 0;
@@ -170,6 +171,21 @@ int bh_cg_v2_adopt(struct bh_cgroup *cg, size_t i, struct bh_err *err)
 	return e;
 }
 
+int bh_cg_v2_join(struct bh_cgroup *cg, size_t i, pid_t pid, struct bh_err *err)
+{
+	const char *dir = cg->hier[i].dir;
+	char text[16];
+	int e = 0;
+
+	snprintf(text, sizeof(text), "%d", pid);
+	/* systemd does not use the version 2 part of every hybrid. */
+	if (!bh_cg_pure_v2(cg))
+		e = bh_cg_mkdir(cg->pub[i].mountpoint, dir, NULL, NULL);
+	if (e >= 0 && !bh_cg_pure_v2(cg))
+		e = bh_cg_write(dir, "cgroup.procs", text);
+	return e < 0 ? bh_err_set(err, e, "move process %d to '%s'", pid, dir) : adopt(cg, i, err);
+}
+
 int bh_cg_v2_create(struct bh_cgroup *cg, size_t i, struct bh_err *err)
 {
 	struct bh_cg_hier *h = &cg->hier[i];
@@ -181,7 +197,7 @@ int bh_cg_v2_create(struct bh_cgroup *cg, size_t i, struct bh_err *err)
 		e = take_over(h->dir, err);
 	if (e < 0)
 		return e;
-	e = bh_cg_v2_adopt(cg, i, err);
+	e = adopt(cg, i, err);
 	if (e < 0)
 		return e;
 	if (cg->rootless && !bh_cg_v2_may_enter(cg->pub[i].mountpoint, cg->pub[i].path))

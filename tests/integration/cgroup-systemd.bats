@@ -28,6 +28,10 @@ setup() {
 teardown() {
     has_systemd || return 0
     rt delete --force "$ID" 2>/dev/null || :
+    if id "$TOKEN" >/dev/null 2>&1; then
+        systemctl stop "user@$(id -u "$TOKEN").service"
+        userdel "$TOKEN"
+    fi
 }
 
 # scope FILTER: runs the bundle in the background with its unit's name in UNIT, its group in GROUP.
@@ -134,4 +138,36 @@ group_has() {
     fails_with "org.systemd.property.X1" rt run --bundle "$BUNDLE" "$ID"
     config '.annotations = {"org.systemd.property.TimeoutStopUSec": "uint64 x"}'
     fails_with "TimeoutStopUSec" rt run --bundle "$BUNDLE" "$ID"
+}
+
+# as_user COMMAND…: as an ordinary user whose manager runs, from a session that is not the manager's.
+as_user() {
+    setpriv --reuid "$USER_ID" --regid "$USER_ID" --clear-groups \
+        env -C "$BUNDLE" "XDG_RUNTIME_DIR=/run/user/$USER_ID" "$@"
+}
+
+@test "an ordinary user's scope is below the user's manager, and exec gets there" {
+    USER_ID=4711
+    require_command useradd userdel setpriv
+    useradd --uid "$USER_ID" "$TOKEN"
+    systemctl start "user@$USER_ID.service"
+    bundle
+    chmod 755 "$WORK"
+    chown "$USER_ID" "$BUNDLE"
+    rm "$BUNDLE/config.json"
+    as_user "$BULKHEAD" spec --rootless
+    # shellcheck disable=SC2016  # a filter of jq
+    config '.process.terminal = false | .process.args = ["sleep", "1000"] | .root.path = $rootfs
+        | .linux.cgroupsPath = "user.slice:bh:\($id)" | .linux.resources = {pids: {limit: 20}}'
+    quietly as_user "$BULKHEAD" --systemd-cgroup run --detach "$ID"
+    GROUP=/sys/fs/cgroup/user.slice/user-$USER_ID.slice/user@$USER_ID.service/user.slice/bh-$ID.scope
+    group_has pids.max 20
+    quietly as_user "$BULKHEAD" exec --detach --pid-file "$BUNDLE/exec.pid" "$ID" sleep 1000
+    grep -qx "$(cat "$BUNDLE/exec.pid")" "$GROUP/cgroup.procs"
+    as_user "$BULKHEAD" update --pids-limit 10 "$ID"
+    group_has pids.max 10
+    as_user "$BULKHEAD" delete --force "$ID"
+    [ ! -e "$GROUP" ]
+    systemctl stop "user@$USER_ID.service"
+    userdel "$TOKEN"
 }
