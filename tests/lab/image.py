@@ -19,7 +19,7 @@ SOURCES = sorted(glob.glob(f"{HERE}/guest/*.[ch]"))
 CC = ["gcc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-static", "-s"]
 
 # What it takes to get to the host's files, in the order of loading; the rest is in modules.txt.
-ROOT_MODULES = ["virtio_mmio", "virtio_console", "virtiofs", "overlay"]
+ROOT_MODULES = ["virtio_pci", "virtio_console", "virtiofs", "overlay"]
 
 # Compressions of kernels and modules: the first bytes, and how to undo it.
 COMPRESSIONS = [

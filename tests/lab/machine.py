@@ -18,7 +18,8 @@ VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
 # Of the emulated processor: AMD's virtualization for a working KVM in the lab; not what is slow.
 CPU = "max,+svm,la57=off"
 KERNEL_OPTIONS = ("console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check "
-                  "random.trust_cpu=on init_on_alloc=0 audit=0 norandmaps")
+                  "random.trust_cpu=on init_on_alloc=0 audit=0 norandmaps "
+                  "cryptomgr.notests")
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
@@ -98,7 +99,8 @@ class Machine:
         here."""
         port, far_port = socket.socketpair()
         argv = [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-                "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", str(options.cpus),
+                "-accel", f"tcg,thread={'multi' if options.parallel else 'single'}",
+                "-cpu", CPU, "-smp", str(options.cpus),
                 "-machine", "q35,smm=off,sata=off,smbus=off,vmport=off,memory-backend=ram",
                 "-m", str(options.memory),
                 "-object", f"memory-backend-memfd,id=ram,size={options.memory}M,share=on",

@@ -301,9 +301,13 @@ static void prepare_systemd(int port)
 	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
 		if (mount("tmpfs", hidden[i], "tmpfs", MS_NOSUID | MS_NODEV, "mode=755") < 0)
 			lab_fail(port, "hiding %s", hidden[i]);
+	make_path("/run/systemd/system.conf.d");
 	/* With an empty one systemd takes this for a first boot and enables whatever is installed.
 	 */
 	if (write_file("/etc/machine-id", "1ab1ab1ab1ab1ab1ab1ab1ab1ab1ab1a\n") < 0 ||
+	    write_file("/run/systemd/system.conf.d/lab.conf",
+		       "[Manager]\n"
+		       "DefaultEnvironment=DM_DISABLE_UDEV=1\n") < 0 ||
 	    write_file("/etc/systemd/system/lab.target",
 		       "[Unit]\n"
 		       "Requires=basic.target dbus.socket lab.service\n"
