@@ -248,8 +248,7 @@ static int set_user(const struct bh_launch *launch, struct bh_err *err)
 	const struct bh_user *user = &launch->process->user;
 	int r;
 
-	if (user->umask.set)
-		umask(user->umask.v);
+	umask(user->umask.set ? user->umask.v : 022); /* not the caller's own, as with runc */
 	r = set_groups(launch, err);
 	if (r < 0)
 		return r;
