@@ -16,6 +16,18 @@ static _Noreturn void fail(int sock, const struct bh_err *err)
 	_exit(1);
 }
 
+/* In runc's words. */
+static int not_into_cgroup(const struct bh_cgroup *cg, int code, struct bh_err *err)
+{
+	size_t n;
+	const struct bh_cgroup_hierarchy *h = bh_cgroup_hierarchies(cg, &n);
+
+	while (n && !h->v2)
+		h++, n--;
+	return bh_err_set(err, code, "adding pid of the new process to cgroups: %s%s/cgroup.procs",
+			  n ? h->mountpoint : "", n ? h->path : "");
+}
+
 static pid_t clone_with(uint64_t flags, const struct bh_cgroup *cg, struct bh_err *err)
 {
 	struct clone_args args = { .flags = flags | CLONE_CLEAR_SIGHAND };
@@ -29,7 +41,12 @@ static pid_t clone_with(uint64_t flags, const struct bh_cgroup *cg, struct bh_er
 		args.cgroup = (uint64_t)cgroup_fd;
 	}
 	pid = bh_sys_clone3(&args);
-	return pid >= 0 ? pid : bh_err_set(err, -errno, "clone the container's process");
+	if (pid >= 0)
+		return pid;
+	/* The answers that only a cgroup gives, clone(2). */
+	if (cgroup_fd >= 0 && (errno == EBUSY || errno == EOPNOTSUPP || errno == EACCES))
+		return not_into_cgroup(cg, -errno, err);
+	return bh_err_set(err, -errno, "clone the container's process");
 }
 
 /* Whether a pid namespace is among the joins; it takes effect at the next clone. */

@@ -319,12 +319,10 @@ static bool may_leave_out(const struct bh_cgroup *cg, int e)
 	return cg->rootless && !cg->explicit_path && (e == -EACCES || e == -EPERM || e == -EROFS);
 }
 
-int bh_cgroup_create(struct bh_cgroup *cg, struct bh_err *err)
+static int create_all(struct bh_cgroup *cg, struct bh_err *err)
 {
 	bool pure_v2 = bh_cg_pure_v2(cg);
 
-	if (cg->manager != BH_CGROUP_FS)
-		return 0;
 	for (size_t i = 0; i < cg->n;) {
 		int e = cg->pub[i].v2 ? bh_cg_v2_create(cg, i, err) : bh_cg_v1_create(cg, i, err);
 
@@ -342,6 +340,17 @@ int bh_cgroup_create(struct bh_cgroup *cg, struct bh_err *err)
 		bh_cg_drop(cg, i);
 	}
 	return 0;
+}
+
+int bh_cgroup_create(struct bh_cgroup *cg, struct bh_err *err)
+{
+	int e = cg->manager == BH_CGROUP_FS ? create_all(cg, err) : 0;
+
+	/* Whoever lives in one of the groups may be about to enter those that were still empty. */
+	for (size_t i = 0; e < 0 && i < cg->n; i++)
+		if (cg->hier[i].found)
+			cg->hier[i].owned = false;
+	return e;
 }
 
 bool bh_cgroup_needs_scope(const struct bh_cgroup *cg)

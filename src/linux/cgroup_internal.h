@@ -76,6 +76,7 @@ struct bh_cg_hier {
 	uint32_t controllers; /* v1 */
 	const char *dir;      /* mountpoint and path in one */
 	bool owned;           /* made, or found empty and taken over: may be killed and removed */
+	bool found;           /* was there before bh_cgroup_create() */
 	int fd;               /* v1: `tasks` for writing; v2: the directory; -EBADF = not open */
 };
 

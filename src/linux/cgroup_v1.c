@@ -132,7 +132,8 @@ int bh_cg_v1_create(struct bh_cgroup *cg, size_t i, struct bh_err *err)
 
 	if (e < 0)
 		return bh_err_set(err, e, "make '%s'", h->dir);
-	if (e > 0)
+	h->found = e > 0;
+	if (h->found)
 		e = take_over(cg, i, err);
 	if (e < 0)
 		return e;

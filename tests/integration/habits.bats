@@ -230,6 +230,22 @@ require_cgroup() {
     rt exec "$ID" sh -c 'echo $$ >/sys/fs/cgroup/inner/cgroup.procs; echo +memory >/sys/fs/cgroup/cgroup.subtree_control'
     [ "$(rt exec "$ID" cat /proc/self/cgroup)" = "0::/inner" ]
     # Asked for by name, the group that takes no process is an error.
-    run rt exec --cgroup / "$ID" true
-    [ "$status" -ne 0 ]
+    fails_with "$ID/cgroup.procs: device or resource busy" rt exec --cgroup / "$ID" true
+}
+
+@test "a group in which somebody lives is refused, and what is still empty of it left alone" {
+    require_cgroup 1
+    bundle
+    local pids=/sys/fs/cgroup/pids/$ID memory=/sys/fs/cgroup/memory/$ID sleeper
+    mkdir "$pids" "$memory"
+    sleep 100 3>&- &
+    sleeper=$!
+    echo "$sleeper" >"$memory/cgroup.procs"
+    fails_with "container's cgroup is not empty" rt run --bundle "$BUNDLE" "$ID"
+    rmdir "$pids" # it must be there still
+    kill "$sleeper"
+    wait "$sleeper" || :
+    rmdir "$memory"
+    [ -z "$(leaks_list_cgroups "$ID")" ]
+    [ ! -e "$STATE/$ID" ]
 }
