@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loop/loop.h"
 
+#include <time.h>
+
+#define MS_PER_S  1000U
+#define NS_PER_MS 1000000U
+
 int bh_loop_init(struct bh_loop *loop, struct bh_err *err)
 {
 	*loop = BH_LOOP_INIT;
+	loop->deferred_end = &loop->deferred;
 	loop->fd = epoll_create1(EPOLL_CLOEXEC);
 	return loop->fd < 0 ? bh_err_set(err, -errno, "make an event loop") : 0;
 }
@@ -60,6 +66,110 @@ void bh_loop_remove(struct bh_loop *loop, struct bh_source *source)
 			loop->ready[i].data.ptr = NULL;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((uint64_t)ts.tv_sec * MS_PER_S * NS_PER_MS) + (uint64_t)ts.tv_nsec;
+}
+
+void bh_loop_arm(struct bh_loop *loop, struct bh_timer *timer, uint64_t ms)
+{
+	struct bh_timer **at = &loop->timers;
+
+	bh_loop_disarm(loop, timer);
+	timer->at_ns = now_ns() + (ms * NS_PER_MS);
+	while (*at && (*at)->at_ns <= timer->at_ns)
+		at = &(*at)->next;
+	timer->next = *at;
+	timer->armed = true;
+	*at = timer;
+}
+
+void bh_loop_disarm(struct bh_loop *loop, struct bh_timer *timer)
+{
+	struct bh_timer **at = &loop->timers;
+
+	if (!timer->armed)
+		return;
+	while (*at != timer)
+		at = &(*at)->next;
+	*at = timer->next;
+	timer->armed = false;
+}
+
+void bh_loop_defer(struct bh_loop *loop, struct bh_deferred *deferred)
+{
+	if (deferred->queued)
+		return;
+	deferred->queued = true;
+	deferred->next = NULL;
+	*loop->deferred_end = deferred;
+	loop->deferred_end = &deferred->next;
+}
+
+/* Takes out what @at points to. */
+static void unlink_deferred(struct bh_loop *loop, struct bh_deferred **at)
+{
+	struct bh_deferred *deferred = *at;
+
+	*at = deferred->next;
+	if (!*at)
+		loop->deferred_end = at;
+	deferred->queued = false;
+}
+
+void bh_loop_undefer(struct bh_loop *loop, struct bh_deferred *deferred)
+{
+	struct bh_deferred **at = &loop->deferred;
+
+	if (!deferred->queued)
+		return;
+	while (*at != deferred)
+		at = &(*at)->next;
+	unlink_deferred(loop, at);
+}
+
+static void run_deferred(struct bh_loop *loop)
+{
+	while (loop->deferred && !loop->stopped) {
+		struct bh_deferred *deferred = loop->deferred;
+
+		unlink_deferred(loop, &loop->deferred);
+		deferred->fn(deferred);
+	}
+}
+
+/* Those that are due at the beginning: one that arms itself again at once does not starve others.
+ */
+static void run_timers(struct bh_loop *loop)
+{
+	uint64_t now = loop->timers ? now_ns() : 0;
+
+	while (loop->timers && loop->timers->at_ns <= now && !loop->stopped) {
+		struct bh_timer *timer = loop->timers;
+
+		bh_loop_disarm(loop, timer);
+		timer->fn(timer);
+		run_deferred(loop);
+	}
+}
+
+/* For epoll_wait(2): rounded up, so that what was waited for is due afterwards. */
+static int timeout_ms(const struct bh_loop *loop)
+{
+	uint64_t now, ms;
+
+	if (!loop->timers)
+		return -1;
+	now = now_ns();
+	if (loop->timers->at_ns <= now)
+		return 0;
+	ms = (loop->timers->at_ns - now + NS_PER_MS - 1) / NS_PER_MS;
+	return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
 static int dispatch(struct bh_loop *loop, struct bh_err *err)
 {
 	while (loop->next < loop->n_ready && !loop->stopped) {
@@ -69,6 +179,7 @@ static int dispatch(struct bh_loop *loop, struct bh_err *err)
 
 		if (r < 0)
 			return r;
+		run_deferred(loop);
 	}
 	return 0;
 }
@@ -76,8 +187,9 @@ static int dispatch(struct bh_loop *loop, struct bh_err *err)
 int bh_loop_run(struct bh_loop *loop, struct bh_err *err)
 {
 	loop->stopped = false;
+	run_deferred(loop);
 	while (!loop->stopped) {
-		int n = epoll_wait(loop->fd, loop->ready, BH_LOOP_BATCH, -1), r;
+		int n = epoll_wait(loop->fd, loop->ready, BH_LOOP_BATCH, timeout_ms(loop)), r;
 
 		if (n < 0 && errno != EINTR)
 			return bh_err_set(err, -errno, "wait for events");
@@ -86,6 +198,7 @@ int bh_loop_run(struct bh_loop *loop, struct bh_err *err)
 		r = dispatch(loop, err);
 		if (r < 0)
 			return r;
+		run_timers(loop);
 	}
 	return 0;
 }

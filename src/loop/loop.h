@@ -14,6 +14,7 @@
 #include "base/err.h"
 
 struct bh_source;
+struct bh_fiber;
 
 /** Called with what is ready (EPOLLIN …). Return: 0, or -errno with @err, which ends the loop */
 typedef int (*bh_source_fn)(struct bh_source *source, uint32_t events, struct bh_err *err);
@@ -26,6 +27,22 @@ struct bh_source {
 	const char *what; /* for messages: "terminal", "signals" */
 };
 
+/* Something to happen once, at a time. Embedded in its owner, who zeroes it and sets fn. */
+struct bh_timer {
+	void (*fn)(struct bh_timer *timer);
+	uint64_t at_ns; /* CLOCK_MONOTONIC */
+	struct bh_timer *next;
+	bool armed;
+};
+
+/* Something to happen soon, outside of the callback that is running. Embedded in its owner, who
+ * zeroes it and sets fn. */
+struct bh_deferred {
+	void (*fn)(struct bh_deferred *deferred);
+	struct bh_deferred *next;
+	bool queued;
+};
+
 #define BH_LOOP_BATCH 16
 
 struct bh_loop {
@@ -33,6 +50,9 @@ struct bh_loop {
 	bool stopped;
 	int n_ready, next; /* of the batch being dispatched */
 	struct epoll_event ready[BH_LOOP_BATCH];
+	struct bh_timer *timers; /* soonest first */
+	struct bh_deferred *deferred, **deferred_end;
+	struct bh_fiber *fiber; /* the one that runs, see fiber.h; NULL = none */
 };
 
 #define BH_LOOP_INIT         \
@@ -68,6 +88,20 @@ int bh_loop_watch(struct bh_loop *loop, struct bh_source *source, uint32_t event
 
 /** bh_loop_remove() - stop watching; events already collected are dropped. Idempotent */
 void bh_loop_remove(struct bh_loop *loop, struct bh_source *source);
+
+/** bh_loop_arm() - have @timer's fn called in @ms milliseconds, instead of when it was to be called
+ * before */
+void bh_loop_arm(struct bh_loop *loop, struct bh_timer *timer, uint64_t ms);
+
+/** bh_loop_disarm() - not any more; idempotent */
+void bh_loop_disarm(struct bh_loop *loop, struct bh_timer *timer);
+
+/** bh_loop_defer() - have @deferred's fn called as soon as the callback that is running returned,
+ * or at the next turn; once, however often it is asked for before */
+void bh_loop_defer(struct bh_loop *loop, struct bh_deferred *deferred);
+
+/** bh_loop_undefer() - not any more; idempotent */
+void bh_loop_undefer(struct bh_loop *loop, struct bh_deferred *deferred);
 
 /** bh_loop_run() - dispatch until bh_loop_stop() or a callback fails */
 int bh_loop_run(struct bh_loop *loop, struct bh_err *err) bh_must_check;

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sources: makecontext(3), swapcontext(3), mmap(2) for the stack and the page that guards it */
+#include "loop/fiber.h"
+
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#define STACK_BYTES (1U << 20)
+#else
+#define STACK_BYTES (128U << 10)
+#endif
+#define GUARD_BYTES 4096U
+
+struct bh_fiber {
+	ucontext_t own, caller;
+	struct bh_loop *loop;
+	struct bh_fiber *outer; /* that was running when this one was resumed; mostly none */
+	void (*fn)(void *arg);
+	void *arg;
+	char *stack; /* GUARD_BYTES, then STACK_BYTES */
+	bool ended;
+#if defined(__SANITIZE_ADDRESS__)
+	void *own_fake, *caller_fake;
+	const void *caller_stack;
+	size_t caller_bytes;
+#endif
+};
+
+/* ---- switching: the sanitizer wants to be told ------------------------------------------------
+ */
+
+#if defined(__SANITIZE_ADDRESS__)
+static void leave_caller(struct bh_fiber *f)
+{
+	__sanitizer_start_switch_fiber(&f->caller_fake, f->stack + GUARD_BYTES, STACK_BYTES);
+}
+
+static void arrive_in_caller(struct bh_fiber *f)
+{
+	__sanitizer_finish_switch_fiber(f->caller_fake, NULL, NULL);
+}
+
+static void leave_own(struct bh_fiber *f)
+{
+	__sanitizer_start_switch_fiber(f->ended ? NULL : &f->own_fake, f->caller_stack,
+				       f->caller_bytes);
+}
+
+static void arrive_in_own(struct bh_fiber *f, bool first)
+{
+	__sanitizer_finish_switch_fiber(first ? NULL : f->own_fake, &f->caller_stack,
+					&f->caller_bytes);
+}
+#else
+static void leave_caller(struct bh_fiber *f)
+{
+	(void)f;
+}
+
+static void arrive_in_caller(struct bh_fiber *f)
+{
+	(void)f;
+}
+
+static void leave_own(struct bh_fiber *f)
+{
+	(void)f;
+}
+
+static void arrive_in_own(struct bh_fiber *f, bool first)
+{
+	(void)f;
+	(void)first;
+}
+#endif
+
+static void suspend(struct bh_fiber *f)
+{
+	leave_own(f);
+	swapcontext(&f->own, &f->caller);
+	arrive_in_own(f, false);
+}
+
+/* makecontext(3) hands over numbers of int's size alone. */
+static void fiber_main(unsigned int high, unsigned int low)
+{
+	struct bh_fiber *f = (struct bh_fiber *)(((uintptr_t)high << 32) | low);
+
+	arrive_in_own(f, true);
+	f->fn(f->arg);
+	f->ended = true;
+	leave_own(f);
+	setcontext(&f->caller);
+}
+
+static void resume(struct bh_fiber *f)
+{
+	f->outer = f->loop->fiber;
+	f->loop->fiber = f;
+	leave_caller(f);
+	swapcontext(&f->caller, &f->own);
+	arrive_in_caller(f);
+	f->loop->fiber = f->outer;
+	if (!f->ended)
+		return;
+	munmap(f->stack, GUARD_BYTES + STACK_BYTES);
+	free(f);
+}
+
+/* ---- calls ------------------------------------------------------------------------------------
+ */
+
+int bh_fiber_start(struct bh_loop *loop, void (*fn)(void *arg), void *arg, struct bh_err *err)
+{
+	bh_auto_free struct bh_fiber *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return bh_err_oom(err);
+	f->loop = loop;
+	f->fn = fn;
+	f->arg = arg;
+	f->stack = mmap(NULL, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+	if (f->stack == MAP_FAILED || mprotect(f->stack, GUARD_BYTES, PROT_NONE) < 0 ||
+	    getcontext(&f->own) < 0)
+		return bh_err_set(err, -errno, "make a stack");
+	f->own.uc_stack.ss_sp = f->stack + GUARD_BYTES;
+	f->own.uc_stack.ss_size = STACK_BYTES;
+	makecontext(&f->own, (void (*)(void))fiber_main, 2, (unsigned int)((uintptr_t)f >> 32),
+		    (unsigned int)(uintptr_t)f);
+	resume(bh_take(&f));
+	return 0;
+}
+
+static void on_wake(struct bh_deferred *deferred)
+{
+	struct bh_wait *wait =
+		(struct bh_wait *)((char *)deferred - offsetof(struct bh_wait, wake));
+
+	if (wait->fiber)
+		resume(wait->fiber);
+	else
+		bh_loop_stop(wait->loop);
+}
+
+int bh_fiber_wait(struct bh_loop *loop, struct bh_wait *wait, struct bh_err *err)
+{
+	wait->loop = loop;
+	wait->wake.fn = on_wake;
+	wait->fiber = loop->fiber;
+	if (wait->done)
+		return 0;
+	if (wait->fiber) {
+		suspend(wait->fiber);
+		return 0;
+	}
+	if (bh_loop_run(loop, err) < 0)
+		return err->code;
+	if (!wait->done)
+		return bh_err_as(err, BH_ERR_BUG, -ECANCELED, "the event loop was stopped");
+	return 0;
+}
+
+void bh_fiber_wake(struct bh_wait *wait)
+{
+	if (wait->done)
+		return;
+	wait->done = true;
+	if (wait->loop) /* else nobody waits yet */
+		bh_loop_defer(wait->loop, &wait->wake);
+}
+
+struct nap {
+	struct bh_timer timer;
+	struct bh_wait wait;
+};
+
+static void on_nap_over(struct bh_timer *timer)
+{
+	struct nap *nap = (struct nap *)((char *)timer - offsetof(struct nap, timer));
+
+	bh_fiber_wake(&nap->wait);
+}
+
+int bh_fiber_sleep(struct bh_loop *loop, uint64_t ms, struct bh_err *err)
+{
+	struct nap nap = { .timer = { .fn = on_nap_over } };
+	int r;
+
+	bh_loop_arm(loop, &nap.timer, ms);
+	r = bh_fiber_wait(loop, &nap.wait, err);
+	bh_loop_disarm(loop, &nap.timer);
+	return r;
+}
