@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The containers and execs of one pod, as containerd's Task verbs over container/: state, stdio,
+ * exits and events. Linked by whoever serves a pod's processes on the kernel that they run on: the
+ * shim's common runtime on the host, the agent in a micro-VM.
+ *
+ * Source: containerd api/runtime/task/v2/shim.proto, core/runtime/v2/README.md
+ */
+#ifndef BH_TASK_TASK_H
+#define BH_TASK_TASK_H
+
+#include "container/container.h"
+#include "rpc/rpc.h"
+
+struct bh_tasks;
+
+/* The two ends of a process's stdio that are the pod's: where its output goes and its input comes
+ * from. -1 = none, as for an empty URI. */
+struct bh_task_stdio {
+	int fds[3]; /* with a terminal: 0 = input, 1 = output; non-blocking or to be reopened so */
+};
+
+struct bh_task_opts {
+	const char *root; /* of the containers' states; borrowed for the pod's life, as the rest */
+	const char *filter_cache; /* of seccomp programs; NULL = none */
+	enum bh_cgroup_manager cgroup_manager;
+
+	/**
+	 * open_stdio() - what @uris (input, output, error as the request has them) stand for
+	 * @peer: process that asked, 0 = unknown
+	 * May suspend. On failure nothing is left open.
+	 */
+	int (*open_stdio)(void *arg, pid_t peer, const char *const uris[3], bool terminal,
+			  struct bh_task_stdio *ret, struct bh_err *err);
+
+	/** prepare() - before a container is created from @bundle: mounts of the request and the
+	 * like; NULL = mount request->rootfs at BUNDLE/rootfs. May suspend */
+	int (*prepare)(void *arg, const char *id, const char *bundle, struct bh_err *err);
+
+	/** release() - after a container was deleted, or could not be created; NULL = nothing */
+	void (*release)(void *arg, const char *id);
+
+	/** publish() - an event: TaskCreate … by its topic ("/tasks/create" …). An exit is
+	 * published after the process's output was passed on as far as its reader took it */
+	void (*publish)(void *arg, const char *topic, const ProtobufCMessage *event);
+
+	void *arg;
+};
+
+/** bh_tasks_new() - none yet. Reaps every child of the calling process from now on (pidfds where it
+ * started them; the rest as a subreaper) */
+int bh_tasks_new(struct bh_loop *loop, const struct bh_task_opts *opts, struct bh_tasks **ret,
+		 struct bh_err *err) bh_must_check;
+
+/** bh_tasks_free() - forget them; the containers stay as they are. Takes NULL. Return: NULL */
+struct bh_tasks *bh_tasks_free(struct bh_tasks *tasks);
+
+/** bh_tasks_service() - the Task service under its v2 and v3 names, for bh_rpc_serve(); valid as
+ * long as @tasks. Connect and Shutdown are not in it: they are the server's own */
+struct bh_rpc_service bh_tasks_service(struct bh_tasks *tasks);
+
+/** bh_tasks_kill_all() - SIGKILL to all containers, delete them; for the end of a pod */
+void bh_tasks_kill_all(struct bh_tasks *tasks);
+
+/** bh_tasks_find() - a container by id, borrowed until the loop goes on; NULL = none */
+struct bh_container *bh_tasks_find(struct bh_tasks *tasks, const char *id);
+
+#endif
