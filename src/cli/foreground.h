@@ -9,8 +9,8 @@
 #include <sys/types.h>
 #include <termios.h>
 
-#include "cli/relay.h"
 #include "container/container.h"
+#include "loop/relay.h"
 
 struct bh_foreground {
 	struct bh_loop loop;

@@ -146,8 +146,8 @@ int bh_rpc_call_bytes(struct bh_rpc_client *client, const char *service, const c
 
 /**
  * bh_rpc_call_wait() - bh_rpc_call() that runs the loop until the answer is there
- * @type: of the answer; @ret: unpacked, free with protobuf_c_message_free_unpacked(); both NULL when
- *        it is not wanted
+ * @type: of the answer; @ret: unpacked, free with protobuf_c_message_free_unpacked(); both NULL
+ * when it is not wanted
  *
  * Return: 0; -errno with the peer's text in @err (BH_ERR_PEER); -ETIMEDOUT
  */

@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "cli/relay.h"
+#include "loop/relay.h"
 
 /* More than a pipe and the relay's buffer hold together. */
 #define MUCH_BYTES (1 << 20)

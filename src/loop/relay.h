@@ -3,8 +3,8 @@
  * Bytes from one descriptor to another, with back-pressure: nothing more is read before what was
  * read is written. Neither descriptor is made non-blocking behind the back of others that share it.
  */
-#ifndef BH_CLI_RELAY_H
-#define BH_CLI_RELAY_H
+#ifndef BH_LOOP_RELAY_H
+#define BH_LOOP_RELAY_H
 
 #include "loop/loop.h"
 
@@ -32,8 +32,8 @@ struct bh_relay {
 /**
  * bh_relay_start() - begin to copy
  * @relay: embedded in its owner, zeroed
- * @in_fd, @out_fd: consumed always; both are closed when the relay ends. At least one of them must
- *be no regular file
+ * @in_fd, @out_fd: consumed always; both are closed when the relay ends. At least one of them
+ *   must be no regular file
  * @keep_reading: when @out_fd fails, throw away what comes instead of closing @in_fd
  * @what: for messages
  */

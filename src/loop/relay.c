@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/relay.h"
+#include "loop/relay.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
