@@ -99,6 +99,20 @@ static int check_terminal(const struct bh_creation *cr, struct bh_err *err)
 	return 0;
 }
 
+static int plan_cgroups(const struct bh_creation *cr, struct bh_err *err)
+{
+	const struct bh_create_opts *opts = cr->opts;
+	struct bh_container *c = cr->c;
+
+	if (opts->cgroup_manager != BH_CGROUP_DISABLED)
+		return bh_cgroup_plan(&c->spec, opts->id, opts->cgroup_manager, opts->rootless,
+				      &c->cg, err);
+	if (c->spec.linux_.resources.set)
+		bh_warn("/linux/resources: not in force, devices neither, since the cgroup "
+			"manager is 'disabled'");
+	return 0;
+}
+
 /* Everything that can be known, and refused, before anything is made. */
 static int plan(struct bh_creation *cr, const struct config_text *text, struct bh_err *err)
 {
@@ -118,9 +132,7 @@ static int plan(struct bh_creation *cr, const struct config_text *text, struct b
 	r = r < 0 ? r : bh_sysctl_check(&c->spec, err);
 	r = r < 0 ? r : check_terminal(cr, err);
 	r = r < 0 ? r : bh_ns_plan(&c->spec, &cr->ns, err);
-	if (r == 0 && opts->cgroup_manager != BH_CGROUP_DISABLED)
-		r = bh_cgroup_plan(&c->spec, opts->id, opts->cgroup_manager, opts->rootless, &c->cg,
-				   err);
+	r = r < 0 ? r : plan_cgroups(cr, err);
 	r = r < 0 ? r : plan_rootfs(cr, err);
 	if (r < 0)
 		return r;
