@@ -6,11 +6,12 @@
  */
 #include <endian.h>
 #include <fcntl.h>
-#include <linux/vm_sockets.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include <linux/vm_sockets.h> /* its older versions want <sys/socket.h> before */
 
 #include "loop/fiber.h"
 #include "rpc/link.h"
