@@ -150,8 +150,8 @@ static void create(struct bh_tasks *tasks, struct bh_rpc_call *call, const void 
 		return;
 	task->init.busy = true;
 	if (make(task, rq, bh_rpc_call_peer(call), &err) < 0) {
-		fail_runtime(call, "create", &err);
 		bh_task_destroy(task);
+		fail_runtime(call, "create", &err);
 		return;
 	}
 	task->ready = true;

@@ -18,6 +18,7 @@ struct bh_worker {
 	struct bh_worker *next;
 	struct bh_workers *all;
 	const struct bh_worker_call *call;
+	struct bh_deferred launch;
 	struct bh_source source; /* our end of the socket */
 	struct bh_wait wait;
 	struct report report;
@@ -81,6 +82,9 @@ static _Noreturn void work(const struct bh_worker_call *call, int sock)
 	struct report report = { .r = 0 };
 	sigset_t none;
 
+	/* What the server ignores, or waits for otherwise, is not for a container to inherit. */
+	for (int sig = 1; sig < SIGRTMIN; sig++)
+		(void)signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close_others(call, sock);
@@ -114,7 +118,7 @@ static void receive(struct bh_worker *w)
 			      .msg_controllen = sizeof(control) };
 	ssize_t n;
 
-	if (w->done)
+	if (w->done || w->source.fd < 0)
 		return;
 	n = TEMP_FAILURE_RETRY(recvmsg(w->source.fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
 	if (n < 0 && errno == EAGAIN)
@@ -156,7 +160,7 @@ static void forget(struct bh_worker *w)
 	w->source.fd = bh_close(w->source.fd);
 }
 
-static int launch(struct bh_worker *w, struct bh_err *err)
+static int fork_worker(struct bh_worker *w, struct bh_err *err)
 {
 	bh_auto_close int theirs = -EBADF;
 	int socks[2], r;
@@ -175,6 +179,20 @@ static int launch(struct bh_worker *w, struct bh_err *err)
 	return pid < 0 ? bh_err_set(err, -errno, "fork") : 0;
 }
 
+/* Not in the fiber that asks: its stack, which the worker would inherit, is too small for the
+ * engine. The loop's is the process's own. */
+static void on_launch(struct bh_deferred *deferred)
+{
+	struct bh_worker *w =
+		(struct bh_worker *)((char *)deferred - offsetof(struct bh_worker, launch));
+
+	w->report.r = fork_worker(w, &w->report.err);
+	if (w->report.r == 0)
+		return;
+	w->done = true;
+	bh_fiber_wake(&w->wait);
+}
+
 int bh_worker_run(struct bh_workers *workers, const struct bh_worker_call *call,
 		  struct bh_started *started, struct bh_err *err)
 {
@@ -182,14 +200,16 @@ int bh_worker_run(struct bh_workers *workers, const struct bh_worker_call *call,
 		.next = workers->first,
 		.all = workers,
 		.call = call,
+		.launch.fn = on_launch,
 		.source = { .fd = -EBADF, .fn = on_report, .what = "report of a worker" },
 		.master_fd = -EBADF,
 	};
 	int r;
 
 	workers->first = &w;
-	r = launch(&w, err);
-	r = r < 0 ? r : bh_fiber_wait(workers->loop, &w.wait, err);
+	bh_loop_defer(workers->loop, &w.launch);
+	r = bh_fiber_wait(workers->loop, &w.wait, err);
+	bh_loop_undefer(workers->loop, &w.launch);
 	forget(&w);
 	if (r == 0 && w.report.r < 0 && err) {
 		*err = w.report.err;
