@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "cli/foreground.h"
+#include "cli/notify.h"
 #include "cli/rootless.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
@@ -118,6 +119,7 @@ static int make_create_opts(struct bh_cli *cli, const struct create_options *o, 
 	ret->cgroup_manager = cli->cgroup_manager;
 	ret->rootless = bh_rootless_cgroups(cli->rootless);
 	ret->no_pivot = o->no_pivot;
+	ret->notify = bh_notify_host() != NULL;
 	ret->io.console_socket = given(o->console_socket);
 	ret->io.pidfd_socket = given(o->pidfd_socket);
 	ret->io.preserve_fds = (unsigned int)o->preserve_fds.v;
@@ -175,7 +177,7 @@ static int run_foreground(const struct bh_create_opts *create, const struct crea
 {
 	struct bh_create_opts opts = *create;
 	bh_auto_container struct bh_container *c = NULL;
-	struct bh_started started = { .master_fd = -1 };
+	struct bh_started started = BH_STARTED_INIT;
 	int r;
 
 	r = bh_foreground_init(fg, &opts.io, err);
@@ -184,6 +186,16 @@ static int run_foreground(const struct bh_create_opts *create, const struct crea
 	if (r == 0)
 		r = bh_container_create(&opts, &c, &started, err);
 	return r < 0 ? r : stay(fg, c, &started, o->keep, err);
+}
+
+static int run_detached(const struct bh_create_opts *create, struct bh_err *err)
+{
+	struct bh_started started = BH_STARTED_INIT;
+	int r = bh_container_create(create, NULL, &started, err);
+
+	if (r == 0 && started.notify_fd >= 0)
+		bh_notify_wait(bh_notify_host(), started.notify_fd, started.pid);
+	return r;
 }
 
 static int run(struct bh_cli *cli, const struct create_options *o, const char *id,
@@ -199,7 +211,7 @@ static int run(struct bh_cli *cli, const struct create_options *o, const char *i
 	if (o->dry_run)
 		return print_dry_run(&create, err);
 	if (o->detach)
-		return bh_container_create(&create, NULL, NULL, err);
+		return run_detached(&create, err);
 	if (create.io.console_socket)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "cannot use console socket if %s will not detach or allocate tty",

@@ -304,7 +304,7 @@ static int make_io(struct bh_cli *cli, const struct exec_options *o, struct bh_p
 
 static int exec_foreground(struct bh_container *c, struct bh_exec_opts *exec, struct bh_err *err)
 {
-	struct bh_started started = { .master_fd = -1 };
+	struct bh_started started = BH_STARTED_INIT;
 	struct bh_foreground fg;
 	int r = bh_foreground_init(&fg, &exec->io, err);
 

@@ -5,18 +5,36 @@
 #include <string.h>
 
 #include "base/path.h"
+#include "cli/notify.h"
 #include "cli/verbs.h"
 #include "oci/names.h"
 
 /* ---- start ------------------------------------------------------------------------------- */
+
+/* Return: the container's notification socket; -ENOENT when nobody listens or it has none */
+static int listen_for_ready(const struct bh_container *c, struct bh_err *err)
+{
+	return bh_notify_host() ? bh_container_notify_listen(c, err) : -ENOENT;
+}
 
 static int run_start(struct bh_cli *cli, const void *options, const struct bh_strv *args,
 		     struct bh_err *err)
 {
 	bh_auto_container struct bh_container *c = bh_cli_container(cli, args, err);
 
+	bh_auto_close int notify_fd = -EBADF;
+	int r;
+
 	(void)options;
-	return c ? bh_container_start(c, err) : err->code;
+	if (!c)
+		return err->code;
+	notify_fd = listen_for_ready(c, err);
+	if (notify_fd < 0 && notify_fd != -ENOENT)
+		return notify_fd;
+	r = bh_container_start(c, err);
+	if (r == 0 && notify_fd >= 0)
+		bh_notify_wait(bh_notify_host(), bh_take_fd(&notify_fd), c->init.pid);
+	return r;
 }
 
 const struct bh_verb bh_verb_start = {
