@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 
+#define POLL_MS 10
+
 struct report {
 	int32_t r;
 	pid_t pid;
@@ -23,6 +25,7 @@ struct bh_worker {
 	struct bh_wait wait;
 	struct report report;
 	int master_fd;
+	pid_t pid;
 	bool done;
 };
 
@@ -176,6 +179,7 @@ static int fork_worker(struct bh_worker *w, struct bh_err *err)
 	pid = fork();
 	if (pid == 0)
 		work(w->call, theirs);
+	w->pid = pid;
 	return pid < 0 ? bh_err_set(err, -errno, "fork") : 0;
 }
 
@@ -221,4 +225,15 @@ int bh_worker_run(struct bh_workers *workers, const struct bh_worker_call *call,
 	else
 		bh_close(w.master_fd);
 	return r;
+}
+
+void bh_workers_end(struct bh_workers *workers, unsigned int ms)
+{
+	for (; workers->first && ms >= POLL_MS; ms -= POLL_MS)
+		if (bh_fiber_sleep(workers->loop, POLL_MS, NULL) < 0)
+			break;
+	/* The number of one that has not reported is its own: it is reaped after its report. */
+	for (struct bh_worker *w = workers->first; w; w = w->next)
+		if (!w->done && w->pid > 0)
+			kill(w->pid, SIGKILL);
 }

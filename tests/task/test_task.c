@@ -5,8 +5,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "loop/fiber.h"
 
 static int64_t now_ms(void)
 {
@@ -383,6 +386,53 @@ static void test_two_deletes(void **state)
 	assert_events(&box, "/tasks/delete %s\n");
 }
 
+static void end_pod(void *arg)
+{
+	bh_tasks_kill_all(lab.tasks);
+	*(bool *)arg = true;
+}
+
+/* The end of a pod, with a container of each kind and a hook that would take long. */
+static void test_end_of_pod(void **state)
+{
+	struct box created, running, paused, hung;
+	struct reply *wait, *create;
+	bool ended = false;
+	int64_t began;
+
+	(void)state;
+	make(&created, "end-created", &(struct recipe){ .script = "true" });
+	make(&running, "end-running", &(struct recipe){ .script = "sleep 1000", .no_pidns = true });
+	make(&paused, "end-paused", &(struct recipe){ .script = "sleep 1000" });
+	start(&running);
+	start(&paused);
+	must("Pause", ID(pause, &paused), NULL);
+	make(&hung, "end-hung",
+	     &(struct recipe){ .script = "true",
+			       .document_only = true,
+			       .more = ",\"hooks\":{\"createRuntime\":[{\"path\":\"/bin/sleep\","
+				       "\"args\":[\"sleep\",\"8\"]}]}" });
+	wait = ask("Wait", IDS(wait, &running));
+	create = ask("Create", create_request(&hung));
+	run_a_bit();
+	began = now_ms();
+	assert_int_equal(bh_fiber_start(&lab.loop, end_pod, &ended, NULL), 0);
+	assert_true(run_until(ended, 5));
+	assert_true(now_ms() - began < 5000);
+	assert_true(run_until(wait->done && create->done, 5));
+	assert_int_equal(wait->code, BH_RPC_OK);
+	assert_int_not_equal(create->code, BH_RPC_OK);
+	reply_free(wait);
+	reply_free(create);
+	must_fail("State", IDS(state, &running), BH_RPC_NOT_FOUND, "not found");
+	close_streams(&created);
+	close_streams(&running);
+	close_streams(&paused);
+	close_streams(&hung);
+	/* The hook itself is an orphan that ends in its own time: it is not the container's. */
+	assert_true(run_until(waitpid(-1, NULL, WNOHANG) < 0, 10));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_init_takes_all),
 		cmocka_unit_test(test_kill_all),
 		cmocka_unit_test(test_two_deletes),
+		cmocka_unit_test(test_end_of_pod),
 	};
 
 	if (lab_skips())
