@@ -83,4 +83,9 @@ int bh_rootfs_seal(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_chec
  * NULL-terminated */
 const char *const *bh_mount_option_names(void);
 
+/** bh_mount_option_flag() - apply an option such as "ro" or "exec" to the MS_* in @flags
+ * Return: whether it is one that sets or clears flags of mount(2); others leave @flags as they are
+ */
+bool bh_mount_option_flag(const char *name, unsigned long *flags);
+
 #endif

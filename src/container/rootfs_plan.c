@@ -143,6 +143,19 @@ static const struct option *find_option(const char *name)
 	return bsearch(name, options, BH_ARRAY_SIZE(options), sizeof(options[0]), compare_option);
 }
 
+bool bh_mount_option_flag(const char *name, unsigned long *flags)
+{
+	const struct option *option = find_option(name);
+
+	if (!option || (option->kind != OPT_SET && option->kind != OPT_CLEAR))
+		return false;
+	if (option->kind == OPT_SET)
+		*flags |= option->value;
+	else
+		*flags &= ~option->value;
+	return true;
+}
+
 /* Absolute and clean, whatever the document said: relative ones are relative to "/". */
 static char *clean_path(struct bh_arena *arena, const char *path)
 {

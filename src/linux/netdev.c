@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A handful of rtnetlink messages, written here: libnl would add 400 KiB to a static program and
- * constructors that every start pays for.
- */
 #include "linux/netdev.h"
 
 #include <fcntl.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
@@ -14,8 +9,8 @@
 #include <sys/socket.h>
 
 #include "base/path.h"
+#include "linux/rtnetlink.h"
 
-#define ATTRS_BYTES   128
 #define ANSWER_BYTES  32768 /* more than the kernel puts into one datagram of a dump */
 #define ADDRESSES_MAX 1024
 #define TEMPLATE_MAX  1024 /* numbers tried for a "%d" */
@@ -26,17 +21,8 @@
 	 IFA_F_MCAUTOJOIN)
 static const uint16_t kept_attrs[] = { IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_RT_PRIORITY };
 
-struct request {
-	struct nlmsghdr header;
-	union {
-		struct ifinfomsg link;
-		struct ifaddrmsg address;
-	};
-	char attrs[ATTRS_BYTES];
-};
-
 struct address_list {
-	struct request *v; /* malloc'd: RTM_NEWADDR, ready but for the interface's number */
+	struct bh_rtnl_request *v; /* malloc'd: RTM_NEWADDR, ready but for the interface's number */
 	size_t n;
 };
 
@@ -46,72 +32,17 @@ static void address_list_deinit(struct address_list *list)
 	*list = (struct address_list){ .v = NULL };
 }
 
-/* ---- messages -------------------------------------------------------------------------------- */
-
-static struct request new_request(uint16_t type, uint16_t flags, size_t body)
-{
-	return (struct request){ .header = { .nlmsg_len = (uint32_t)NLMSG_LENGTH(body),
-					     .nlmsg_type = type,
-					     .nlmsg_flags = NLM_F_REQUEST | flags } };
-}
-
-static int add_attr(struct request *request, uint16_t type, const void *data, size_t len)
-{
-	size_t at = NLMSG_ALIGN(request->header.nlmsg_len);
-	struct rtattr attr = { .rta_type = type, .rta_len = (uint16_t)RTA_LENGTH(len) };
-
-	if (at + RTA_SPACE(len) > sizeof(*request))
-		return -EMSGSIZE;
-	memcpy((char *)request + at, &attr, sizeof(attr));
-	memcpy((char *)request + at + RTA_LENGTH(0), data, len);
-	request->header.nlmsg_len = (uint32_t)(at + RTA_LENGTH(len));
-	return 0;
-}
-
-/* Sends @request and waits for the kernel's yes or no. Return: 0 or -errno */
-static int talk(int fd, struct request *request)
-{
-	struct {
-		struct nlmsghdr header;
-		struct nlmsgerr error;
-		char rest[512];
-	} answer;
-	ssize_t n;
-
-	request->header.nlmsg_flags |= NLM_F_ACK;
-	if (send(fd, request, request->header.nlmsg_len, 0) < 0)
-		return -errno;
-	n = TEMP_FAILURE_RETRY(recv(fd, &answer, sizeof(answer), 0));
-	if (n < 0)
-		return -errno;
-	if ((size_t)n < NLMSG_LENGTH(sizeof(answer.error)) ||
-	    answer.header.nlmsg_type != NLMSG_ERROR)
-		return -EPROTO;
-	return answer.error.error;
-}
-
-/* Return: the number of interface @name in the namespace of @fd, or -errno */
-static int find_index(int fd, const char *name)
-{
-	struct ifreq request = { .ifr_ifindex = 0 };
-
-	if (strlen(name) >= sizeof(request.ifr_name))
-		return -ENODEV;
-	strcpy(request.ifr_name, name);
-	return ioctl(fd, SIOCGIFINDEX, &request) < 0 ? -errno : request.ifr_ifindex;
-}
-
 /* ---- addresses ------------------------------------------------------------------------------- */
 
 /* Appends the address of @message to @list if it is one to keep. */
 static int keep_address(const struct nlmsghdr *message, struct address_list *list)
 {
 	const struct ifaddrmsg *address = NLMSG_DATA(message);
-	struct request request =
-		new_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof(request.address));
+	struct bh_rtnl_request request =
+		bh_rtnl_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof(request.address));
 	uint32_t flags = address->ifa_flags;
 	int len = (int)IFA_PAYLOAD(message), r = 0;
-	struct request *bigger;
+	struct bh_rtnl_request *bigger;
 
 	for (const struct rtattr *attr = IFA_RTA(address); RTA_OK(attr, len);
 	     attr = RTA_NEXT(attr, len)) {
@@ -119,15 +50,15 @@ static int keep_address(const struct nlmsghdr *message, struct address_list *lis
 			memcpy(&flags, RTA_DATA(attr), sizeof(flags));
 		for (size_t i = 0; i < BH_ARRAY_SIZE(kept_attrs) && r == 0; i++) {
 			if (attr->rta_type == kept_attrs[i])
-				r = add_attr(&request, attr->rta_type, RTA_DATA(attr),
-					     RTA_PAYLOAD(attr));
+				r = bh_rtnl_add(&request, attr->rta_type, RTA_DATA(attr),
+						RTA_PAYLOAD(attr));
 		}
 	}
 	if (!(flags & IFA_F_PERMANENT) || address->ifa_scope != RT_SCOPE_UNIVERSE)
 		return 0;
 	flags &= KEPT_FLAGS;
 	if (r == 0)
-		r = add_attr(&request, IFA_FLAGS, &flags, sizeof(flags));
+		r = bh_rtnl_add(&request, IFA_FLAGS, &flags, sizeof(flags));
 	if (r < 0)
 		return r;
 	if (list->n == ADDRESSES_MAX)
@@ -164,7 +95,8 @@ static int take_message(const struct nlmsghdr *message, int index, struct addres
 
 static int list_addresses(int fd, int index, struct address_list *list)
 {
-	struct request request = new_request(RTM_GETADDR, NLM_F_DUMP, sizeof(request.address));
+	struct bh_rtnl_request request =
+		bh_rtnl_request(RTM_GETADDR, NLM_F_DUMP, sizeof(request.address));
 	bh_auto_free char *answer = malloc(ANSWER_BYTES);
 	int r = 0;
 
@@ -193,7 +125,7 @@ static int add_addresses(int fd, int index, const struct address_list *list)
 
 	for (size_t i = 0; i < list->n && r == 0; i++) {
 		list->v[i].address.ifa_index = (unsigned int)index;
-		r = talk(fd, &list->v[i]);
+		r = bh_rtnl_talk(fd, &list->v[i], NULL);
 	}
 	return r;
 }
@@ -202,31 +134,24 @@ static int add_addresses(int fd, int index, const struct address_list *list)
 
 static int move_link(int fd, int index, int netns_fd, const char *name)
 {
-	struct request request = new_request(RTM_NEWLINK, 0, sizeof(request.link));
+	struct bh_rtnl_request request = bh_rtnl_request(RTM_NEWLINK, 0, sizeof(request.link));
 	int r;
 
 	request.link.ifi_index = index;
-	r = add_attr(&request, IFLA_NET_NS_FD, &netns_fd, sizeof(netns_fd));
+	r = bh_rtnl_add(&request, IFLA_NET_NS_FD, &netns_fd, sizeof(netns_fd));
 	if (r == 0)
-		r = add_attr(&request, IFLA_IFNAME, name, strlen(name) + 1);
-	return r < 0 ? r : talk(fd, &request);
+		r = bh_rtnl_add(&request, IFLA_IFNAME, name, strlen(name) + 1);
+	return r < 0 ? r : bh_rtnl_talk(fd, &request, NULL);
 }
 
 static int set_up(int fd, int index)
 {
-	struct request request = new_request(RTM_NEWLINK, 0, sizeof(request.link));
+	struct bh_rtnl_request request = bh_rtnl_request(RTM_NEWLINK, 0, sizeof(request.link));
 
 	request.link.ifi_index = index;
 	request.link.ifi_flags = IFF_UP;
 	request.link.ifi_change = IFF_UP;
-	return talk(fd, &request);
-}
-
-static int open_netlink(struct bh_err *err)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-
-	return fd < 0 ? bh_err_set(err, -errno, "open a netlink socket") : fd;
+	return bh_rtnl_talk(fd, &request, NULL);
 }
 
 /* A socket stays in the namespace that it was made in. */
@@ -236,7 +161,7 @@ static int open_netlink_in(int netns_fd, int own_fd, struct bh_err *err)
 
 	if (setns(netns_fd, CLONE_NEWNET) < 0)
 		return bh_err_set(err, -errno, "enter the container's network namespace");
-	fd = open_netlink(err);
+	fd = bh_rtnl_open(err);
 	if (setns(own_fd, CLONE_NEWNET) < 0)
 		return bh_err_set(err, -errno, "return to the own network namespace");
 	return fd < 0 ? fd : bh_take_fd(&fd);
@@ -254,7 +179,7 @@ static int choose_name(int fd, const char *wanted, char ret[static IF_NAMESIZE],
 
 		if (n >= IF_NAMESIZE)
 			return bh_err_set(err, -ENAMETOOLONG, "interface name '%s'", wanted);
-		r = find_index(fd, ret);
+		r = bh_rtnl_find(fd, ret);
 		if (r == -ENODEV)
 			return 0;
 	}
@@ -273,7 +198,7 @@ static void bring_back(struct move *move, int index)
 {
 	if (index < 0 || move_link(move->there, index, move->own_fd, move->host_name) < 0)
 		return;
-	index = find_index(move->here, move->host_name);
+	index = bh_rtnl_find(move->here, move->host_name);
 	if (index >= 0 && add_addresses(move->here, index, &move->addresses) < 0)
 		return;
 }
@@ -285,7 +210,7 @@ static int move_over(struct move *move, int index, struct bh_err *err)
 
 	if (r == 0) {
 		doing = "find it again";
-		index = find_index(move->there, move->name);
+		index = bh_rtnl_find(move->there, move->name);
 		r = index < 0 ? index : 0;
 	}
 	if (r == 0) {
@@ -299,17 +224,17 @@ static int move_over(struct move *move, int index, struct bh_err *err)
 	if (r == 0)
 		return 0;
 	/* A rename that failed leaves it there under its old name. */
-	if (find_index(move->here, move->host_name) == -ENODEV)
-		bring_back(move, index >= 0 && find_index(move->there, move->name) == index
+	if (bh_rtnl_find(move->here, move->host_name) == -ENODEV)
+		bring_back(move, index >= 0 && bh_rtnl_find(move->there, move->name) == index
 					 ? index
-					 : find_index(move->there, move->host_name));
+					 : bh_rtnl_find(move->there, move->host_name));
 	return bh_err_set(err, r, "%s", doing);
 }
 
 static int prepare_and_move(struct move *move, const struct bh_net_device *device,
 			    struct bh_err *err)
 {
-	int index = find_index(move->here, device->host_name), r;
+	int index = bh_rtnl_find(move->here, device->host_name), r;
 
 	if (index < 0)
 		return bh_err_set(err, index, "find it on the host");
@@ -327,7 +252,7 @@ int bh_netdev_move(const struct bh_net_device *device, int netns_fd, struct bh_e
 {
 	bh_auto_close int own_fd =
 		bh_path_open(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0, BH_PATH_HOST, err);
-	bh_auto_close int here = own_fd < 0 ? own_fd : open_netlink(err);
+	bh_auto_close int here = own_fd < 0 ? own_fd : bh_rtnl_open(err);
 	bh_auto_close int there = here < 0 ? here : open_netlink_in(netns_fd, own_fd, err);
 	struct move move = { .host_name = device->host_name,
 			     .netns_fd = netns_fd,

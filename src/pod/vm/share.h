@@ -16,10 +16,7 @@
 
 #include "base/err.h"
 #include "loop/loop.h"
-
-#define BH_SHARE_TAG "bulkhead"
-/* Where the guest's agent mounts it. */
-#define BH_SHARE_GUEST_DIR "/run/bulkhead/share"
+#include "rpc/guest.h" /* BH_SHARE_TAG, BH_SHARE_GUEST_DIR */
 
 struct bh_share;
 
