@@ -11,7 +11,6 @@
 #include "base/path.h"
 #include "linux/rtnetlink.h"
 
-#define ANSWER_BYTES  32768 /* more than the kernel puts into one datagram of a dump */
 #define ADDRESSES_MAX 1024
 #define TEMPLATE_MAX  1024 /* numbers tried for a "%d" */
 
@@ -24,6 +23,7 @@ static const uint16_t kept_attrs[] = { IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IF
 struct address_list {
 	struct bh_rtnl_request *v; /* malloc'd: RTM_NEWADDR, ready but for the interface's number */
 	size_t n;
+	int index; /* of the interface */
 };
 
 static void address_list_deinit(struct address_list *list)
@@ -34,33 +34,30 @@ static void address_list_deinit(struct address_list *list)
 
 /* ---- addresses ------------------------------------------------------------------------------- */
 
-/* Appends the address of @message to @list if it is one to keep. */
-static int keep_address(const struct nlmsghdr *message, struct address_list *list)
+/* Appends the address of @message to the list if it is one to keep. */
+static int keep_address(void *arg, const struct nlmsghdr *message)
 {
 	const struct ifaddrmsg *address = NLMSG_DATA(message);
 	struct bh_rtnl_request request =
 		bh_rtnl_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof(request.address));
-	uint32_t flags = address->ifa_flags;
-	int len = (int)IFA_PAYLOAD(message), r = 0;
+	struct address_list *list = arg;
 	struct bh_rtnl_request *bigger;
+	struct bh_rtnl_attrs attrs;
+	uint32_t flags;
 
-	for (const struct rtattr *attr = IFA_RTA(address); RTA_OK(attr, len);
-	     attr = RTA_NEXT(attr, len)) {
-		if (attr->rta_type == IFA_FLAGS && RTA_PAYLOAD(attr) == sizeof(flags))
-			memcpy(&flags, RTA_DATA(attr), sizeof(flags));
-		for (size_t i = 0; i < BH_ARRAY_SIZE(kept_attrs) && r == 0; i++) {
-			if (attr->rta_type == kept_attrs[i])
-				r = bh_rtnl_add(&request, attr->rta_type, RTA_DATA(attr),
-						RTA_PAYLOAD(attr));
-		}
-	}
-	if (!(flags & IFA_F_PERMANENT) || address->ifa_scope != RT_SCOPE_UNIVERSE)
+	bh_rtnl_attrs(message, sizeof(*address), &attrs);
+	flags = bh_rtnl_u32(attrs.v[IFA_FLAGS], address->ifa_flags);
+	if (message->nlmsg_type != RTM_NEWADDR || address->ifa_index != (unsigned int)list->index ||
+	    !(flags & IFA_F_PERMANENT) || address->ifa_scope != RT_SCOPE_UNIVERSE)
 		return 0;
 	flags &= KEPT_FLAGS;
-	if (r == 0)
-		r = bh_rtnl_add(&request, IFA_FLAGS, &flags, sizeof(flags));
-	if (r < 0)
-		return r;
+	for (size_t i = 0; i < BH_ARRAY_SIZE(kept_attrs); i++) {
+		const struct rtattr *attr = attrs.v[kept_attrs[i]];
+
+		if (attr)
+			bh_rtnl_add(&request, kept_attrs[i], RTA_DATA(attr), RTA_PAYLOAD(attr));
+	}
+	bh_rtnl_add(&request, IFA_FLAGS, &flags, sizeof(flags));
 	if (list->n == ADDRESSES_MAX)
 		return -E2BIG;
 	request.address.ifa_family = address->ifa_family;
@@ -74,49 +71,12 @@ static int keep_address(const struct nlmsghdr *message, struct address_list *lis
 	return 0;
 }
 
-/* Return: 1 when @message was the last of the dump; 0; -errno */
-static int take_message(const struct nlmsghdr *message, int index, struct address_list *list)
-{
-	const struct ifaddrmsg *address = NLMSG_DATA(message);
-	const struct nlmsgerr *error = NLMSG_DATA(message);
-
-	if (message->nlmsg_type == NLMSG_DONE)
-		return 1;
-	if (message->nlmsg_type == NLMSG_ERROR)
-		return message->nlmsg_len >= NLMSG_LENGTH(sizeof(*error)) && error->error
-			       ? error->error
-			       : -EPROTO;
-	if (message->nlmsg_type != RTM_NEWADDR ||
-	    message->nlmsg_len < NLMSG_LENGTH(sizeof(*address)) ||
-	    address->ifa_index != (unsigned int)index)
-		return 0;
-	return keep_address(message, list);
-}
-
 static int list_addresses(int fd, int index, struct address_list *list)
 {
-	struct bh_rtnl_request request =
-		bh_rtnl_request(RTM_GETADDR, NLM_F_DUMP, sizeof(request.address));
-	bh_auto_free char *answer = malloc(ANSWER_BYTES);
-	int r = 0;
+	struct bh_rtnl_request request = bh_rtnl_request(RTM_GETADDR, 0, sizeof(request.address));
 
-	if (!answer)
-		return -ENOMEM;
-	if (send(fd, &request, request.header.nlmsg_len, 0) < 0)
-		return -errno;
-	while (r == 0) {
-		ssize_t n = TEMP_FAILURE_RETRY(recv(fd, answer, ANSWER_BYTES, MSG_TRUNC));
-		size_t left = n < 0 ? 0 : (size_t)n;
-
-		if (n < 0)
-			return -errno;
-		if (n == 0 || n > ANSWER_BYTES)
-			return -EMSGSIZE;
-		for (const struct nlmsghdr *message = (struct nlmsghdr *)answer;
-		     r == 0 && NLMSG_OK(message, left); message = NLMSG_NEXT(message, left))
-			r = take_message(message, index, list);
-	}
-	return r < 0 ? r : 0;
+	list->index = index;
+	return bh_rtnl_dump(fd, &request, keep_address, list);
 }
 
 static int add_addresses(int fd, int index, const struct address_list *list)

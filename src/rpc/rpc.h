@@ -60,8 +60,8 @@ struct bh_rpc_service {
 	void *self; /* passed to the methods */
 };
 
-/** Called once when the connection has ended, after which @server is gone; calls that are not yet
- * answered stay valid until they are */
+/** Called once when the connection has ended by itself, not by bh_rpc_server_close(); @server is
+ * gone afterwards. Calls that are not yet answered stay valid until they are */
 typedef void (*bh_rpc_closed_fn)(void *arg, struct bh_rpc_server *server);
 
 /**
@@ -74,10 +74,12 @@ int bh_rpc_serve(struct bh_loop *loop, int fd, const struct bh_rpc_service *serv
 		 bh_rpc_closed_fn closed, void *arg, struct bh_rpc_server **ret,
 		 struct bh_err *err) bh_must_check;
 
-/** bh_rpc_server_close() - end the connection; pending answers are dropped */
+/** bh_rpc_server_close() - end the connection; what the socket has not yet taken is dropped, and so
+ * are answers that come later. To be called at most once, and not after bh_rpc_closed_fn */
 void bh_rpc_server_close(struct bh_rpc_server *server);
 
-/** bh_rpc_reply() - answer with a message; NULL is an empty one */
+/** bh_rpc_reply() - answer with a message; NULL is an empty one. The socket has it at the return
+ * when it has room. bh_rpc_closed_fn may be called before the return: a peer that reads nothing */
 void bh_rpc_reply(struct bh_rpc_call *call, const ProtobufCMessage *message);
 
 /** bh_rpc_reply_bytes() - answer with a message that is packed already */
@@ -145,7 +147,8 @@ int bh_rpc_call_bytes(struct bh_rpc_client *client, const char *service, const c
 		      struct bh_err *err) bh_must_check;
 
 /**
- * bh_rpc_call_wait() - bh_rpc_call() that runs the loop until the answer is there
+ * bh_rpc_call_wait() - bh_rpc_call() that waits for the answer: suspends the fiber that calls it;
+ * outside of any, runs the loop
  * @type: of the answer; @ret: unpacked, free with protobuf_c_message_free_unpacked(); both NULL
  * when it is not wanted
  *

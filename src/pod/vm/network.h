@@ -14,7 +14,7 @@
 #include <json-c/json.h>
 
 #include "base/buf.h"
-#include "proto/agent.pb-c.h"
+#include "rpc/agent.pb-c.h"
 #include "vmm/hypervisor.h"
 
 struct bh_network;

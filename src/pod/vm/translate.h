@@ -12,8 +12,8 @@
 #include "base/arena.h"
 #include "oci/spec.h"
 #include "pod/vm/share.h"
-#include "proto/agent.pb-c.h"
-#include "proto/task.pb-c.h"
+#include "rpc/agent.pb-c.h"
+#include "rpc/task.pb-c.h"
 #include "vmm/hypervisor.h"
 
 struct bh_guest_source {
