@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
-#include "cli/foreground.h"
+#include "cli/runtime.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "oci/names.h"
@@ -302,20 +302,6 @@ static int make_io(struct bh_cli *cli, const struct exec_options *o, struct bh_p
 	return 0;
 }
 
-static int exec_foreground(struct bh_container *c, struct bh_exec_opts *exec, struct bh_err *err)
-{
-	struct bh_started started = { .master_fd = -1 };
-	struct bh_foreground fg;
-	int r = bh_foreground_init(&fg, &exec->io, err);
-
-	if (r == 0)
-		r = bh_container_exec(c, exec, &started, err);
-	if (r == 0)
-		r = bh_foreground_wait(&fg, &started, err);
-	bh_foreground_deinit(&fg);
-	return r;
-}
-
 static int exec(struct bh_cli *cli, const struct exec_options *o, const struct bh_strv *args,
 		struct bh_err *err)
 {
@@ -340,7 +326,7 @@ static int exec(struct bh_cli *cli, const struct exec_options *o, const struct b
 	if (r < 0)
 		return r;
 	bh_signals_reset();
-	return o->detach ? bh_container_exec(c, &opts, NULL, err) : exec_foreground(c, &opts, err);
+	return bh_runtime_of(c)->exec(c, &opts, err);
 }
 
 static int run_exec(struct bh_cli *cli, const void *options, const struct bh_strv *args,

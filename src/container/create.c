@@ -127,24 +127,6 @@ static int plan(struct bh_creation *cr, const struct config_text *text, struct b
 	return c->rootfs && c->created ? 0 : bh_err_oom(err);
 }
 
-static struct bh_container *new_container(const struct bh_create_opts *opts, struct bh_err *err)
-{
-	struct bh_container *c = calloc(1, sizeof(*c));
-
-	if (c) {
-		c->dirfd = -EBADF;
-		c->id = bh_arena_strdup(&c->arena, opts->id);
-		c->root = bh_arena_strdup(&c->arena, opts->root);
-		c->bundle = bh_arena_strdup(&c->arena, opts->bundle);
-		c->rootless = opts->rootless;
-	}
-	if (c && c->id && c->root && c->bundle)
-		return c;
-	bh_container_free(c);
-	bh_err_oom(err);
-	return NULL;
-}
-
 /* Makes the descriptors and names that the process will find after its clone. */
 static int prepare_launch(struct bh_creation *cr, struct bh_err *err)
 {
@@ -372,13 +354,13 @@ static void creation_deinit(struct bh_creation *cr)
 /* Everything before anything is made. @text: the document, malloc'd, also after a failure */
 static int begin(struct bh_creation *cr, struct config_text *text, struct bh_err *err)
 {
-	int r = bh_container_id_check(cr->opts->id, err);
+	const struct bh_create_opts *opts = cr->opts;
+	int r;
 
-	if (r < 0)
-		return r;
-	cr->c = new_container(cr->opts, err);
+	cr->c = bh_container_new(opts->root, opts->id, opts->bundle, err);
 	if (!cr->c)
-		return -ENOMEM;
+		return err->code;
+	cr->c->rootless = opts->rootless;
 	r = read_config(cr->opts->bundle, text, err);
 	return r < 0 ? r : plan(cr, text, err);
 }

@@ -201,6 +201,39 @@ int bh_vm_process_new(struct bh_vm_container *c, const char *exec_id, const char
 	return 0;
 }
 
+/* It ended, and nobody can tell how. */
+static void set_killed(struct bh_vm_process *p)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	p->exit_status = BH_VM_STATUS_KILLED;
+	p->exited_at.seconds = now.tv_sec;
+	p->exited_at.nanos = (int32_t)now.tv_nsec;
+}
+
+static void answer_waiters(struct bh_vm_process *p)
+{
+	while (p->waiters) {
+		struct bh_vm_waiter *w = p->waiters;
+		Task__WaitResponse a = TASK__WAIT_RESPONSE__INIT;
+
+		p->waiters = w->next;
+		a.exit_status = p->exit_status;
+		a.exited_at = &p->exited_at;
+		bh_rpc_reply(w->call, &a.base);
+		free(w);
+	}
+}
+
+static void release(struct bh_vm_process *p)
+{
+	for (int i = 0; i < 3; i++)
+		free(p->uris[i]);
+	free(p->exec_id);
+	free(p);
+}
+
 struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p)
 {
 	struct bh_vm_process **at = &p->container->processes;
@@ -208,12 +241,15 @@ struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 3; i++)
 		bh_relay_end(&p->relays[i]);
-		free(p->uris[i]);
+	if (p->followed) {
+		set_killed(p);
+		answer_waiters(p);
+		p->container = NULL; /* who follows it lets go of it */
+	} else {
+		release(p);
 	}
-	free(p->exec_id);
-	free(p);
 	return NULL;
 }
 
@@ -262,20 +298,6 @@ int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *
 
 /* ---- the end of a process ------------------------------------------------------------------------------ */
 
-static void answer_waiters(struct bh_vm_process *p)
-{
-	while (p->waiters) {
-		struct bh_vm_waiter *w = p->waiters;
-		Task__WaitResponse a = TASK__WAIT_RESPONSE__INIT;
-
-		p->waiters = w->next;
-		a.exit_status = p->exit_status;
-		a.exited_at = &p->exited_at;
-		bh_rpc_reply(w->call, &a.base);
-		free(w);
-	}
-}
-
 static void publish_exit(struct bh_vm_process *p)
 {
 	Task__TaskExit event = TASK__TASK_EXIT__INIT;
@@ -295,7 +317,7 @@ static void flush_output(struct bh_vm_process *p)
 
 	bh_relay_end(&p->relays[0]);
 	for (int i = 1; i < 3; i++)
-		(void)!bh_relay_flush(&p->relays[i], &err);
+		(void)!bh_relay_push(&p->relays[i], &err);
 }
 
 static void ended(struct bh_vm_process *p)
@@ -303,7 +325,6 @@ static void ended(struct bh_vm_process *p)
 	struct bh_vm_container *c = p->container;
 
 	flush_output(p);
-	p->followed = false;
 	p->status = TASK__STATUS__STOPPED;
 	answer_waiters(p);
 	publish_exit(p);
@@ -327,22 +348,21 @@ static void follow(void *arg)
 	q.exec_id = p->exec_id;
 	r = bh_rpc_call_wait(pod->agent, BH_TASK_SERVICE, "Wait", &q.base, 0,
 			     &task__wait_response__descriptor, (ProtobufCMessage **)&a, &err);
-	if (r == 0) {
+	p->followed = false;
+	if (r < 0) {
+		set_killed(p);
+	} else {
 		p->exit_status = a->exit_status;
 		if (a->exited_at) {
 			p->exited_at.seconds = a->exited_at->seconds;
 			p->exited_at.nanos = a->exited_at->nanos;
 		}
 		task__wait_response__free_unpacked(a, NULL);
-	} else {
-		struct timespec now;
-
-		clock_gettime(CLOCK_REALTIME, &now);
-		p->exit_status = BH_VM_STATUS_KILLED;
-		p->exited_at.seconds = now.tv_sec;
-		p->exited_at.nanos = (int32_t)now.tv_nsec;
 	}
-	ended(p);
+	if (p->container)
+		ended(p);
+	else
+		release(p);
 }
 
 int bh_vm_process_follow(struct bh_vm_process *p, struct bh_err *err)

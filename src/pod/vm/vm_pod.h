@@ -43,7 +43,7 @@ struct bh_vm_process {
 	char *uris[3];  /* of its stdio, as the request has them */
 	bool terminal;
 	bool detached;  /* nobody will delete it */
-	bool followed;  /* a fiber waits for its end */
+	bool followed;  /* a fiber waits for its end, and frees it if it was forgotten meanwhile */
 	Task__Status status;
 	uint32_t pid;   /* in the guest */
 	uint32_t exit_status;
@@ -74,6 +74,7 @@ struct bh_vm_container {
 	struct bh_vm_oom_watch *oom_watches;
 	uint64_t oom_kills;
 	uint64_t quota_usec; /* of CPU in the pod's period; 0 = no limit of its own */
+	unsigned int busy;   /* verbs that are at work on it and suspended */
 	bool prepared;       /* the agent has storages of it */
 	bool deleting;
 };

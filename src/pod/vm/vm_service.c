@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a micro-VM pod answers beside the Task verbs: how it is, what it costs. */
-#include <stdio.h>
-#include <string.h>
-#include <sys/resource.h>
-
-#include "base/path.h"
 #include "pod/vm/vm_pod.h"
 #include "rpc/agent.pb-c.h"
+#include "vmm/figures.h"
 
-#define SMAPS_BYTES_MAX 8192
-#define KIB             1024U
-#define USEC_PER_S      1000000U
-#define PARTS_MAX       3
-#define GUEST_PARTS     2
+#define HOST_PARTS  3
+#define GUEST_PARTS 2
 
 static int status(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		  struct bh_err *err)
@@ -49,53 +42,25 @@ static int detach(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 
 /* ---- figures ------------------------------------------------------------------------------------- */
 
-/* PSS of a process in bytes. Source: proc_pid_smaps_rollup */
-static int read_pss(pid_t pid, uint64_t *ret, struct bh_err *err)
-{
-	bh_auto_free char *text = NULL;
-	unsigned long long kib = 0;
-	char path[64];
-	char *line;
-	int r;
-
-	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
-	r = bh_path_read(AT_FDCWD, path, BH_PATH_HOST, SMAPS_BYTES_MAX, &text, NULL, err);
-	if (r < 0)
-		return r;
-	line = strstr(text, "\nPss:");
-	if (!line || sscanf(line, "\nPss: %llu", &kib) != 1)
-		return bh_err_as(err, BH_ERR_PEER, -EBADMSG, "%s: no Pss", path);
-	*ret = kib * KIB;
-	return 0;
-}
-
-static uint64_t cpu_usec(const struct rusage *u)
-{
-	return ((uint64_t)u->ru_utime.tv_sec + (uint64_t)u->ru_stime.tv_sec) * USEC_PER_S +
-	       (uint64_t)u->ru_utime.tv_usec + (uint64_t)u->ru_stime.tv_usec;
-}
-
-static int host_parts(struct bh_vm_pod *pod, Pod__Part parts[PARTS_MAX], uint64_t *ret_guest_ram,
+static int host_parts(struct bh_vm_pod *pod, Pod__Part parts[HOST_PARTS], uint64_t *ret_guest_ram,
 		      struct bh_err *err)
 {
-	struct bh_vm_figures vm = { .pid = 0 };
-	struct rusage own;
-	int r = bh_vm_figures(pod->vm, &vm, err);
+	static const char *const names[HOST_PARTS] = { "vmm", "virtiofsd", "supervisor" };
+	const pid_t pids[HOST_PARTS] = { pod->vmm.pid, bh_share_pid(pod->share), getpid() };
 
-	r = r < 0 ? r : read_pss(bh_share_pid(pod->share), &parts[1].memory, err);
-	r = r < 0 ? r : read_pss(getpid(), &parts[2].memory, err);
-	if (r < 0)
-		return r;
-	parts[0].name = (char *)"vmm";
-	parts[0].memory = vm.pss > vm.guest_ram ? vm.pss - vm.guest_ram : 0;
-	parts[0].cpu_usec = vm.cpu_usec;
-	parts[1].name = (char *)"virtiofsd";
-	r = bh_proc_cpu_usec(bh_share_pid(pod->share), &parts[1].cpu_usec, err);
-	parts[2].name = (char *)"supervisor";
-	getrusage(RUSAGE_SELF, &own);
-	parts[2].cpu_usec = cpu_usec(&own);
-	*ret_guest_ram = vm.guest_ram;
-	return r;
+	*ret_guest_ram = 0;
+	for (int i = 0; i < HOST_PARTS; i++) {
+		struct bh_vm_figures f = { .pid = 0 };
+		int r = bh_figures_read(pids[i], pod->size.ram, &f, err);
+
+		if (r < 0)
+			return r;
+		parts[i].name = (char *)names[i];
+		parts[i].memory = f.pss - f.guest_ram;
+		parts[i].cpu_usec = f.cpu_usec;
+		*ret_guest_ram += f.guest_ram;
+	}
+	return 0;
 }
 
 static void guest_parts(const Agent__FiguresResponse *g, Pod__Part parts[GUEST_PARTS])
@@ -123,7 +88,7 @@ static int figures(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 {
 	static const char *const accelerators[] = { [BH_ACCELERATOR_KVM] = "kvm",
 						    [BH_ACCELERATOR_EMULATION] = "emulation" };
-	Pod__Part host[PARTS_MAX] = { POD__PART__INIT, POD__PART__INIT, POD__PART__INIT };
+	Pod__Part host[HOST_PARTS] = { POD__PART__INIT, POD__PART__INIT, POD__PART__INIT };
 	Pod__Part guest[GUEST_PARTS] = { POD__PART__INIT, POD__PART__INIT };
 	Pod__Part *host_list[] = { &host[0], &host[1], &host[2] };
 	Pod__Part *guest_list[] = { &guest[0], &guest[1] };
@@ -143,7 +108,7 @@ static int figures(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 	if (r < 0)
 		return r;
 	add_phases(pod, phases, phase_list);
-	a.n_host = PARTS_MAX;
+	a.n_host = HOST_PARTS;
 	a.host = host_list;
 	a.n_guest = GUEST_PARTS;
 	a.guest = guest_list;

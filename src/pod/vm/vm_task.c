@@ -2,9 +2,12 @@
 /* The Task verbs of a micro-VM pod: translated and passed on to the agent, which serves the same. */
 #include <string.h>
 
+#include "container/state.h"
 #include "loop/fiber.h"
 #include "pod/vm/vm_pod.h"
 #include "rpc/agent.pb-c.h"
+
+#define BUSY_POLL_MS 5
 
 static uint64_t quota_in(const struct bh_vm_pod *pod, const struct bh_cpu *cpu)
 {
@@ -37,18 +40,19 @@ static int plan_container(struct bh_vm_container *c, const Task__CreateRequest *
 {
 	struct bh_vm_pod *pod = c->pod;
 	const struct bh_vm_process *sandbox = pod->containers->processes;
-	const struct bh_guest_source source = {
+	bh_auto_free char *config = NULL;
+	struct bh_guest_source source = {
 		.id = c->record->id,
 		.bundle = c->record->bundle,
-		.config = c->config,
-		.config_len = c->config_len,
 		.spec = &c->record->spec,
 		.rootfs = q->rootfs,
 		.n_rootfs = q->n_rootfs,
 		.sandbox_pid = pod->containers != c && sandbox ? (pid_t)sandbox->pid : 0,
 	};
-	int r = bh_guest_plan_new(&source, &c->plan, err);
+	int r = bh_state_read_config(c->record->dirfd, &config, &source.config_len, err);
 
+	source.config = config;
+	r = r < 0 ? r : bh_guest_plan_new(&source, &c->plan, err);
 	return r < 0 ? r : bh_guest_plan_apply(c->plan, pod->share, pod->vm, err);
 }
 
@@ -219,6 +223,8 @@ static int exec(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *req
 	struct bh_vm_process *p;
 	int r = c ? 0 : err->code;
 
+	if (r == 0 && c->deleting)
+		r = bh_err_as(err, BH_ERR_STATE, -ESRCH, "container %s is being deleted", q->id);
 	if (r == 0 && (!q->spec || !*q->exec_id))
 		r = bh_err_as(err, BH_ERR_SPEC, -EINVAL, "exec without %s",
 			      q->spec ? "an id" : "a process document");
@@ -227,7 +233,9 @@ static int exec(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *req
 	r = r < 0 ? r : bh_vm_process_new(c, q->exec_id, uris, q->terminal, &p, err);
 	if (r < 0)
 		return r;
+	c->busy++;
 	r = exec_in_guest(p, q, bh_rpc_call_peer(call), err);
+	c->busy--;
 	if (r < 0) {
 		bh_vm_process_free(p);
 		return r;
@@ -440,6 +448,8 @@ static int delete_container(struct bh_vm_pod *pod, struct bh_rpc_call *call,
 	a.exited_at = event.exited_at = &at;
 	event.container_id = q->id;
 	c->deleting = true;
+	while (c->busy > 0 && bh_fiber_sleep(pod->loop, BUSY_POLL_MS, err) == 0)
+		continue;
 	(void)!bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Delete", &q->base, NULL, NULL, err);
 	undo_container(c);
 	bh_vm_pod_event(pod, "/tasks/delete", &event.base);
