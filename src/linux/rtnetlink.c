@@ -188,7 +188,7 @@ int bh_rtnl_dump(int fd, struct bh_rtnl_request *request, bh_rtnl_each_fn each, 
 	return r == 0 && walk.changed ? -EINTR : r;
 }
 
-static void read_attrs(const struct rtattr *attr, size_t bytes, struct bh_rtnl_attrs *ret)
+void bh_rtnl_block(const struct rtattr *attr, size_t bytes, struct bh_rtnl_attrs *ret)
 {
 	int left = (int)bytes;
 
@@ -205,13 +205,13 @@ void bh_rtnl_attrs(const struct nlmsghdr *message, size_t body, struct bh_rtnl_a
 {
 	size_t at = NLMSG_SPACE(body);
 
-	read_attrs((const struct rtattr *)((const char *)message + at),
-		   message->nlmsg_len > at ? message->nlmsg_len - at : 0, ret);
+	bh_rtnl_block((const struct rtattr *)((const char *)message + at),
+		      message->nlmsg_len > at ? message->nlmsg_len - at : 0, ret);
 }
 
 void bh_rtnl_nested(const struct rtattr *attr, struct bh_rtnl_attrs *ret)
 {
-	read_attrs(attr ? RTA_DATA(attr) : NULL, attr ? RTA_PAYLOAD(attr) : 0, ret);
+	bh_rtnl_block(attr ? RTA_DATA(attr) : NULL, attr ? RTA_PAYLOAD(attr) : 0, ret);
 }
 
 uint32_t bh_rtnl_u32(const struct rtattr *attr, uint32_t missing)

@@ -79,6 +79,9 @@ struct bh_rtnl_attrs {
 /** bh_rtnl_attrs() - of @message behind a struct of @body bytes; checked for bounds */
 void bh_rtnl_attrs(const struct nlmsghdr *message, size_t body, struct bh_rtnl_attrs *ret);
 
+/** bh_rtnl_block() - of those in @bytes from @attr on */
+void bh_rtnl_block(const struct rtattr *attr, size_t bytes, struct bh_rtnl_attrs *ret);
+
 /** bh_rtnl_nested() - of those within @attr; none when it is NULL */
 void bh_rtnl_nested(const struct rtattr *attr, struct bh_rtnl_attrs *ret);
 

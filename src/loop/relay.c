@@ -2,6 +2,7 @@
 #include "loop/relay.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -200,4 +201,17 @@ int bh_relay_drain(struct bh_relay *relay, struct bh_err *err)
 	relay->draining = true;
 	relay->in.ready = true;
 	return move(relay, err);
+}
+
+int bh_relay_push(struct bh_relay *relay, struct bh_err *err)
+{
+	int waiting = 0, r;
+
+	if (!relay->open)
+		return 0;
+	relay->in.ready = true;
+	r = move(relay, err);
+	if (r < 0 || !relay->open)
+		return r;
+	return relay->len > 0 || (ioctl(relay->in.source.fd, FIONREAD, &waiting) == 0 && waiting);
 }

@@ -44,6 +44,11 @@ int bh_relay_start(struct bh_relay *relay, struct bh_loop *loop, int in_fd, int 
  * not be one that blocks */
 int bh_relay_drain(struct bh_relay *relay, struct bh_err *err) bh_must_check;
 
+/** bh_relay_push() - move now what is there and what the writer takes at once. The input must not
+ * be one that blocks Return: 1 when something is left; 0 when not (or it has ended); -errno with
+ * @err */
+int bh_relay_push(struct bh_relay *relay, struct bh_err *err) bh_must_check;
+
 /** bh_relay_end() - stop at once and close both ends; idempotent */
 void bh_relay_end(struct bh_relay *relay);
 

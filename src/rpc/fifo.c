@@ -85,12 +85,29 @@ ssize_t bh_fifo_write(struct bh_fifo *fifo, int fd)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return errno == EAGAIN ? total : -errno;
+		if (n < 0) /* an error after some progress shows the next time */
+			return total || errno == EAGAIN ? total : -errno;
 		bh_fifo_drop(fifo, (size_t)n);
 		total += n;
 	}
 	return total;
+}
+
+ssize_t bh_fifo_pass(struct bh_fifo *fifo, int fd, const void *data, size_t bytes)
+{
+	ssize_t before = bh_fifo_write(fifo, fd), n = 0;
+
+	if (before < 0)
+		return before;
+	if (!fifo->len && bytes) {
+		n = write_some(fd, data, bytes);
+		if (n < 0 && !before && errno != EAGAIN && errno != EINTR)
+			return -errno;
+		n = n < 0 ? 0 : n;
+	}
+	if ((size_t)n < bytes && bh_fifo_put(fifo, (const char *)data + n, bytes - (size_t)n) < 0)
+		return -ENOMEM;
+	return before + n;
 }
 
 ssize_t bh_fifo_read(struct bh_fifo *fifo, int fd, size_t max)

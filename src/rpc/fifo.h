@@ -47,6 +47,10 @@ void bh_fifo_drop(struct bh_fifo *fifo, size_t bytes);
  */
 ssize_t bh_fifo_write(struct bh_fifo *fifo, int fd) bh_must_check;
 
+/** bh_fifo_pass() - the content, then @data: written as far as the descriptor takes it now, the
+ * rest appended. Return: as bh_fifo_write(); -ENOMEM */
+ssize_t bh_fifo_pass(struct bh_fifo *fifo, int fd, const void *data, size_t bytes) bh_must_check;
+
 /** bh_fifo_read() - append what one read(2) of at most @max bytes brings
  * Return: bytes; -EAGAIN when there is nothing now; -EPIPE at the end; -errno */
 ssize_t bh_fifo_read(struct bh_fifo *fifo, int fd, size_t max) bh_must_check;

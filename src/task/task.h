@@ -18,7 +18,15 @@ struct bh_tasks;
  * from. -1 = none, as for an empty URI. */
 struct bh_task_stdio {
 	int fds[3]; /* with a terminal: 0 = input, 1 = output; non-blocking or to be reopened so */
+	int hold;   /* a writing end of the input, held so that a client that goes is not its end;
+		     * closed by CloseIO. -1 = the input ends by itself, and CloseIO does nothing */
 };
+
+#define BH_TASK_STDIO_INIT                        \
+	(struct bh_task_stdio)                    \
+	{                                         \
+		.fds = { -1, -1, -1 }, .hold = -1 \
+	}
 
 struct bh_task_opts {
 	const char *root; /* of the containers' states; borrowed for the pod's life, as the rest */
@@ -28,6 +36,7 @@ struct bh_task_opts {
 	/**
 	 * open_stdio() - what @uris (input, output, error as the request has them) stand for
 	 * @peer: process that asked, 0 = unknown
+	 * @ret: as BH_TASK_STDIO_INIT; what is put there is the callee's no more
 	 * May suspend. On failure nothing is left open.
 	 */
 	int (*open_stdio)(void *arg, pid_t peer, const char *const uris[3], bool terminal,
@@ -47,19 +56,22 @@ struct bh_task_opts {
 	void *arg;
 };
 
-/** bh_tasks_new() - none yet. Reaps every child of the calling process from now on (pidfds where it
- * started them; the rest as a subreaper) */
+/** bh_tasks_new() - none yet. From now on SIGCHLD is blocked, the calling process is a subreaper
+ * and all of its children are reaped by the loop: who starts one of its own waits for it
+ * (waitpid(2)) before the loop goes on, or watches a pidfd and does without its status */
 int bh_tasks_new(struct bh_loop *loop, const struct bh_task_opts *opts, struct bh_tasks **ret,
 		 struct bh_err *err) bh_must_check;
 
-/** bh_tasks_free() - forget them; the containers stay as they are. Takes NULL. Return: NULL */
+/** bh_tasks_free() - forget them; the containers stay as they are. Open calls are answered. May
+ * suspend, until the verbs that are being carried out have ended. Takes NULL. Return: NULL */
 struct bh_tasks *bh_tasks_free(struct bh_tasks *tasks);
 
 /** bh_tasks_service() - the Task service under its v2 and v3 names, for bh_rpc_serve(); valid as
  * long as @tasks. Connect and Shutdown are not in it: they are the server's own */
 struct bh_rpc_service bh_tasks_service(struct bh_tasks *tasks);
 
-/** bh_tasks_kill_all() - SIGKILL to all containers, delete them; for the end of a pod */
+/** bh_tasks_kill_all() - SIGKILL to all containers, delete them; for the end of a pod. May suspend
+ */
 void bh_tasks_kill_all(struct bh_tasks *tasks);
 
 /** bh_tasks_find() - a container by id, borrowed until the loop goes on; NULL = none */

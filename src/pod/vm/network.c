@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pod/vm/network.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "base/json_writer.h"
+#include "base/path.h"
+#include "linux/rtnetlink.h"
+#include "pod/vm/network_internal.h"
+
+#define SCANS_MAX 5 /* of a namespace that changes while it is read */
+
+/* ---- the namespace --------------------------------------------------------------------------- */
+
+static int open_all(size_t n_taps, struct bh_network_sockets *ret, struct bh_err *err)
+{
+	ret->rtnl = bh_rtnl_open(err);
+	for (size_t i = 0; ret->rtnl >= 0 && i < n_taps; i++) {
+		int fd = bh_path_open(AT_FDCWD, "/dev/net/tun", O_RDWR, 0, BH_PATH_HOST, err);
+
+		if (fd < 0)
+			return fd;
+		ret->taps[ret->n_taps++] = fd;
+	}
+	return ret->rtnl < 0 ? ret->rtnl : 0;
+}
+
+int bh_network_sockets_open(int netns_fd, size_t n_taps, struct bh_network_sockets *ret,
+			    struct bh_err *err)
+{
+	bh_auto_close int own =
+		bh_path_open(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY, 0, BH_PATH_HOST, err);
+	int r;
+
+	*ret = BH_NETWORK_SOCKETS_INIT;
+	if (own < 0)
+		return own;
+	if (setns(netns_fd, CLONE_NEWNET) < 0)
+		return bh_err_set(err, -errno, "enter the pod's network namespace");
+	r = open_all(n_taps, ret, err);
+	if (setns(own, CLONE_NEWNET) < 0)
+		return bh_err_set(err, -errno, "return to the own network namespace");
+	return r;
+}
+
+void bh_network_sockets_close(struct bh_network_sockets *sockets)
+{
+	sockets->rtnl = bh_close(sockets->rtnl);
+	for (size_t i = 0; i < sockets->n_taps; i++)
+		bh_close(sockets->taps[i]);
+	sockets->n_taps = 0;
+}
+
+/* Everything that arrives would go to the VM: the host would be cut off. The first process's
+ * namespace cannot be seen by everyone; the caller is where the host is as well. */
+static int refuse_the_hosts(const struct stat *netns, struct bh_err *err)
+{
+	static const char *const paths[] = { "/proc/thread-self/ns/net", "/proc/1/ns/net" };
+	struct stat other;
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(paths); i++) {
+		if (stat(paths[i], &other) == 0 && other.st_dev == netns->st_dev &&
+		    other.st_ino == netns->st_ino)
+			return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+					 "it is the host's network, which a micro-VM cannot have");
+	}
+	return 0;
+}
+
+static int identify(struct bh_network *network, const char *path, struct bh_err *err)
+{
+	struct stat netns;
+
+	if (fstat(network->netns_fd, &netns) < 0)
+		return bh_err_set(err, -errno, "look at it");
+	network->trace.path = bh_arena_strdup(&network->arena, path);
+	if (!network->trace.path)
+		return bh_err_oom(err);
+	network->trace.device = netns.st_dev;
+	network->trace.inode = netns.st_ino;
+	while (network->trace.token == 0) {
+		if (getrandom(&network->trace.token, sizeof(network->trace.token), 0) < 0)
+			return bh_err_set(err, -errno, "get a random number");
+	}
+	return refuse_the_hosts(&netns, err);
+}
+
+/* ---- plan ------------------------------------------------------------------------------------ */
+
+static void network_clear(struct bh_network *network)
+{
+	for (size_t i = 0; i < network->trace.n; i++)
+		bh_close(network->nics[i].tap_fd);
+	bh_arena_deinit(&network->arena);
+	*network = (struct bh_network){ .netns_fd = network->netns_fd };
+}
+
+static int plan_once(int rtnl, const char *path, struct bh_network *network, struct bh_err *err)
+{
+	int r = identify(network, path, err);
+
+	agent__network_request__init(&network->message);
+	return r < 0 ? r : bh_network_scan(rtnl, network, err);
+}
+
+static int plan(struct bh_network *network, const char *path, struct bh_err *err)
+{
+	struct bh_network_sockets sockets;
+	int r = bh_network_sockets_open(network->netns_fd, 0, &sockets, err);
+
+	if (r == 0)
+		r = plan_once(sockets.rtnl, path, network, err);
+	for (int i = 1; r == -EINTR && i < SCANS_MAX; i++) {
+		network_clear(network);
+		r = plan_once(sockets.rtnl, path, network, err);
+	}
+	bh_network_sockets_close(&sockets);
+	return r == -EINTR ? bh_err_set(err, r, "it changes all the time") : r;
+}
+
+int bh_network_plan(int netns_fd, const char *netns_path, struct bh_network **ret,
+		    struct bh_err *err)
+{
+	struct bh_network *network = calloc(1, sizeof(*network));
+	int r;
+
+	if (!network)
+		return bh_err_oom(err);
+	network->netns_fd = netns_fd;
+	r = plan(network, netns_path, err);
+	if (r < 0) {
+		bh_network_free(network);
+		return bh_err_ctx(err, "network namespace '%s'", netns_path);
+	}
+	*ret = network;
+	return 0;
+}
+
+struct bh_network *bh_network_free(struct bh_network *network)
+{
+	if (network)
+		network_clear(network);
+	free(network);
+	return NULL;
+}
+
+const struct bh_vm_nic *bh_network_nics(const struct bh_network *network, size_t *ret_n)
+{
+	*ret_n = network->trace.n;
+	return network->nics;
+}
+
+const Agent__NetworkRequest *bh_network_message(const struct bh_network *network)
+{
+	return &network->message;
+}
+
+/* ---- apply ----------------------------------------------------------------------------------- */
+
+int bh_network_apply(struct bh_network *network, struct bh_err *err)
+{
+	const struct bh_network_trace *trace = &network->trace;
+	struct bh_network_sockets sockets;
+	struct bh_err unheard;
+	int r = bh_network_sockets_open(network->netns_fd, trace->n, &sockets, err);
+
+	for (size_t i = 0; i < trace->n && r == 0; i++) {
+		r = bh_network_connect(&sockets, trace, i, network->nics[i].mtu, err);
+		if (r < 0)
+			bh_err_ctx(err, "interface '%s'", trace->links[i].name);
+	}
+	if (r == 0) {
+		for (size_t i = 0; i < trace->n; i++)
+			network->nics[i].tap_fd = bh_take_fd(&sockets.taps[i]);
+	} else if (sockets.rtnl >= 0 && bh_network_remove(sockets.rtnl, trace, &unheard) < 0) {
+		bh_err_ctx(err, "(and what was made is not undone: %s)", unheard.text);
+	}
+	bh_network_sockets_close(&sockets);
+	return r < 0 ? bh_err_ctx(err, "network namespace '%s'", trace->path) : 0;
+}
+
+/* ---- saving and undoing ---------------------------------------------------------------------- */
+
+void bh_network_save(const struct bh_network *network, struct bh_buf *out)
+{
+	const struct bh_network_trace *trace = &network->trace;
+	struct bh_json_writer w = { .out = out };
+
+	bh_json_open(&w, NULL, '{');
+	bh_json_text(&w, "path", trace->path);
+	bh_json_u64(&w, "device", trace->device);
+	bh_json_u64(&w, "inode", trace->inode);
+	bh_json_u64(&w, "token", trace->token);
+	bh_json_open(&w, "interfaces", '[');
+	for (size_t i = 0; i < trace->n; i++) {
+		bh_json_open(&w, NULL, '{');
+		bh_json_text(&w, "name", trace->links[i].name);
+		bh_json_u64(&w, "index", trace->links[i].index);
+		bh_json_bool(&w, "hadIngress", trace->links[i].had_ingress);
+		bh_json_close(&w, '}');
+	}
+	bh_json_close(&w, ']');
+	bh_json_close(&w, '}');
+}
+
+static uint64_t saved_u64(json_object *from, const char *key)
+{
+	json_object *value = NULL;
+
+	if (!json_object_object_get_ex(from, key, &value) ||
+	    !json_object_is_type(value, json_type_int))
+		return 0;
+	return json_object_get_uint64(value);
+}
+
+static const char *saved_text(json_object *from, const char *key)
+{
+	json_object *value = NULL;
+
+	if (!json_object_object_get_ex(from, key, &value) ||
+	    !json_object_is_type(value, json_type_string))
+		return "";
+	return json_object_get_string(value);
+}
+
+static void load_link(json_object *from, struct bh_network_link *link)
+{
+	json_object *had = NULL;
+
+	snprintf(link->name, sizeof(link->name), "%s", saved_text(from, "name"));
+	link->index = (uint32_t)saved_u64(from, "index");
+	link->had_ingress = json_object_object_get_ex(from, "hadIngress", &had) &&
+			    json_object_get_boolean(had);
+}
+
+/* @ret: borrows its path from @saved */
+static int load(json_object *saved, struct bh_network_trace *ret, struct bh_err *err)
+{
+	json_object *list = NULL;
+
+	*ret = (struct bh_network_trace){
+		.path = saved_text(saved, "path"),
+		.device = saved_u64(saved, "device"),
+		.inode = saved_u64(saved, "inode"),
+		.token = (uint32_t)saved_u64(saved, "token"),
+	};
+	if (json_object_object_get_ex(saved, "interfaces", &list) &&
+	    json_object_is_type(list, json_type_array))
+		ret->n = json_object_array_length(list);
+	if (!ret->path[0] || ret->inode == 0 || ret->token == 0 || !list ||
+	    ret->n > BH_NETWORK_INTERFACES_MAX)
+		return bh_err_as(err, BH_ERR_STATE, -EINVAL, "the pod's record of it is damaged");
+	for (size_t i = 0; i < ret->n; i++)
+		load_link(json_object_array_get_idx(list, i), &ret->links[i]);
+	return 0;
+}
+
+/* Return: a descriptor of the namespace that was changed; -ENOENT when it is gone; -errno */
+static int find_again(const struct bh_network_trace *trace)
+{
+	bh_auto_close int fd = bh_path_try_open(AT_FDCWD, trace->path, O_RDONLY, 0, BH_PATH_HOST);
+	struct stat found;
+
+	if (fd < 0)
+		return fd == -ENOTDIR || fd == -ESRCH ? -ENOENT : fd;
+	if (fstat(fd, &found) < 0)
+		return -errno;
+	if (found.st_dev != trace->device || found.st_ino != trace->inode)
+		return -ENOENT;
+	return bh_take_fd(&fd);
+}
+
+int bh_network_undo(json_object *saved, struct bh_err *err)
+{
+	struct bh_network_sockets sockets = BH_NETWORK_SOCKETS_INIT;
+	bh_auto_close int fd = -EBADF;
+	struct bh_network_trace trace;
+	int r = load(saved, &trace, err);
+
+	if (r < 0)
+		return bh_err_ctx(err, "undo the pod's network");
+	fd = find_again(&trace);
+	if (fd == -ENOENT)
+		return 0;
+	r = fd < 0 ? bh_err_set(err, fd, "open it") : bh_network_sockets_open(fd, 0, &sockets, err);
+	if (r == 0)
+		r = bh_network_remove(sockets.rtnl, &trace, err);
+	bh_network_sockets_close(&sockets);
+	return r < 0 ? bh_err_ctx(err, "undo the network of namespace '%s'", trace.path) : 0;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files of the pod's network (vm/network.h): what is found in a namespace, and what
+ * is changed there and undone. */
+#ifndef BH_POD_VM_NETWORK_INTERNAL_H
+#define BH_POD_VM_NETWORK_INTERNAL_H
+
+#include <net/if.h>
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "pod/vm/network.h"
+
+#define BH_NETWORK_INTERFACES_MAX 8
+
+/* An interface that is changed. */
+struct bh_network_link {
+	char name[IF_NAMESIZE];
+	uint32_t index;
+	bool had_ingress; /* there was an ingress or clsact qdisc, which stays */
+};
+
+/* All that undoing needs: what is saved. */
+struct bh_network_trace {
+	const char *path;       /* of the namespace, in the arena of whoever holds this */
+	uint64_t device, inode; /* of the namespace: its identity */
+	uint32_t token;         /* handle of our filters, and in the taps' alias: by it we know what
+				 * is ours and not another VM's; not 0 */
+	struct bh_network_link links[BH_NETWORK_INTERFACES_MAX];
+	size_t n;
+};
+
+struct bh_network {
+	struct bh_arena arena; /* of the message and all strings */
+	int netns_fd;          /* borrowed */
+	struct bh_network_trace trace;
+	Agent__NetworkRequest message;
+	struct bh_vm_nic nics[BH_NETWORK_INTERFACES_MAX]; /* one a link; the taps are ours */
+};
+
+/* Sockets in a namespace, opened by a short visit there. */
+struct bh_network_sockets {
+	int rtnl;
+	int taps[BH_NETWORK_INTERFACES_MAX]; /* /dev/net/tun: their taps will be in there */
+	size_t n_taps;
+};
+
+/** bh_network_sockets_open() - @n_taps of them. Context: the thread visits the namespace and comes
+ * back. @ret: bh_network_sockets_close(), also after failure */
+int bh_network_sockets_open(int netns_fd, size_t n_taps, struct bh_network_sockets *ret,
+			    struct bh_err *err) bh_must_check;
+void bh_network_sockets_close(struct bh_network_sockets *sockets);
+
+#define BH_NETWORK_SOCKETS_INIT     \
+	(struct bh_network_sockets) \
+	{                           \
+		.rtnl = -EBADF      \
+	}
+
+/** bh_network_scan() - fill links, nics and message of @network with what the namespace has
+ * @rtnl: a socket in it
+ * Return: 0; -EINTR (not described) when it changed meanwhile: @network is to be thrown away and
+ * filled anew; -errno with @err */
+int bh_network_scan(int rtnl, struct bh_network *network, struct bh_err *err) bh_must_check;
+
+/* What else hangs on an interface's arriving traffic. */
+struct bh_network_ingress {
+	bool qdisc;     /* ingress or clsact */
+	bool ours;      /* the filter with our token */
+	bool same_pref; /* another filter with our preference: another VM's */
+	bool others;    /* filters */
+};
+
+/** bh_network_ingress() - look. @token: 0 = none of ours */
+int bh_network_ingress(int rtnl, const struct bh_network_link *link, uint32_t token,
+		       struct bh_network_ingress *ret, struct bh_err *err) bh_must_check;
+
+/** bh_network_connect() - tap and redirects of one link. What was made is undone by
+ * bh_network_remove() */
+int bh_network_connect(const struct bh_network_sockets *sockets,
+		       const struct bh_network_trace *trace, size_t number, uint32_t mtu,
+		       struct bh_err *err) bh_must_check;
+
+/** bh_network_remove() - all that @trace tells of and is there; goes on after a failure */
+int bh_network_remove(int rtnl, const struct bh_network_trace *trace,
+		      struct bh_err *err) bh_must_check;
+
+/* Taps are known by the beginning of their alias. */
+#define BH_NETWORK_ALIAS       "micro-VM "
+#define BH_NETWORK_ALIAS_BYTES 48
+
+#endif

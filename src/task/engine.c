@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The container engine's calls, each in a worker. A worker loads the container anew from its state:
+ * the server's copy holds descriptors that the worker has closed.
+ */
+#include "base/log.h"
+#include "task/internal.h"
+#include "task/rootfs.h"
+
+/* What a worker is given. */
+struct engine {
+	struct bh_task *task;
+	const Task__CreateRequest *create;
+	struct bh_task_process *process;
+	const struct bh_resources *resources;
+	int sig;
+	bool all, frozen, force;
+};
+
+static struct bh_container *load(const struct engine *e, struct bh_err *err)
+{
+	return bh_container_load(e->task->tasks->opts.root, e->task->id, err);
+}
+
+static int run(struct engine *e, int (*fn)(void *, struct bh_started *, struct bh_err *),
+	       struct bh_task_process *p, void (*on_started)(void *, pid_t),
+	       struct bh_started *started, struct bh_err *err)
+{
+	struct bh_worker_call call = { .fn = fn, .arg = e, .started = on_started, .data = p };
+
+	for (int i = 0; p && i < 3; i++)
+		if (p->io.theirs[i] >= 0)
+			call.keep[call.n_keep++] = p->io.theirs[i];
+	return bh_worker_run(&e->task->tasks->workers, &call, started, err);
+}
+
+static void set_io(const struct bh_task_process *p, struct bh_process_io *io)
+{
+	for (int i = 0; i < 3 && !p->terminal; i++)
+		io->stdio[i] = p->io.theirs[i];
+	io->want_master = p->terminal;
+	io->filter_cache = p->task->tasks->opts.filter_cache;
+}
+
+/* ---- create -----------------------------------------------------------------------------------
+ */
+
+static int create_container(struct engine *e, struct bh_started *started, struct bh_err *err)
+{
+	const struct bh_task_opts *o = &e->task->tasks->opts;
+	struct bh_create_opts opts = BH_CREATE_OPTS_INIT;
+	struct bh_container *c = NULL;
+	int r;
+
+	opts.root = o->root;
+	opts.id = e->task->id;
+	opts.bundle = e->task->bundle;
+	opts.cgroup_manager = o->cgroup_manager;
+	set_io(&e->task->init, &opts.io);
+	r = bh_container_create(&opts, &c, started, err);
+	if (r < 0 || !e->task->init.terminal || started->master_fd >= 0)
+		return r;
+	(void)!bh_container_delete(c, true, NULL);
+	return bh_err_spec(err, "/process/terminal", "is false, but a terminal is asked for");
+}
+
+static int create(void *arg, struct bh_started *started, struct bh_err *err)
+{
+	struct engine *e = arg;
+	int r = 0;
+
+	if (e->task->rootfs)
+		r = bh_task_rootfs_mount(e->task->rootfs, e->create->rootfs, e->create->n_rootfs,
+					 err);
+	if (r == 0)
+		r = create_container(e, started, err);
+	if (r < 0 && e->task->rootfs)
+		bh_task_rootfs_unmount(e->task->rootfs);
+	return r;
+}
+
+static void on_created(void *data, pid_t pid)
+{
+	struct bh_task_process *p = data;
+
+	p->pid = pid;
+	p->stage = BH_TASK_CREATED;
+}
+
+int bh_task_engine_create(struct bh_task *task, const Task__CreateRequest *rq,
+			  struct bh_started *started, struct bh_err *err)
+{
+	struct engine e = { .task = task, .create = rq };
+
+	return run(&e, create, &task->init, on_created, started, err);
+}
+
+/* ---- start, exec ------------------------------------------------------------------------------
+ */
+
+static int start(void *arg, struct bh_started *started, struct bh_err *err)
+{
+	bh_auto_container struct bh_container *c = load(arg, err);
+
+	(void)started;
+	return c ? bh_container_start(c, err) : err->code;
+}
+
+int bh_task_engine_start(struct bh_task *task, struct bh_err *err)
+{
+	struct engine e = { .task = task };
+
+	return run(&e, start, NULL, NULL, NULL, err);
+}
+
+static int exec(void *arg, struct bh_started *started, struct bh_err *err)
+{
+	struct engine *e = arg;
+	bh_auto_container struct bh_container *c = load(e, err);
+	struct bh_exec_opts opts = { .process = &e->process->process, .io = BH_PROCESS_IO_INIT };
+
+	set_io(e->process, &opts.io);
+	return c ? bh_container_exec(c, &opts, started, err) : err->code;
+}
+
+static void on_executed(void *data, pid_t pid)
+{
+	struct bh_task_process *p = data;
+
+	p->pid = pid;
+	p->stage = BH_TASK_RUNNING;
+}
+
+int bh_task_engine_exec(struct bh_task_process *p, struct bh_started *started, struct bh_err *err)
+{
+	struct engine e = { .task = p->task, .process = p };
+
+	return run(&e, exec, p, on_executed, started, err);
+}
+
+/* ---- the rest ---------------------------------------------------------------------------------
+ */
+
+static int send_kill(void *arg, struct bh_started *started, struct bh_err *err)
+{
+	struct engine *e = arg;
+	bh_auto_container struct bh_container *c = load(e, err);
+
+	(void)started;
+	return c ? bh_container_kill(c, e->sig, e->all, err) : err->code;
+}
+
+int bh_task_engine_kill(struct bh_task *task, int sig, bool all, struct bh_err *err)
+{
+	struct engine e = { .task = task, .sig = sig, .all = all };
+
+	return run(&e, send_kill, NULL, NULL, NULL, err);
+}
+
+static int freeze(void *arg, struct bh_started *started, struct bh_err *err)
+{
+	struct engine *e = arg;
+	bh_auto_container struct bh_container *c = load(e, err);
+
+	(void)started;
+	if (!c)
+		return err->code;
+	return e->frozen ? bh_container_pause(c, err) : bh_container_resume(c, err);
+}
+
+int bh_task_engine_freeze(struct bh_task *task, bool frozen, struct bh_err *err)
+{
+	struct engine e = { .task = task, .frozen = frozen };
+
+	return run(&e, freeze, NULL, NULL, NULL, err);
+}
+
+static int update(void *arg, struct bh_started *started, struct bh_err *err)
+{
+	struct engine *e = arg;
+	bh_auto_container struct bh_container *c = load(e, err);
+
+	(void)started;
+	return c ? bh_container_update(c, e->resources, NULL, err) : err->code;
+}
+
+int bh_task_engine_update(struct bh_task *task, const struct bh_resources *resources,
+			  struct bh_err *err)
+{
+	struct engine e = { .task = task, .resources = resources };
+
+	return run(&e, update, NULL, NULL, NULL, err);
+}
+
+/* A container whose state is gone is deleted. */
+static int delete (void *arg, struct bh_started *started, struct bh_err *err)
+{
+	struct engine *e = arg;
+	bh_auto_container struct bh_container *c = load(e, err);
+	int r = c ? bh_container_delete(c, e->force, err) : err->code;
+
+	(void)started;
+	if (!c && r == -ENOENT)
+		r = 0;
+	if (r == 0 && e->task->rootfs)
+		bh_task_rootfs_unmount(e->task->rootfs);
+	return r;
+}
+
+int bh_task_engine_delete(struct bh_task *task, bool force, struct bh_err *err)
+{
+	struct engine e = { .task = task, .force = force };
+
+	return run(&e, delete, NULL, NULL, NULL, err);
+}

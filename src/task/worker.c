@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sources: fork(2), unix(7) SCM_RIGHTS, close_range(2), prctl(2) PR_SET_CHILD_SUBREAPER */
+#include "task/worker.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+
+struct report {
+	int32_t r;
+	pid_t pid;
+	struct bh_err err;
+};
+
+struct bh_worker {
+	struct bh_worker *next;
+	struct bh_workers *all;
+	const struct bh_worker_call *call;
+	struct bh_source source; /* our end of the socket */
+	struct bh_wait wait;
+	struct report report;
+	int master_fd;
+	bool done;
+};
+
+/* ---- in the worker ---------------------------------------------------------------------------
+ */
+
+static void send_report(int sock, const struct report *report, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { .iov_base = (void *)report, .iov_len = sizeof(*report) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		struct cmsghdr *cmsg;
+
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof(control);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	}
+	/* A server that is gone is the end of this worker's story too. */
+	(void)!TEMP_FAILURE_RETRY(sendmsg(sock, &msg, MSG_NOSIGNAL));
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* The server's other descriptors must not live on in a worker whose hook takes long: who waits for
+ * the end of a stream would wait for that. */
+static void close_others(const struct bh_worker_call *call, int sock)
+{
+	int keep[BH_WORKER_KEEP_MAX + 2] = { sock, bh_log_fd() };
+	size_t n = 2;
+	int from = STDERR_FILENO + 1;
+
+	for (size_t i = 0; i < call->n_keep; i++)
+		keep[n++] = call->keep[i];
+	qsort(keep, n, sizeof(*keep), by_number);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < from)
+			continue;
+		if (keep[i] > from)
+			close_range((unsigned int)from, (unsigned int)keep[i] - 1, 0);
+		from = keep[i] + 1;
+	}
+	close_range((unsigned int)from, ~0U, 0);
+}
+
+static _Noreturn void work(const struct bh_worker_call *call, int sock)
+{
+	struct bh_started started = { .master_fd = -EBADF };
+	struct report report = { .r = 0 };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	close_others(call, sock);
+	report.r = call->fn(call->arg, &started, &report.err);
+	report.pid = report.r < 0 ? 0 : started.pid;
+	send_report(sock, &report, started.master_fd);
+	_exit(0);
+}
+
+/* ---- in the server ---------------------------------------------------------------------------
+ */
+
+static int attached_fd(struct msghdr *msg)
+{
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
+	int fd = -EBADF;
+
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
+	    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+	return fd;
+}
+
+static void receive(struct bh_worker *w)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { .iov_base = &w->report, .iov_len = sizeof(w->report) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	ssize_t n;
+
+	if (w->done)
+		return;
+	n = TEMP_FAILURE_RETRY(recvmsg(w->source.fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n == (ssize_t)sizeof(w->report))
+		w->master_fd = attached_fd(&msg);
+	else
+		w->report.r = bh_err_as(&w->report.err, BH_ERR_PEER, -ECHILD,
+					"the process that was to do it died");
+	w->done = true;
+	bh_loop_remove(w->all->loop, &w->source);
+	if (w->report.r >= 0 && w->report.pid > 0 && w->call->started)
+		w->call->started(w->call->data, w->report.pid);
+	bh_fiber_wake(&w->wait);
+}
+
+static int on_report(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	(void)events;
+	(void)err;
+	receive((struct bh_worker *)((char *)source - offsetof(struct bh_worker, source)));
+	return 0;
+}
+
+void bh_workers_collect(struct bh_workers *workers)
+{
+	for (struct bh_worker *w = workers->first; w; w = w->next)
+		receive(w);
+}
+
+static void forget(struct bh_worker *w)
+{
+	struct bh_worker **at = &w->all->first;
+
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+	bh_loop_remove(w->all->loop, &w->source);
+	w->source.fd = bh_close(w->source.fd);
+}
+
+static int launch(struct bh_worker *w, struct bh_err *err)
+{
+	bh_auto_close int theirs = -EBADF;
+	int socks[2], r;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0)
+		return bh_err_set(err, -errno, "socketpair");
+	w->source.fd = socks[0];
+	theirs = socks[1];
+	r = bh_loop_add(w->all->loop, &w->source, EPOLLIN, err);
+	if (r < 0)
+		return r;
+	pid = fork();
+	if (pid == 0)
+		work(w->call, theirs);
+	return pid < 0 ? bh_err_set(err, -errno, "fork") : 0;
+}
+
+int bh_worker_run(struct bh_workers *workers, const struct bh_worker_call *call,
+		  struct bh_started *started, struct bh_err *err)
+{
+	struct bh_worker w = {
+		.next = workers->first,
+		.all = workers,
+		.call = call,
+		.source = { .fd = -EBADF, .fn = on_report, .what = "report of a worker" },
+		.master_fd = -EBADF,
+	};
+	int r;
+
+	workers->first = &w;
+	r = launch(&w, err);
+	r = r < 0 ? r : bh_fiber_wait(workers->loop, &w.wait, err);
+	forget(&w);
+	if (r == 0 && w.report.r < 0 && err) {
+		*err = w.report.err;
+		err->text[sizeof(err->text) - 1] = '\0';
+	}
+	r = r < 0 ? r : w.report.r;
+	if (started)
+		*started = (struct bh_started){ .pid = w.report.pid, .master_fd = w.master_fd };
+	else
+		bh_close(w.master_fd);
+	return r;
+}
