@@ -14,8 +14,8 @@ int bh_program_find(const char *const places[], size_t n, const char *name, cons
 	bh_auto_free char *self = NULL;
 	char *slash = NULL;
 
-	if (bh_path_read(AT_FDCWD, "/proc/self/cmdline", BH_PATH_HOST, CMDLINE_BYTES_MAX, &self, NULL,
-			 NULL) == 0)
+	if (bh_path_read(AT_FDCWD, "/proc/self/cmdline", BH_PATH_HOST, CMDLINE_BYTES_MAX, &self,
+			 NULL, NULL) == 0)
 		slash = strrchr(self, '/'); /* of the first word: a NUL ends it */
 	for (size_t i = 0; slash && i < n; i++) {
 		slash[1] = '\0';

@@ -10,8 +10,8 @@
 
 /**
  * bh_program_find() - a file or directory of the same installation, or of the same build
- * @places:   directories below that of the name this program was called by, "" = it itself; @n of them,
- *            tried first. /proc/self/exe would not do: it may be a sealed copy
+ * @places:   directories below that of the name this program was called by, "" = it itself; @n of
+ * them, tried first. /proc/self/exe would not do: it may be a sealed copy
  * @name:     below each of them
  * @fallback: directory where it is installed
  * @path:     receives the first that is there

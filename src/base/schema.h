@@ -136,8 +136,8 @@ struct bh_schema {
 int bh_schema_read(const struct bh_schema *schema, struct bh_arena *arena, const char *text,
 		   size_t len, void *ret, struct bh_err *err) bh_must_check;
 
-/** bh_schema_write() - a struct as the document from which it would be read, compact, appended to @out.
- * What is absent is left out */
+/** bh_schema_write() - a struct as the document from which it would be read, compact, appended to
+ * @out. What is absent is left out */
 void bh_schema_write(const struct bh_schema *schema, const void *object, struct bh_buf *out);
 
 /* For checks and readers of fields: */

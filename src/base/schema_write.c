@@ -108,11 +108,11 @@ static void write_char(struct bh_json_writer *w, const struct bh_field *f, char 
 }
 
 /* Numbers that may be absent: only when they are not. */
-#define WRITE_OPT(type, fn)                            \
-	do {                                           \
-		const type *opt_ = member;             \
-		if (opt_->set)                         \
-			fn(w, f->name, opt_->v);       \
+#define WRITE_OPT(type, fn)                      \
+	do {                                     \
+		const type *opt_ = member;       \
+		if (opt_->set)                   \
+			fn(w, f->name, opt_->v); \
 	} while (0)
 
 static void write_field(struct bh_json_writer *w, const struct bh_field *f, const void *member)
@@ -187,8 +187,7 @@ static void write_object(struct bh_json_writer *w, const char *key, const struct
 		return;
 	bh_json_open(w, key, '{');
 	for (uint8_t i = 0; i < schema->n_fields; i++)
-		write_field(w, &schema->fields[i],
-			    (const char *)object + schema->fields[i].offset);
+		write_field(w, &schema->fields[i], (const char *)object + schema->fields[i].offset);
 	bh_json_close(w, '}');
 }
 

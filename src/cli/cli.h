@@ -21,7 +21,7 @@ struct bh_cli {
 	enum bh_cgroup_manager cgroup_manager;
 	const struct bh_runtime *runtime; /* of new containers, see runtime.h */
 	const char *accelerator;          /* of new pods, as given */
-	const char *guest_dir;            /* kernel and initramfs of new pods; NULL = where installed */
+	const char *guest_dir; /* kernel and initramfs of new pods; NULL = where installed */
 	const char *cgroup_manager_name, *log, *log_format, *log_level; /* for the supervisor */
 };
 

@@ -50,7 +50,8 @@ static void stop_when_delivered(void *data)
 {
 	struct bh_foreground *fg = data;
 
-	if (!fg->pid && !fg->remote && !fg->relays[STDOUT_FILENO].open && !fg->relays[STDERR_FILENO].open)
+	if (!fg->pid && !fg->remote && !fg->relays[STDOUT_FILENO].open &&
+	    !fg->relays[STDERR_FILENO].open)
 		bh_loop_stop(&fg->loop);
 }
 

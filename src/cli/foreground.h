@@ -23,10 +23,10 @@ struct bh_remote_process {
 struct bh_foreground {
 	struct bh_loop loop;
 	struct bh_source signals;
-	pid_t pid;  /* the process that is waited for; 0 once it has ended */
+	pid_t pid; /* the process that is waited for; 0 once it has ended */
 	const struct bh_remote_process *remote; /* instead of pid; NULL once it has ended */
-	int status; /* as a shell counts it: 0 to 255 */
-	int tty_fd; /* the caller's terminal, or -1 */
+	int status;                             /* as a shell counts it: 0 to 255 */
+	int tty_fd;                             /* the caller's terminal, or -1 */
 	int master_fd;
 	bool raw;
 	struct termios old_termios;

@@ -15,12 +15,11 @@
 #include "cli/capture.h"
 #include "loop/fiber.h"
 
-#define SUPERVISOR   "bulkhead-pod"
-#define POD_SERVICE  "bulkhead.pod.v1.Pod"
-#define TASK_SERVICE "containerd.task.v2.Task"
-#define PODS_DIR     "@pods"
+#define SUPERVISOR "bulkhead-pod"
+#define PODS_DIR   "@pods"
 
-/* ---- places ------------------------------------------------------------------------------------- */
+/* ---- places -------------------------------------------------------------------------------------
+ */
 
 static const char *const supervisor_places[] = { "", "../libexec/bulkhead/", "../supervisor/" };
 static const char *const guest_places[] = { "../share/bulkhead/", "../../" };
@@ -41,7 +40,8 @@ static int find_guest(const char *given, char path[static PATH_MAX], struct bh_e
 			       err);
 }
 
-/* ---- connecting ----------------------------------------------------------------------------------- */
+/* ---- connecting
+ * ----------------------------------------------------------------------------------- */
 
 static void on_closed(void *arg)
 {
@@ -84,16 +84,17 @@ static int call(struct bh_pod_client *client, const char *service, const char *m
 int bh_pod_task(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
 		const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
 {
-	return call(client, TASK_SERVICE, method, request, type, ret, err);
+	return call(client, BH_TASK_SERVICE_NAME, method, request, type, ret, err);
 }
 
 int bh_pod_ask(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
 	       const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
 {
-	return call(client, POD_SERVICE, method, request, type, ret, err);
+	return call(client, BH_POD_SERVICE_NAME, method, request, type, ret, err);
 }
 
-/* ---- starting ---------------------------------------------------------------------------------------- */
+/* ---- starting
+ * ---------------------------------------------------------------------------------------- */
 
 /* Runs the program until it has detached itself. Its signals are as in a fresh process. */
 static int spawn(const char *path, char *const argv[], struct bh_err *err)
@@ -156,23 +157,55 @@ static int await_report(struct bh_loop *loop, int fd, struct bh_err *err)
 	return said.code < 0 ? said.code : 0;
 }
 
+#define ARGS_MAX 32
+
+/* The supervisor's command line. */
+struct command {
+	char program[PATH_MAX], guest[PATH_MAX];
+	const char *argv[ARGS_MAX];
+	size_t n;
+};
+
+static void add(struct command *c, const char *option, const char *value)
+{
+	if (!value)
+		return;
+	c->argv[c->n++] = option;
+	c->argv[c->n++] = value;
+}
+
+static int make_command(struct bh_cli *cli, const char *verb, const char *pod,
+			const struct bh_create_opts *create, struct command *c, struct bh_err *err)
+{
+	int r = find_supervisor(c->program, err);
+
+	r = r < 0 ? r : find_guest(cli->guest_dir, c->guest, err);
+	if (r < 0)
+		return r;
+	memset(c->argv, 0, sizeof(c->argv));
+	c->n = 0;
+	add(c, c->program, verb);
+	add(c, "--root", cli->root);
+	add(c, "--pod", pod);
+	add(c, "--container", create->id);
+	add(c, "--bundle", create->bundle);
+	add(c, "--guest", c->guest);
+	add(c, "--accelerator", cli->accelerator);
+	add(c, "--cgroup-manager", cli->cgroup_manager_name);
+	add(c, "--log", cli->log);
+	add(c, "--log-format", cli->log_format);
+	add(c, "--log-level", cli->log_level);
+	return 0;
+}
+
 int bh_pod_start(struct bh_cli *cli, struct bh_loop *loop, const char *pod,
 		 const struct bh_create_opts *create, struct bh_pod_client *ret, struct bh_err *err)
 {
-	char program[PATH_MAX], guest[PATH_MAX], report_text[16];
-	const char *argv[32] = { SUPERVISOR, "serve",     "--root",           cli->root,
-				 "--pod",    pod,         "--container",      create->id,
-				 "--bundle", create->bundle, "--guest",       guest,
-				 "--accelerator", cli->accelerator,
-				 "--cgroup-manager", cli->cgroup_manager_name,
-				 "--log-format", cli->log_format, "--log-level", cli->log_level,
-				 "--report", report_text };
+	struct command command;
 	bh_auto_close int reader = -EBADF, writer = -EBADF;
-	size_t n = 0;
-	int fds[2], r;
+	char report[16];
+	int fds[2], r = make_command(cli, "serve", pod, create, &command, err);
 
-	r = find_supervisor(program, err);
-	r = r < 0 ? r : find_guest(cli->guest_dir, guest, err);
 	if (r < 0)
 		return r;
 	if (pipe2(fds, 0) < 0)
@@ -181,17 +214,31 @@ int bh_pod_start(struct bh_cli *cli, struct bh_loop *loop, const char *pod,
 	writer = fds[1];
 	if (fcntl(reader, F_SETFD, FD_CLOEXEC) < 0)
 		return bh_err_set(err, -errno, "make a pipe for the supervisor's report");
-	snprintf(report_text, sizeof(report_text), "%d", writer);
-	while (argv[n])
-		n++;
-	if (cli->log) {
-		argv[n++] = "--log";
-		argv[n++] = cli->log;
-	}
-	r = spawn(program, (char *const *)argv, err);
+	snprintf(report, sizeof(report), "%d", writer);
+	add(&command, "--report", report);
+	r = spawn(command.program, (char *const *)command.argv, err);
 	writer = bh_close(writer);
 	r = r < 0 ? r : await_report(loop, reader, err);
 	return r < 0 ? r : bh_pod_connect(loop, cli->root, pod, ret, err);
+}
+
+int bh_pod_plan(struct bh_cli *cli, const char *pod, const struct bh_create_opts *create,
+		struct bh_buf *out, struct bh_err *err)
+{
+	struct command command;
+	bh_auto_free char *text = NULL;
+	int r = make_command(cli, "plan", pod, create, &command, err);
+
+	r = r < 0 ? r : bh_capture(command.argv, &text, err);
+	if (r < 0)
+		return r;
+	bh_buf_puts(out, text);
+	return 0;
+}
+
+bool bh_pod_is_gone(int r)
+{
+	return r == -ENOENT || r == -ECONNREFUSED;
 }
 
 int bh_pod_undo_remains(const char *root, const char *pod, struct bh_err *err)

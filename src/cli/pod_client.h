@@ -8,6 +8,9 @@
 #include "rpc/rpc.h"
 #include "rpc/task.pb-c.h"
 
+#define BH_TASK_SERVICE_NAME "containerd.task.v2.Task"
+#define BH_POD_SERVICE_NAME  "bulkhead.pod.v1.Pod"
+
 struct bh_pod_client {
 	struct bh_loop *loop; /* borrowed */
 	struct bh_rpc_client *rpc;
@@ -24,6 +27,13 @@ int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
 int bh_pod_start(struct bh_cli *cli, struct bh_loop *loop, const char *pod,
 		 const struct bh_create_opts *create, struct bh_pod_client *ret,
 		 struct bh_err *err) bh_must_check;
+
+/** bh_pod_is_gone() - whether a failure to connect or to find means that there is nobody to ask */
+bool bh_pod_is_gone(int r);
+
+/** bh_pod_plan() - what bh_pod_start() and the container's creation would do, for people */
+int bh_pod_plan(struct bh_cli *cli, const char *pod, const struct bh_create_opts *create,
+		struct bh_buf *out, struct bh_err *err) bh_must_check;
 
 void bh_pod_client_deinit(struct bh_pod_client *client);
 

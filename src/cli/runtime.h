@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two runtimes behind the verbs: containers on this kernel, which this program makes itself, and
- * containers of a pod in a micro-VM, whose supervisor is asked. A new container's runtime is chosen by
+ * The two runtimes behind the verbs: containers on this kernel, which this program makes itself,
+ * and containers of a pod in a micro-VM, whose supervisor is asked. A new container's runtime is
+ * chosen by
  * --runtime; an existing one's is known from its state.
  */
 #ifndef BH_CLI_RUNTIME_H
@@ -59,7 +60,8 @@ const struct bh_runtime *bh_runtime_named(const char *name);
 /** bh_runtime_of() - the one that @c is of */
 const struct bh_runtime *bh_runtime_of(const struct bh_container *c);
 
-/* ---- for the runtimes, by the verbs' files -------------------------------------------------------- */
+/* ---- for the runtimes, by the verbs' files
+ * -------------------------------------------------------- */
 
 /** bh_events_print_stats() / bh_events_print_oom() - a line of `events` (events.c) */
 int bh_events_print_stats(const struct bh_container *c, struct bh_err *err) bh_must_check;

@@ -25,7 +25,8 @@ const struct bh_runtime *bh_runtime_of(const struct bh_container *c)
 	return c->pod ? &bh_runtime_vm : &bh_runtime_host;
 }
 
-/* ---- create, run --------------------------------------------------------------------------------- */
+/* ---- create, run
+ * --------------------------------------------------------------------------------- */
 
 static int check_pod(const struct bh_run_opts *run, struct bh_err *err)
 {
@@ -100,7 +101,8 @@ static int run(struct bh_cli *cli, const struct bh_create_opts *create,
 	return r;
 }
 
-/* ---- exec ------------------------------------------------------------------------------------------ */
+/* ---- exec
+ * ------------------------------------------------------------------------------------------ */
 
 static int exec(struct bh_container *c, struct bh_exec_opts *exec, struct bh_err *err)
 {
@@ -119,7 +121,8 @@ static int exec(struct bh_container *c, struct bh_exec_opts *exec, struct bh_err
 	return r;
 }
 
-/* ---- figures ----------------------------------------------------------------------------------------- */
+/* ---- figures
+ * ----------------------------------------------------------------------------------------- */
 
 static int stats(const struct bh_container *c, struct bh_buf *out, struct bh_err *err)
 {

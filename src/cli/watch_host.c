@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `events` of a container on this kernel: a timer, the kernel's word of memory that ran out, a pidfd. */
+/* `events` of a container on this kernel: a timer, the kernel's word of memory that ran out, a
+ * pidfd. */
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/timerfd.h>

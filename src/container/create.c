@@ -32,24 +32,10 @@
 #include "linux/rdt.h"
 #include "linux/userns.h"
 
-#define CONFIG_BYTES_MAX (16U << 20)
-
 struct config_text {
 	char *data;
 	size_t len;
 };
-
-/* Reads config.json of the bundle; the text is malloc'd. */
-static int read_config(const char *bundle, struct config_text *text, struct bh_err *err)
-{
-	bh_auto_close int dir =
-		bh_path_open(AT_FDCWD, bundle, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
-
-	if (dir < 0)
-		return bh_err_ctx(err, "bundle");
-	return bh_path_read(dir, "config.json", BH_PATH_HOST, CONFIG_BYTES_MAX, &text->data,
-			    &text->len, err);
-}
 
 static bool has_userns(const struct bh_spec *spec)
 {
@@ -361,7 +347,7 @@ static int begin(struct bh_creation *cr, struct config_text *text, struct bh_err
 	if (!cr->c)
 		return err->code;
 	cr->c->rootless = opts->rootless;
-	r = read_config(cr->opts->bundle, text, err);
+	r = bh_bundle_read(opts->bundle, &text->data, &text->len, err);
 	return r < 0 ? r : plan(cr, text, err);
 }
 

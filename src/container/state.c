@@ -210,6 +210,16 @@ static int load_state(struct bh_container *c, struct bh_err *err)
 	return r;
 }
 
+int bh_bundle_read(const char *bundle, char **ret, size_t *ret_len, struct bh_err *err)
+{
+	bh_auto_close int dir =
+		bh_path_open(AT_FDCWD, bundle, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+
+	if (dir < 0)
+		return bh_err_ctx(err, "bundle");
+	return bh_path_read(dir, CONFIG, BH_PATH_HOST, CONFIG_BYTES_MAX, ret, ret_len, err);
+}
+
 int bh_state_read_config(int dirfd, char **ret, size_t *ret_len, struct bh_err *err)
 {
 	return bh_path_read(dirfd, CONFIG, BH_PATH_BENEATH, CONFIG_BYTES_MAX, ret, ret_len, err);

@@ -434,8 +434,8 @@ static int run_helper(const struct bh_strv *words, struct bh_err *err)
 	posix_spawn_file_actions_t actions;
 	bh_auto_close int reader = -EBADF, writer = -EBADF;
 	int fds[2], status;
-	int e = bh_program_find(helper_places, BH_ARRAY_SIZE(helper_places), HELPER, BH_LIBEXECDIR, path,
-				err);
+	int e = bh_program_find(helper_places, BH_ARRAY_SIZE(helper_places), HELPER, BH_LIBEXECDIR,
+				path, err);
 	size_t len = 0;
 	ssize_t n;
 	pid_t pid;

@@ -295,8 +295,8 @@ int bh_spec_parse_process(struct bh_arena *arena, const char *text, size_t len,
 int bh_spec_parse_resources(struct bh_arena *arena, const char *text, size_t len,
 			    struct bh_resources *resources, struct bh_err *err) bh_must_check;
 
-/** bh_spec_write_process() / bh_spec_write_resources() - as the document from which they would be read,
- * appended to @out */
+/** bh_spec_write_process() / bh_spec_write_resources() - as the document from which they would be
+ * read, appended to @out */
 void bh_spec_write_process(const struct bh_process *process, struct bh_buf *out);
 void bh_spec_write_resources(const struct bh_resources *resources, struct bh_buf *out);
 

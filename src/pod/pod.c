@@ -7,13 +7,34 @@
 
 static const struct bh_pod_kind *const kinds[] = { &bh_vm_pod_kind };
 
-int bh_pod_open(const char *name, struct bh_loop *loop, const struct bh_pod_config *config,
-		const struct bh_pod_listener *listener, struct bh_pod **ret, struct bh_err *err)
+static const struct bh_pod_kind *find(const char *name, struct bh_err *err)
 {
 	for (size_t i = 0; i < BH_ARRAY_SIZE(kinds); i++)
 		if (!strcmp(kinds[i]->name, name))
-			return kinds[i]->open(loop, config, listener, ret, err);
-	return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "there is no runtime '%s'", name);
+			return kinds[i];
+	bh_err_as(err, BH_ERR_SPEC, -EINVAL, "there is no runtime '%s'", name);
+	return NULL;
+}
+
+int bh_pod_open(const char *name, struct bh_loop *loop, const struct bh_pod_config *config,
+		const struct bh_pod_listener *listener, struct bh_pod **ret, struct bh_err *err)
+{
+	const struct bh_pod_kind *kind = find(name, err);
+
+	return kind ? kind->open(loop, config, listener, ret, err) : err->code;
+}
+
+int bh_pod_plan(const char *name, const struct bh_pod_config *config, struct bh_buf *out,
+		struct bh_err *err)
+{
+	const struct bh_pod_kind *kind = find(name, err);
+
+	return kind ? kind->plan(config, out, err) : err->code;
+}
+
+bool bh_pod_empty(const struct bh_pod *pod)
+{
+	return pod->kind->empty(pod);
 }
 
 const struct bh_rpc_service *bh_pod_services(struct bh_pod *pod, size_t *ret_n)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bulkhead-pod: serves one pod to the command line, from the pod's start to the deletion of its last
- * container. Started by `bulkhead --runtime kata create` and `run`, not by hand.
+ * bulkhead-pod: serves one pod to the command line, from the pod's start to the deletion of its
+ *last container. Started by `bulkhead --runtime kata create` and `run`, not by hand.
  *
  *	bulkhead-pod serve …    detach from the caller, bring the pod up, answer its socket
+ *	bulkhead-pod plan …     print what would be done
  *	bulkhead-pod undo …     take away what is left of a pod whose server is gone
  *
  * Whether the pod came up is told on the descriptor --report, as one struct bh_err; warnings until
@@ -32,6 +33,8 @@
 #define LISTEN_BACKLOG 64
 /* For the last answers to be read before this process ends. */
 #define FAREWELL_MS 2000
+/* For the caller to ask for its container, before a pod that nobody wants ends. */
+#define COURTESY_MS 30000
 
 struct options {
 	struct bh_pod_config pod;
@@ -46,13 +49,14 @@ struct server {
 	struct bh_loop loop;
 	struct bh_pod *pod;
 	struct bh_source listener, signals;
-	struct bh_timer farewell;
+	struct bh_timer farewell, courtesy;
 	size_t n_connections;
 	bool over;
 	int status; /* of this program */
 };
 
-/* ---- options ----------------------------------------------------------------------------------- */
+/* ---- options -----------------------------------------------------------------------------------
+ */
 
 static const struct bh_name accelerators_v[] = {
 	{ "kvm", BH_ACCELERATE_KVM },
@@ -167,12 +171,43 @@ static int parse(int argc, char **argv, struct options *o, struct bh_err *err)
 	return r < 0 ? r : bh_container_id_check(o->pod.id, err);
 }
 
-/* ---- connections -------------------------------------------------------------------------------- */
+/* ---- connections --------------------------------------------------------------------------------
+ */
 
-static void leave_when_alone(struct server *s)
+static void close_and_leave(void *arg)
 {
-	if (s->over && s->n_connections == 0)
+	struct server *s = arg;
+
+	bh_pod_close(s->pod);
+	bh_loop_stop(&s->loop);
+}
+
+/* Ends the pod with all that is in it. */
+static void end(struct server *s)
+{
+	struct bh_err err = BH_ERR_INIT;
+
+	if (s->over)
+		return;
+	s->over = true;
+	if (bh_fiber_start(&s->loop, close_and_leave, s, &err) < 0)
 		bh_loop_stop(&s->loop);
+}
+
+/* Without callers: when the pod is over, this process is; one without containers is of no use. */
+static void look_whether_wanted(struct server *s)
+{
+	if (s->n_connections > 0)
+		return;
+	if (s->over)
+		bh_loop_stop(&s->loop);
+	else if (bh_pod_empty(s->pod))
+		end(s);
+}
+
+static void on_courtesy(struct bh_timer *timer)
+{
+	look_whether_wanted((struct server *)((char *)timer - offsetof(struct server, courtesy)));
 }
 
 static void on_closed(void *arg, struct bh_rpc_server *connection)
@@ -181,7 +216,7 @@ static void on_closed(void *arg, struct bh_rpc_server *connection)
 
 	(void)connection;
 	s->n_connections--;
-	leave_when_alone(s);
+	look_whether_wanted(s);
 }
 
 static int on_connection(struct bh_source *source, uint32_t events, struct bh_err *err)
@@ -214,7 +249,8 @@ static int listen_on(struct server *s, struct bh_err *err)
 	if (dir < 0)
 		return dir;
 	/* Socket names are 107 bytes at most; the directory's descriptor keeps ours short. */
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" BH_POD_SOCKET, dir);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" BH_POD_SOCKET,
+		 dir);
 	s->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->listener.fd < 0 ||
 	    bind(s->listener.fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
@@ -224,7 +260,8 @@ static int listen_on(struct server *s, struct bh_err *err)
 	return r < 0 ? r : 0;
 }
 
-/* ---- the pod's life -------------------------------------------------------------------------------- */
+/* ---- the pod's life
+ * -------------------------------------------------------------------------------- */
 
 static void on_farewell(struct bh_timer *timer)
 {
@@ -240,35 +277,29 @@ static void on_over(void *arg)
 	s->over = true;
 	bh_loop_remove(&s->loop, &s->listener);
 	bh_loop_arm(&s->loop, &s->farewell, FAREWELL_MS);
-	leave_when_alone(s);
+	look_whether_wanted(s);
 }
 
-static void close_and_leave(void *arg)
-{
-	struct server *s = arg;
-
-	bh_pod_close(s->pod);
-	bh_loop_stop(&s->loop);
-}
-
-/* SIGTERM: the pod is to end, with all that is in it. */
+/* SIGTERM: the pod is to end. */
 static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
 	struct server *s = (struct server *)((char *)source - offsetof(struct server, signals));
 	struct signalfd_siginfo info;
 
 	(void)events;
-	if (read(source->fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || s->over || !s->pod)
-		return 0;
-	s->over = true;
-	return bh_fiber_start(&s->loop, close_and_leave, s, err);
+	(void)err;
+	if (read(source->fd, &info, sizeof(info)) == (ssize_t)sizeof(info) && s->pod)
+		end(s);
+	return 0;
 }
 
-static void report(const struct server *s, const struct bh_err *err)
+/* Return: whether somebody heard it */
+static bool report(const struct server *s, const struct bh_err *err)
 {
-	if (s->o->report_fd >= 0)
-		(void)!write(s->o->report_fd, err, sizeof(*err));
+	ssize_t n = write(s->o->report_fd, err, sizeof(*err));
+
 	bh_close(s->o->report_fd);
+	return n == (ssize_t)sizeof(*err);
 }
 
 /* From now on nobody hears what is written to the caller's standard error. */
@@ -296,11 +327,12 @@ static void open_and_listen(void *arg)
 	r = bh_pod_open(s->o->runtime, &s->loop, &s->o->pod, &listener, &s->pod, &err);
 	r = r < 0 ? r : listen_on(s, &err);
 	r = r < 0 ? r : let_go_of_caller(s->o, &err);
-	report(s, &err);
-	if (r < 0) {
-		s->status = EXIT_FAILURE;
-		bh_loop_stop(&s->loop);
+	if (report(s, &err) && r == 0) {
+		bh_loop_arm(&s->loop, &s->courtesy, COURTESY_MS);
+		return;
 	}
+	s->status = EXIT_FAILURE;
+	bh_loop_stop(&s->loop);
 }
 
 static int watch_signals(struct server *s, struct bh_err *err)
@@ -317,7 +349,8 @@ static int watch_signals(struct server *s, struct bh_err *err)
 	return r < 0 ? r : 0;
 }
 
-/* A session, a mount namespace and descriptors of its own; what the host mounts later is still seen. */
+/* A session, a mount namespace and descriptors of its own; what the host mounts later is still
+ * seen. */
 static int detach(struct bh_err *err)
 {
 	pid_t pid = fork();
@@ -344,6 +377,7 @@ static int serve(const struct options *o)
 		.listener = { .fd = -EBADF, .fn = on_connection, .what = "pod's socket" },
 		.signals = { .fd = -EBADF, .fn = on_signal, .what = "signals" },
 		.farewell = { .fn = on_farewell },
+		.courtesy = { .fn = on_courtesy },
 	};
 	struct bh_err err = BH_ERR_INIT;
 	int r = detach(&err);
@@ -351,7 +385,7 @@ static int serve(const struct options *o)
 	r = r < 0 ? r : bh_loop_init(&s.loop, &err);
 	r = r < 0 ? r : watch_signals(&s, &err);
 	if (r < 0) {
-		report(&s, &err);
+		(void)report(&s, &err);
 		return EXIT_FAILURE;
 	}
 	r = bh_fiber_start(&s.loop, open_and_listen, &s, &err);
@@ -359,6 +393,15 @@ static int serve(const struct options *o)
 		r = bh_loop_run(&s.loop, &err);
 	s.pod = bh_pod_free(s.pod);
 	return r < 0 ? EXIT_FAILURE : s.status;
+}
+
+static int print_plan(const struct options *o, struct bh_err *err)
+{
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
+	int r = bh_pod_plan(o->runtime, &o->pod, &out, err);
+
+	r = r < 0 ? r : bh_fd_write(STDOUT_FILENO, bh_buf_str(&out), out.len);
+	return r;
 }
 
 int main(int argc, char **argv)
@@ -373,10 +416,13 @@ int main(int argc, char **argv)
 		r = bh_log_open(o.log, o.log_format, o.log_level, &err);
 	if (r == 0 && !strcmp(what, "serve"))
 		return serve(&o);
-	if (r == 0 && !strcmp(what, "undo"))
+	if (r == 0 && !strcmp(what, "plan"))
+		r = print_plan(&o, &err);
+	else if (r == 0 && !strcmp(what, "undo"))
 		r = bh_pod_undo(o.pod.root, o.pod.id, &err);
 	else if (r == 0)
-		r = bh_err_as(&err, BH_ERR_SPEC, -EINVAL, "serve or undo is wanted, not '%s'", what);
+		r = bh_err_as(&err, BH_ERR_SPEC, -EINVAL, "serve, plan or undo is wanted, not '%s'",
+			      what);
 	if (r == 0)
 		return EXIT_SUCCESS;
 	fprintf(stderr, "bulkhead-pod: %s\n", bh_err_format(&err, text, sizeof(text)));

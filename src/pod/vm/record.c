@@ -150,7 +150,8 @@ int bh_pod_undo(const char *root, const char *id, struct bh_err *err)
 		return r;
 	o = text ? json_tokener_parse(text) : NULL;
 	if (text && !o)
-		return bh_err_as(err, BH_ERR_STATE, -EBADMSG, "pod '%s': " RECORD " is not JSON", id);
+		return bh_err_as(err, BH_ERR_STATE, -EBADMSG, "pod '%s': " RECORD " is not JSON",
+				 id);
 	r = o ? undo(o, err) : 0; /* without a record nothing was made yet */
 	json_object_put(o);
 	if (r < 0)

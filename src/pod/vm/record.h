@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is on record of a pod, in ROOT/@pods/ID/pod.json: everything of it that outlives the process
- * that serves it. Processes need no mention: they are in the pod's cgroup and die with their creator.
- * Mounts need none: they are in that process's own mount namespace.
+ * that serves it. Processes need no mention: they are in the pod's cgroup and die with their
+ * creator. Mounts need none: they are in that process's own mount namespace.
  */
 #ifndef BH_POD_VM_RECORD_H
 #define BH_POD_VM_RECORD_H

@@ -88,15 +88,16 @@ static int find_limits(const struct bh_spec *spec, struct limits *l, struct bh_e
 
 static int check_minimum(const struct limits *l, struct bh_err *err)
 {
-	if (l->quota && (uint64_t)l->quota * BH_POD_CPU_PERIOD_USEC <
-				BH_POD_CPU_MIN_USEC * l->period)
+	if (l->quota &&
+	    (uint64_t)l->quota * BH_POD_CPU_PERIOD_USEC < BH_POD_CPU_MIN_USEC * l->period)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "kata: %s: %" PRId64 " µs of %" PRIu64
 				 " µs are less than 0.25 core, the smallest pod",
 				 l->quota_name, l->quota, l->period);
 	if (l->memory && (uint64_t)l->memory < BH_POD_MEMORY_MIN)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-				 "kata: %s: %" PRId64 " bytes are less than 256 MiB, the smallest pod",
+				 "kata: %s: %" PRId64
+				 " bytes are less than 256 MiB, the smallest pod",
 				 l->memory_name, l->memory);
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The rules of a pod in a micro-VM, and how large its VM is. Requests equal limits, so the size is
- * known when the pod is created: from the engine's annotations of the sandbox, else from the limits of
- * the container that the pod is made for, else it is the smallest pod.
+ * known when the pod is created: from the engine's annotations of the sandbox, else from the limits
+ * of the container that the pod is made for, else it is the smallest pod.
  */
 #ifndef BH_POD_VM_SIZE_H
 #define BH_POD_VM_SIZE_H
@@ -20,12 +20,12 @@
 #define BH_POD_MEMORY_OVERHEAD   (100 * BH_POD_MIB)
 
 struct bh_vm_size {
-	uint64_t quota_usec;   /* of the containers in a period; without the overhead */
+	uint64_t quota_usec; /* of the containers in a period; without the overhead */
 	uint64_t period_usec;
-	uint64_t memory;       /* bytes of the containers */
+	uint64_t memory;              /* bytes of the containers */
 	bool memory_given, cpu_given; /* by the pod, not the smallest for want of a limit */
 	uint32_t vcpus;
-	uint64_t ram;          /* bytes of the VM: memory and what the guest itself needs */
+	uint64_t ram;               /* bytes of the VM: memory and what the guest itself needs */
 	uint64_t cgroup_quota_usec; /* of the pod's cgroup: with the overhead */
 	uint64_t cgroup_memory;     /* bytes of the pod's cgroup: with the overhead */
 };

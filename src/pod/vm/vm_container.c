@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Containers of a micro-VM pod and their processes, as this host knows them: what a process is, whether
- * it runs and how it ended is answered from here, however slow the guest may be. */
-#include <fcntl.h>
+/* Containers of a micro-VM pod and their processes, as this host knows them: what a process is,
+ * whether it runs and how it ended is answered from here, however slow the guest may be. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/path.h"
 #include "container/state.h"
 #include "loop/fiber.h"
 #include "pod/vm/vm_pod.h"
 #include "rpc/guest.h"
 #include "task/stdio.h"
 
-#define CONFIG_BYTES_MAX (16U << 20)
+static const char *const stream_names[3] = { "standard input", "standard output",
+					     "standard error" };
 
-static const char *const stream_names[3] = { "standard input", "standard output", "standard error" };
-
-/* ---- finding ------------------------------------------------------------------------------------ */
+/* ---- finding ------------------------------------------------------------------------------------
+ */
 
 struct bh_vm_container *bh_vm_container_find(struct bh_vm_pod *pod, const char *id,
 					     struct bh_err *err)
@@ -46,19 +44,8 @@ struct bh_vm_process *bh_vm_process_find(struct bh_vm_pod *pod, const char *id, 
 	return NULL;
 }
 
-/* ---- containers ---------------------------------------------------------------------------------- */
-
-static int read_bundle(struct bh_container *c, char **ret_text, size_t *ret_len, struct bh_err *err)
-{
-	bh_auto_close int dir =
-		bh_path_open(AT_FDCWD, c->bundle, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
-	int r;
-
-	if (dir < 0)
-		return bh_err_ctx(err, "bundle");
-	r = bh_path_read(dir, "config.json", BH_PATH_HOST, CONFIG_BYTES_MAX, ret_text, ret_len, err);
-	return r < 0 ? r : bh_spec_parse(&c->arena, *ret_text, *ret_len, &c->spec, err);
-}
+/* ---- containers
+ * ---------------------------------------------------------------------------------- */
 
 static int fill_record(struct bh_vm_pod *pod, struct bh_container *c, struct bh_err *err)
 {
@@ -76,8 +63,9 @@ static int reserve(struct bh_vm_pod *pod, struct bh_container *c, struct bh_err 
 {
 	bh_auto_free char *text = NULL;
 	size_t len;
-	int r = read_bundle(c, &text, &len, err);
+	int r = bh_bundle_read(c->bundle, &text, &len, err);
 
+	r = r < 0 ? r : bh_spec_parse(&c->arena, text, len, &c->spec, err);
 	r = r < 0 ? r : fill_record(pod, c, err);
 	if (r < 0)
 		return r;
@@ -139,7 +127,8 @@ struct bh_vm_container *bh_vm_container_free(struct bh_vm_container *c, bool rem
 	return NULL;
 }
 
-/* ---- out of memory --------------------------------------------------------------------------------- */
+/* ---- out of memory
+ * --------------------------------------------------------------------------------- */
 
 void bh_vm_container_answer_oom(struct bh_vm_container *c, bool all)
 {
@@ -169,7 +158,8 @@ void bh_vm_container_oom(struct bh_vm_container *c)
 	bh_vm_container_answer_oom(c, false);
 }
 
-/* ---- processes --------------------------------------------------------------------------------------- */
+/* ---- processes
+ * --------------------------------------------------------------------------------------- */
 
 int bh_vm_process_new(struct bh_vm_container *c, const char *exec_id, const char *const uris[3],
 		      bool terminal, struct bh_vm_process **ret, struct bh_err *err)
@@ -181,6 +171,7 @@ int bh_vm_process_new(struct bh_vm_container *c, const char *exec_id, const char
 		p->container = c;
 		p->terminal = terminal;
 		p->status = TASK__STATUS__CREATED;
+		p->input_hold = -EBADF;
 		wire__timestamp__init(&p->exited_at);
 		p->exec_id = strdup(exec_id);
 		complete = p->exec_id != NULL;
@@ -226,6 +217,11 @@ static void answer_waiters(struct bh_vm_process *p)
 	}
 }
 
+void bh_vm_process_close_input(struct bh_vm_process *p)
+{
+	p->input_hold = bh_close(p->input_hold);
+}
+
 static void release(struct bh_vm_process *p)
 {
 	for (int i = 0; i < 3; i++)
@@ -241,6 +237,7 @@ struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
+	bh_vm_process_close_input(p);
 	for (int i = 0; i < 3; i++)
 		bh_relay_end(&p->relays[i]);
 	if (p->followed) {
@@ -274,10 +271,11 @@ int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *
 			  const char *ret_uris[3], struct bh_err *err)
 {
 	const char *const uris[3] = { p->uris[0], p->uris[1], p->uris[2] };
-	struct bh_task_stdio stdio = { .fds = { -EBADF, -EBADF, -EBADF } };
+	struct bh_task_stdio stdio = BH_TASK_STDIO_INIT;
 	int r = bh_vm_pod_check(p->container->pod, err);
 
-	r = r < 0 ? r : bh_stdio_open(peer, uris, p->terminal, &stdio, err);
+	r = r < 0 ? r : bh_stdio_open(NULL, peer, uris, p->terminal, &stdio, err);
+	p->input_hold = stdio.hold;
 	for (int i = 0; i < 3; i++) {
 		uint32_t token = 0;
 
@@ -296,7 +294,8 @@ int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *
 	return r;
 }
 
-/* ---- the end of a process ------------------------------------------------------------------------------ */
+/* ---- the end of a process
+ * ------------------------------------------------------------------------------ */
 
 static void publish_exit(struct bh_vm_process *p)
 {
@@ -310,7 +309,8 @@ static void publish_exit(struct bh_vm_process *p)
 	bh_vm_pod_event(p->container->pod, "/tasks/exit", &event.base);
 }
 
-/* What the process wrote came before the news of its end: pass it on, as far as the reader takes it. */
+/* What the process wrote came before the news of its end: pass it on, as far as the reader takes
+ * it. */
 static void flush_output(struct bh_vm_process *p)
 {
 	struct bh_err err = BH_ERR_INIT;

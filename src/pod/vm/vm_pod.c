@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A micro-VM pod from its start to its end, in phases: what fails names its phase, and from the boot
- * on the guest's last console lines.
+ * A micro-VM pod from its start to its end, in phases: what fails names its phase, and from the
+ *boot on the guest's last console lines.
  *
  *	admit     rules, size, accelerator                      nothing has been made
  *	prepare   ROOT/@pods/ID/, cgroup, network, shared directory
@@ -23,44 +23,40 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "container/state.h"
 #include "loop/fiber.h"
 #include "rpc/agent.pb-c.h"
 #include "vmm/kvm_probe.h"
 
-#define CONFIG_BYTES_MAX  (16U << 20)
-#define RESOLV_BYTES_MAX  (64U << 10)
-#define ENTROPY_BYTES     64
-#define CONSOLE_LINES     12
-#define NS_PER_USEC       1000U
-#define USEC_PER_S        1000000U
-#define HELLO_LIMIT_MS    10000 /* for the agent to answer */
-#define EMULATION_FACTOR  6     /* times as long where the guest is emulated */
-#define HELLO_POLL_MS     2
-#define ASK_TIMEOUT_MS    60000
-#define SHARE_DIR         "share"
+#define RESOLV_BYTES_MAX (64U << 10)
+#define ENTROPY_BYTES    64
+#define CONSOLE_LINES    12
+#define NS_PER_USEC      1000U
+#define USEC_PER_S       1000000U
+#define HELLO_LIMIT_MS   10000 /* for the agent to answer */
+#define EMULATION_FACTOR 6     /* times as long where the guest is emulated */
+#define HELLO_POLL_MS    2
+#define ASK_TIMEOUT_MS   60000
+#define SHARE_DIR        "share"
 /* No user or vsock address on this range; one for each process that there can be. */
-#define VMM_UID_BASE 0x42000000U
+#define VMM_UID_BASE   0x42000000U
 #define VSOCK_CID_BASE 0x1000000U
 
 const char *const bh_vm_phase_names[BH_VM_PHASE_MAX_] = {
-	[BH_VM_PHASE_ADMIT] = "admit", [BH_VM_PHASE_PREPARE] = "prepare",
-	[BH_VM_PHASE_BOOT] = "boot",   [BH_VM_PHASE_HELLO] = "hello",
+	[BH_VM_PHASE_ADMIT] = "admit",     [BH_VM_PHASE_PREPARE] = "prepare",
+	[BH_VM_PHASE_BOOT] = "boot",       [BH_VM_PHASE_HELLO] = "hello",
 	[BH_VM_PHASE_NETWORK] = "network",
 };
 
-/* ---- admit ------------------------------------------------------------------------------------ */
+/* ---- admit ------------------------------------------------------------------------------------
+ */
 
 static int read_spec(struct bh_vm_pod *pod, struct bh_err *err)
 {
-	bh_auto_close int dir =
-		bh_path_open(AT_FDCWD, pod->config.bundle, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
 	bh_auto_free char *text = NULL;
 	size_t len;
-	int r;
+	int r = bh_bundle_read(pod->config.bundle, &text, &len, err);
 
-	if (dir < 0)
-		return bh_err_ctx(err, "bundle");
-	r = bh_path_read(dir, "config.json", BH_PATH_HOST, CONFIG_BYTES_MAX, &text, &len, err);
 	return r < 0 ? r : bh_spec_parse(&pod->arena, text, len, &pod->spec, err);
 }
 
@@ -100,7 +96,8 @@ static int admit(struct bh_vm_pod *pod, struct bh_err *err)
 	return pod->hypervisor->ready(err);
 }
 
-/* ---- prepare ---------------------------------------------------------------------------------- */
+/* ---- prepare ----------------------------------------------------------------------------------
+ */
 
 static int save(const struct bh_vm_pod *pod, struct bh_err *err)
 {
@@ -171,7 +168,8 @@ static int plan_network(struct bh_vm_pod *pod, struct bh_err *err)
 		return bh_err_ctx(err, "network namespace");
 	if (is_hosts(pod->netns_fd))
 		return bh_err_spec(err, "/linux/namespaces",
-				   "kata: the host's network is not supported: \"%s\" is it", ns->path);
+				   "kata: the host's network is not supported: \"%s\" is it",
+				   ns->path);
 	r = bh_network_plan(pod->netns_fd, ns->path, &pod->network, err);
 	r = r < 0 ? r : save(pod, err);
 	return r < 0 ? r : bh_network_apply(pod->network, err);
@@ -249,7 +247,8 @@ static int prepare(struct bh_vm_pod *pod, struct bh_err *err)
 	return r < 0 ? r : start_share(pod, err);
 }
 
-/* ---- boot ------------------------------------------------------------------------------------- */
+/* ---- boot -------------------------------------------------------------------------------------
+ */
 
 static void on_vm_dead(void *arg, const struct bh_err *why)
 {
@@ -293,7 +292,8 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 	return r < 0 ? r : bh_proc_identify(figures.pid, &pod->vmm, err);
 }
 
-/* ---- hello ------------------------------------------------------------------------------------ */
+/* ---- hello ------------------------------------------------------------------------------------
+ */
 
 static void on_link_dead(void *arg, const struct bh_err *why)
 {
@@ -359,8 +359,8 @@ static int say_hello(struct bh_vm_pod *pod, struct bh_err *err)
 	q.entropy = (ProtobufCBinaryData){ .data = entropy, .len = sizeof(entropy) };
 	q.hostname = (char *)(pod->spec.hostname ? pod->spec.hostname : pod->config.id);
 	q.resolv_conf = resolv ? resolv : (char *)"";
-	r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Hello", &q.base, &agent__hello_response__descriptor,
-			  (ProtobufCMessage **)&a, err);
+	r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Hello", &q.base,
+			  &agent__hello_response__descriptor, (ProtobufCMessage **)&a, err);
 	if (r < 0)
 		return r;
 	pod->kernel = bh_arena_strdup(&pod->arena, a->kernel);
@@ -382,7 +382,8 @@ static int hello(struct bh_vm_pod *pod, struct bh_err *err)
 	return r < 0 ? r : say_hello(pod, err);
 }
 
-/* ---- network, and the quota ------------------------------------------------------------------- */
+/* ---- network, and the quota -------------------------------------------------------------------
+ */
 
 int bh_vm_pod_limit_cpu(struct bh_vm_pod *pod, struct bh_err *err)
 {
@@ -405,7 +406,8 @@ static int network(struct bh_vm_pod *pod, struct bh_err *err)
 	return r < 0 ? r : bh_vm_pod_limit_cpu(pod, err);
 }
 
-/* ---- what the agent tells by itself ------------------------------------------------------------- */
+/* ---- what the agent tells by itself -------------------------------------------------------------
+ */
 
 static void on_agent_event(struct bh_vm_pod *pod, const Agent__Event *e)
 {
@@ -442,7 +444,8 @@ static void hear_agent(void *arg)
 	}
 }
 
-/* ---- talking to the agent ----------------------------------------------------------------------- */
+/* ---- talking to the agent -----------------------------------------------------------------------
+ */
 
 int bh_vm_pod_check(const struct bh_vm_pod *pod, struct bh_err *err)
 {
@@ -489,8 +492,8 @@ void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc
 	if (r == 0 && !pod->agent)
 		r = bh_err_as(&err, BH_ERR_STATE, -ENOTCONN, "the pod has no agent");
 	if (r == 0)
-		r = bh_rpc_call_bytes(pod->agent, service, bh_rpc_call_method(call), payload, len, 0,
-				      on_forwarded, call, &err);
+		r = bh_rpc_call_bytes(pod->agent, service, bh_rpc_call_method(call), payload, len,
+				      0, on_forwarded, call, &err);
 	if (r < 0)
 		bh_rpc_fail_err(call, &err);
 }
@@ -535,7 +538,8 @@ void bh_vm_verb(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *req
 	}
 }
 
-/* ---- the end -------------------------------------------------------------------------------------- */
+/* ---- the end
+ * -------------------------------------------------------------------------------------- */
 
 /* The guest's last words, as a part of an error. */
 static void add_console(const struct bh_vm_pod *pod, struct bh_err *err)
@@ -550,11 +554,12 @@ static void add_console(const struct bh_vm_pod *pod, struct bh_err *err)
 	if (len == 0)
 		return;
 	snprintf(err->text + used, sizeof(err->text) - used, "; guest console: \"%s\"",
-		 bh_buf_str(&tail) + (len > sizeof(err->text) / 2 ? len - sizeof(err->text) / 2 : 0));
+		 bh_buf_str(&tail) +
+			 (len > sizeof(err->text) / 2 ? len - sizeof(err->text) / 2 : 0));
 }
 
-/* Outside of the callbacks of what is taken away here. Calls that wait for the agent are answered by
- * this, and with them the processes' ends are told. */
+/* Outside of the callbacks of what is taken away here. Calls that wait for the agent are answered
+ * by this, and with them the processes' ends are told. */
 static void bury(struct bh_deferred *deferred)
 {
 	struct bh_vm_pod *pod =
@@ -606,12 +611,12 @@ static void close_pod(struct bh_pod *base)
 		undo(pod);
 }
 
-/* ---- the beginning -------------------------------------------------------------------------------- */
+/* ---- the beginning
+ * -------------------------------------------------------------------------------- */
 
 static int (*const phases[BH_VM_PHASE_MAX_])(struct bh_vm_pod *pod, struct bh_err *err) = {
-	[BH_VM_PHASE_ADMIT] = admit, [BH_VM_PHASE_PREPARE] = prepare,
-	[BH_VM_PHASE_BOOT] = boot,   [BH_VM_PHASE_HELLO] = hello,
-	[BH_VM_PHASE_NETWORK] = network,
+	[BH_VM_PHASE_ADMIT] = admit, [BH_VM_PHASE_PREPARE] = prepare, [BH_VM_PHASE_BOOT] = boot,
+	[BH_VM_PHASE_HELLO] = hello, [BH_VM_PHASE_NETWORK] = network,
 };
 
 static uint64_t now_usec(void)
@@ -638,6 +643,62 @@ static int run_phases(struct bh_vm_pod *pod, struct bh_err *err)
 		}
 	}
 	return bh_fiber_start(pod->loop, hear_agent, pod, err);
+}
+
+/* Without the probe of KVM: a plan says what is wanted. */
+static int plan(struct bh_vm_pod *pod, struct bh_buf *out, struct bh_err *err)
+{
+	static const char *const choices[BH_ACCELERATE_MAX_] = { "kvm", "emulation",
+								 "kvm, else emulation" };
+	bool emulated = pod->config.accelerator == BH_ACCELERATE_EMULATION;
+	bh_auto_free char *text = NULL;
+	struct bh_guest_source source = { .id = pod->config.container,
+					  .bundle = pod->config.bundle,
+					  .spec = &pod->spec };
+	struct bh_guest_plan *guest = NULL;
+	const struct bh_namespace *ns;
+	int r = read_spec(pod, err);
+
+	r = r < 0 ? r : bh_vm_admit(&pod->spec, err);
+	r = r < 0 ? r
+		  : bh_vm_size(&pod->spec, emulated ? BH_ACCELERATOR_EMULATION : BH_ACCELERATOR_KVM,
+			       &pod->size, err);
+	r = r < 0 ? r : bh_bundle_read(pod->config.bundle, &text, &source.config_len, err);
+	source.config = text;
+	r = r < 0 ? r : bh_guest_plan_new(&source, &guest, err);
+	if (r < 0)
+		return r;
+	ns = bh_spec_namespace(&pod->spec, BH_NS_NETWORK);
+	bh_buf_printf(out,
+		      "container %s\nbundle %s\npod %s: a micro-VM by %s, accelerator %s\n"
+		      "vm: %u vcpus, %llu MiB of RAM; cgroup: %llu µs of %llu µs, %llu MiB\n"
+		      "network: %s\n",
+		      pod->config.container, pod->config.bundle, pod->config.id,
+		      pod->config.hypervisor, choices[pod->config.accelerator], pod->size.vcpus,
+		      (unsigned long long)(pod->size.ram / BH_POD_MIB),
+		      (unsigned long long)pod->size.cgroup_quota_usec,
+		      (unsigned long long)pod->size.period_usec,
+		      (unsigned long long)(pod->size.cgroup_memory / BH_POD_MIB),
+		      ns->path ? ns->path : "loopback only");
+	bh_guest_plan_print(guest, out);
+	bh_guest_plan_free(guest);
+	return out->failed ? bh_err_oom(err) : 0;
+}
+
+static int plan_pod(const struct bh_pod_config *config, struct bh_buf *out, struct bh_err *err)
+{
+	struct bh_vm_pod pod = { .config = *config };
+	int r = plan(&pod, out, err);
+
+	bh_arena_deinit(&pod.arena);
+	return r;
+}
+
+static bool empty(const struct bh_pod *base)
+{
+	const struct bh_vm_pod *pod = (const struct bh_vm_pod *)base;
+
+	return !pod->containers;
 }
 
 static struct bh_pod *free_pod(struct bh_pod *base)
@@ -690,6 +751,8 @@ static const struct bh_rpc_service *services(struct bh_pod *base, size_t *ret_n)
 const struct bh_pod_kind bh_vm_pod_kind = {
 	.name = "kata",
 	.open = open_pod,
+	.plan = plan_pod,
+	.empty = empty,
 	.services = services,
 	.close = close_pod,
 	.free = free_pod,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pod in a micro-VM: what its parts share. vm_pod.c brings it up and down, vm_container.c keeps the
- * containers and their processes, vm_task.c and vm_service.c are the verbs.
+ * A pod in a micro-VM: what its parts share. vm_pod.c brings it up and down, vm_container.c keeps
+ * the containers and their processes, vm_task.c and vm_service.c are the verbs.
  */
 #ifndef BH_POD_VM_VM_POD_H
 #define BH_POD_VM_VM_POD_H
@@ -39,16 +39,18 @@ struct bh_vm_container;
 struct bh_vm_process {
 	struct bh_vm_process *next;
 	struct bh_vm_container *container;
-	char *exec_id;  /* "" = the first */
-	char *uris[3];  /* of its stdio, as the request has them */
+	char *exec_id; /* "" = the first */
+	char *uris[3]; /* of its stdio, as the request has them */
 	bool terminal;
-	bool detached;  /* nobody will delete it */
-	bool followed;  /* a fiber waits for its end, and frees it if it was forgotten meanwhile */
+	bool detached; /* nobody will delete it */
+	bool followed; /* a fiber waits for its end, and frees it if it was forgotten meanwhile */
 	Task__Status status;
-	uint32_t pid;   /* in the guest */
+	uint32_t pid; /* in the guest */
 	uint32_t exit_status;
 	Wire__Timestamp exited_at;
-	struct bh_relay relays[3]; /* between its stdio's ends on this host and the link's streams */
+	int input_hold; /* closed by CloseIO, see struct bh_task_stdio */
+	struct bh_relay
+		relays[3]; /* between its stdio's ends on this host and the link's streams */
 	struct bh_vm_waiter *waiters;
 };
 
@@ -99,10 +101,10 @@ struct bh_vm_pod {
 	struct bh_vm *vm;
 	struct bh_link *link;
 	struct bh_rpc_client *agent;
-	struct bh_proc vmm;  /* what engines are told as the containers' pid */
-	const char *kernel;  /* release, as the agent says */
+	struct bh_proc vmm; /* what engines are told as the containers' pid */
+	const char *kernel; /* release, as the agent says */
 	uint64_t phase_usec[BH_VM_PHASE_MAX_];
-	bool dead;           /* nothing is to be had from the guest any more; why says the reason */
+	bool dead; /* nothing is to be had from the guest any more; why says the reason */
 	bool closed;
 	struct bh_err why;
 	struct bh_deferred burial;
@@ -144,7 +146,8 @@ typedef int (*bh_vm_verb_fn)(struct bh_vm_pod *pod, struct bh_rpc_call *call, co
 void bh_vm_verb(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		bh_vm_verb_fn fn);
 
-/* ---- containers and processes: vm_container.c ------------------------------------------------- */
+/* ---- containers and processes: vm_container.c -------------------------------------------------
+ */
 
 /** bh_vm_container_find() - by id. Return: NULL with @err when there is none */
 struct bh_vm_container *bh_vm_container_find(struct bh_vm_pod *pod, const char *id,
@@ -177,6 +180,9 @@ struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p);
 int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *arena,
 			  const char *ret_uris[3], struct bh_err *err) bh_must_check;
 
+/** bh_vm_process_close_input() - no more input than what is on its way. Idempotent */
+void bh_vm_process_close_input(struct bh_vm_process *p);
+
 /** bh_vm_process_follow() - wait for its end from now on, then tell all who want to know */
 int bh_vm_process_follow(struct bh_vm_process *p, struct bh_err *err) bh_must_check;
 
@@ -186,7 +192,8 @@ void bh_vm_container_oom(struct bh_vm_container *c);
 /** bh_vm_container_answer_oom() - calls that wait for an OOM kill; all of them with @all */
 void bh_vm_container_answer_oom(struct bh_vm_container *c, bool all);
 
-/* ---- services: vm_task.c, vm_service.c --------------------------------------------------------- */
+/* ---- services: vm_task.c, vm_service.c ---------------------------------------------------------
+ */
 
 struct bh_rpc_service bh_vm_task_service(struct bh_vm_pod *pod);
 struct bh_rpc_service bh_vm_pod_service(struct bh_vm_pod *pod);

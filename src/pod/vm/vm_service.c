@@ -40,7 +40,8 @@ static int detach(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 	return 0;
 }
 
-/* ---- figures ------------------------------------------------------------------------------------- */
+/* ---- figures
+ * ------------------------------------------------------------------------------------- */
 
 static int host_parts(struct bh_vm_pod *pod, Pod__Part parts[HOST_PARTS], uint64_t *ret_guest_ram,
 		      struct bh_err *err)
@@ -86,8 +87,9 @@ static void add_phases(const struct bh_vm_pod *pod, Pod__Phase phases[], Pod__Ph
 static int figures(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		   struct bh_err *err)
 {
-	static const char *const accelerators[] = { [BH_ACCELERATOR_KVM] = "kvm",
-						    [BH_ACCELERATOR_EMULATION] = "emulation" };
+	static const char *const accelerators[] = {
+		[BH_ACCELERATOR_KVM] = "kvm", [BH_ACCELERATOR_EMULATION] = "emulation"
+	};
 	Pod__Part host[HOST_PARTS] = { POD__PART__INIT, POD__PART__INIT, POD__PART__INIT };
 	Pod__Part guest[GUEST_PARTS] = { POD__PART__INIT, POD__PART__INIT };
 	Pod__Part *host_list[] = { &host[0], &host[1], &host[2] };
@@ -122,7 +124,8 @@ static int figures(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 	return 0;
 }
 
-/* ---- out of memory --------------------------------------------------------------------------------- */
+/* ---- out of memory
+ * --------------------------------------------------------------------------------- */
 
 static int oom(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 	       struct bh_err *err)
@@ -138,12 +141,13 @@ static int oom(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *requ
 		return bh_err_oom(err);
 	*w = (struct bh_vm_oom_watch){ .next = c->oom_watches, .call = call, .seen = q->seen };
 	c->oom_watches = w;
-	bh_vm_container_answer_oom(c, c->processes &&
-					      c->processes->status == TASK__STATUS__STOPPED);
+	bh_vm_container_answer_oom(c,
+				   c->processes && c->processes->status == TASK__STATUS__STOPPED);
 	return 0;
 }
 
-/* ---- the table --------------------------------------------------------------------------------------- */
+/* ---- the table
+ * --------------------------------------------------------------------------------------- */
 
 #define VERB(fn)                                                                       \
 	static void on_##fn(void *self, struct bh_rpc_call *call, const void *request) \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Task verbs of a micro-VM pod: translated and passed on to the agent, which serves the same. */
+/* The Task verbs of a micro-VM pod: translated and passed on to the agent, which serves the same.
+ */
 #include <string.h>
 
 #include "container/state.h"
@@ -67,7 +68,8 @@ static int create_in_guest(struct bh_vm_container *c, struct bh_vm_process *p,
 	int r;
 
 	r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Prepare", &bh_guest_plan_message(c->plan)->base,
-			  &agent__prepare_response__descriptor, (ProtobufCMessage **)&prepared, err);
+			  &agent__prepare_response__descriptor, (ProtobufCMessage **)&prepared,
+			  err);
 	if (r < 0)
 		return r;
 	c->prepared = true;
@@ -77,8 +79,8 @@ static int create_in_guest(struct bh_vm_container *c, struct bh_vm_process *p,
 	q.stdin = (char *)uris[0];
 	q.stdout = (char *)uris[1];
 	q.stderr = (char *)uris[2];
-	r = bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Create", &q.base, &task__create_response__descriptor,
-			  (ProtobufCMessage **)&a, err);
+	r = bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Create", &q.base,
+			  &task__create_response__descriptor, (ProtobufCMessage **)&a, err);
 	agent__prepare_response__free_unpacked(prepared, NULL);
 	if (r < 0)
 		return r;
@@ -145,7 +147,8 @@ static int create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 	return 0;
 }
 
-/* ---- start, exec ------------------------------------------------------------------------------- */
+/* ---- start, exec -------------------------------------------------------------------------------
+ */
 
 static void publish_start(struct bh_vm_process *p)
 {
@@ -195,7 +198,8 @@ static int exec_in_guest(struct bh_vm_process *p, const Task__ExecRequest *q, pi
 	Wire__Any spec = WIRE__ANY__INIT;
 	bh_auto_free char *process = NULL;
 	const char *uris[3];
-	int r = bh_guest_process((const char *)q->spec->value.data, q->spec->value.len, &process, err);
+	int r = bh_guest_process((const char *)q->spec->value.data, q->spec->value.len, &process,
+				 err);
 
 	r = r < 0 ? r : bh_vm_process_connect(p, peer, &arena, uris, err);
 	if (r < 0)
@@ -247,7 +251,8 @@ static int exec(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *req
 	return 0;
 }
 
-/* ---- state, wait ------------------------------------------------------------------------------- */
+/* ---- state, wait -------------------------------------------------------------------------------
+ */
 
 static int state(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		 struct bh_err *err)
@@ -298,7 +303,26 @@ static int wait_end(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void 
 	return 0;
 }
 
-/* ---- kill, pause, resume, update ------------------------------------------------------------------ */
+/* ---- input -------------------------------------------------------------------------------------
+ */
+
+/* The end of the input travels to the guest as the end of the stream. */
+static int close_io(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		    struct bh_err *err)
+{
+	const Task__CloseIORequest *q = request;
+	struct bh_vm_process *p = bh_vm_process_find(pod, q->id, q->exec_id, err);
+
+	if (!p)
+		return err->code;
+	if (q->stdin)
+		bh_vm_process_close_input(p);
+	bh_rpc_reply(call, NULL);
+	return 0;
+}
+
+/* ---- kill, pause, resume, update
+ * ------------------------------------------------------------------ */
 
 static int kill_process(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 			struct bh_err *err)
@@ -321,7 +345,8 @@ static int freeze(struct bh_vm_pod *pod, const char *id, bool frozen, const char
 	Task__TaskPaused paused = TASK__TASK_PAUSED__INIT;
 	Task__TaskResumed resumed = TASK__TASK_RESUMED__INIT;
 	struct bh_vm_process *p;
-	int r = c ? bh_vm_pod_ask(pod, BH_TASK_SERVICE, method, request, NULL, NULL, err) : err->code;
+	int r = c ? bh_vm_pod_ask(pod, BH_TASK_SERVICE, method, request, NULL, NULL, err)
+		  : err->code;
 
 	if (r < 0)
 		return r;
@@ -361,10 +386,11 @@ static int check_update(const struct bh_vm_pod *pod, const struct bh_resources *
 			struct bh_err *err)
 {
 	if (r->memory.limit.set && r->memory.limit.v > (int64_t)pod->size.memory)
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-				 "kata: memory limit of %lld bytes: the pod was made with %llu bytes, "
-				 "and its size is fixed",
-				 (long long)r->memory.limit.v, (unsigned long long)pod->size.memory);
+		return bh_err_as(
+			err, BH_ERR_SPEC, -EINVAL,
+			"kata: memory limit of %lld bytes: the pod was made with %llu bytes, "
+			"and its size is fixed",
+			(long long)r->memory.limit.v, (unsigned long long)pod->size.memory);
 	return 0;
 }
 
@@ -398,8 +424,7 @@ static int update(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 		r = bh_spec_parse_resources(&arena, (const char *)q->resources->value.data,
 					    q->resources->value.len, &resources, err);
 	r = r < 0 ? r : check_update(pod, &resources, err);
-	r = r < 0 ? r
-		  : bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Update", &q->base, NULL, NULL, err);
+	r = r < 0 ? r : bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Update", &q->base, NULL, NULL, err);
 	if (r < 0)
 		return r;
 	c = bh_vm_container_find(pod, q->id, NULL);
@@ -410,15 +435,16 @@ static int update(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 	return r;
 }
 
-/* ---- delete ---------------------------------------------------------------------------------------- */
+/* ---- delete
+ * ---------------------------------------------------------------------------------------- */
 
 static void delete_reply(struct bh_rpc_call *call, const Task__DeleteResponse *ended)
 {
 	bh_rpc_reply(call, &ended->base);
 }
 
-static int delete_exec(struct bh_vm_pod *pod, struct bh_rpc_call *call, const Task__DeleteRequest *q,
-		       struct bh_vm_process *p, struct bh_err *err)
+static int delete_exec(struct bh_vm_pod *pod, struct bh_rpc_call *call,
+		       const Task__DeleteRequest *q, struct bh_vm_process *p, struct bh_err *err)
 {
 	Task__DeleteResponse a = TASK__DELETE_RESPONSE__INIT;
 	Wire__Timestamp at = p->exited_at;
@@ -480,12 +506,13 @@ static int delete (struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 			   : delete_container(pod, call, q, p->container, err);
 }
 
-/* ---- the table -------------------------------------------------------------------------------------- */
+/* ---- the table
+ * -------------------------------------------------------------------------------------- */
 
-#define VERB(fn)                                                                             \
-	static void on_##fn(void *self, struct bh_rpc_call *call, const void *request)       \
-	{                                                                                    \
-		bh_vm_verb(self, call, request, fn);                                         \
+#define VERB(fn)                                                                       \
+	static void on_##fn(void *self, struct bh_rpc_call *call, const void *request) \
+	{                                                                              \
+		bh_vm_verb(self, call, request, fn);                                   \
 	}
 
 VERB(create)
@@ -493,6 +520,7 @@ VERB(start)
 VERB(exec)
 VERB(state)
 VERB(wait_end)
+VERB(close_io)
 VERB(kill_process)
 VERB(pause_container)
 VERB(resume_container)
@@ -526,7 +554,7 @@ static const struct bh_rpc_method methods[] = {
 	{ "Pids", &task__pids_request__descriptor, on_forward },
 	{ "Stats", &task__stats_request__descriptor, on_forward },
 	{ "ResizePty", &task__resize_pty_request__descriptor, on_forward },
-	{ "CloseIO", &task__close_iorequest__descriptor, on_forward },
+	{ "CloseIO", &task__close_iorequest__descriptor, on_close_io },
 	{ "Checkpoint", &task__checkpoint_request__descriptor, on_checkpoint },
 };
 
