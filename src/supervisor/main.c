@@ -76,7 +76,7 @@ static const struct bh_name levels_v[] = {
 	{ "debug", BH_LOG_DEBUG },
 };
 
-enum option {
+enum option_id {
 	OPTION_ROOT = 0,
 	OPTION_POD,
 	OPTION_RUNTIME,
