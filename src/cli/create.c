@@ -2,6 +2,7 @@
 /* The verbs that make a container: create, run. */
 #include <limits.h>
 
+#include "cli/notify.h"
 #include "cli/rootless.h"
 #include "cli/runtime.h"
 #include "cli/signals.h"
@@ -121,6 +122,7 @@ static int make_create_opts(struct bh_cli *cli, const struct create_options *o, 
 	ret->cgroup_manager = cli->cgroup_manager;
 	ret->rootless = bh_rootless_cgroups(cli->rootless);
 	ret->no_pivot = o->no_pivot;
+	ret->notify = bh_notify_host() != NULL;
 	ret->io.console_socket = given(o->console_socket);
 	ret->io.pidfd_socket = given(o->pidfd_socket);
 	ret->io.preserve_fds = (unsigned int)o->preserve_fds.v;

@@ -20,6 +20,9 @@
  * delivered; the end of the stream is not waited for, because a process that it left behind in the
  * container may hold the other end for ever. A signal that means "end" cuts the delivery short.
  *
+ * Readiness. The caller's service manager takes this program for the service, so that it is this
+ * program's pid that goes with the container's READY=1.
+ *
  * Contexts. One thread. Sources: signalfd(2), pty(7), tty_ioctl(4), prctl(2) PR_SET_CHILD_SUBREAPER
  */
 #include "cli/foreground.h"
@@ -33,6 +36,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "cli/notify.h"
 
 #define NULL_DEVICE makedev(1, 3)
 
@@ -160,6 +164,39 @@ static int block_signals(struct bh_foreground *fg, struct bh_err *err)
 	return r < 0 ? r : 0;
 }
 
+/* ---- readiness ---------------------------------------------------------------------------- */
+
+static void end_notify(struct bh_foreground *fg)
+{
+	bh_loop_remove(&fg->loop, &fg->notify);
+	fg->notify.fd = bh_close(fg->notify.fd);
+}
+
+static int on_notify(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct bh_foreground *fg =
+		(struct bh_foreground *)((char *)source - offsetof(struct bh_foreground, notify));
+
+	(void)events;
+	(void)err;
+	if (!bh_notify_says_ready(source->fd))
+		return 0;
+	bh_notify_send_ready(bh_notify_host(), getpid(), false);
+	end_notify(fg);
+	return 0;
+}
+
+static int watch_notify(struct bh_foreground *fg, int *fd, struct bh_err *err)
+{
+	int r;
+
+	fg->notify.fd = bh_take_fd(fd);
+	if (fg->notify.fd < 0)
+		return 0;
+	r = bh_loop_add(&fg->loop, &fg->notify, EPOLLIN, err);
+	return r < 0 ? r : 0;
+}
+
 /* ---- preparations ------------------------------------------------------------ */
 
 /* Whether the container may have the caller's descriptor itself. */
@@ -206,6 +243,7 @@ int bh_foreground_init(struct bh_foreground *fg, struct bh_process_io *io, struc
 	*fg = (struct bh_foreground){
 		.loop = BH_LOOP_INIT,
 		.signals = { .fd = -EBADF, .fn = on_signal, .what = "signals" },
+		.notify = { .fd = -EBADF, .fn = on_notify, .what = "notification socket" },
 		.tty_fd = -EBADF,
 		.master_fd = -EBADF,
 		.ours = { -EBADF, -EBADF, -EBADF },
@@ -315,12 +353,17 @@ int bh_foreground_wait(struct bh_foreground *fg, struct bh_started *started, str
 
 	fg->pid = started->pid;
 	fg->master_fd = bh_take_fd(&started->master_fd);
-	r = fg->master_fd >= 0 ? relay_terminal(fg, err) : relay_pipes(fg, err);
+	r = watch_notify(fg, &started->notify_fd, err);
+	if (r == 0)
+		r = fg->master_fd >= 0 ? relay_terminal(fg, err) : relay_pipes(fg, err);
 	/* It may have ended already, and its SIGCHLD been merged with another's. */
 	if (r == 0)
 		r = reap(fg, err);
 	if (r == 0 && !fg->loop.stopped)
 		r = bh_loop_run(&fg->loop, err);
+	/* It may have said so with its last breath. */
+	if (r == 0 && fg->notify.fd >= 0)
+		r = on_notify(&fg->notify, EPOLLIN, err);
 	return r < 0 ? bh_err_ctx(err, "stay with process %d", (int)started->pid) : fg->status;
 }
 
@@ -343,6 +386,7 @@ void bh_foreground_deinit(struct bh_foreground *fg)
 		fg->ours[i] = bh_close(fg->ours[i]);
 		fg->theirs[i] = bh_close(fg->theirs[i]);
 	}
+	end_notify(fg);
 	bh_loop_remove(&fg->loop, &fg->signals);
 	fg->signals.fd = bh_close(fg->signals.fd);
 	fg->master_fd = bh_close(fg->master_fd);

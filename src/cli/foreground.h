@@ -23,7 +23,8 @@ struct bh_remote_process {
 struct bh_foreground {
 	struct bh_loop loop;
 	struct bh_source signals;
-	pid_t pid; /* the process that is waited for; 0 once it has ended */
+	struct bh_source notify; /* the container's notification socket, until it was ready */
+	pid_t pid;               /* the process that is waited for; 0 once it has ended */
 	const struct bh_remote_process *remote; /* instead of pid; NULL once it has ended */
 	int status;                             /* as a shell counts it: 0 to 255 */
 	int tty_fd;                             /* the caller's terminal, or -1 */
@@ -49,7 +50,7 @@ int bh_foreground_init(struct bh_foreground *fg, struct bh_process_io *io,
 
 /**
  * bh_foreground_wait() - until the process has ended and what it wrote is delivered
- * @started: its terminal is consumed
+ * @started: its descriptors are consumed
  *
  * Return: its exit status, 128 + the signal's number where one ended it; -errno with @err
  */

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "cli/foreground.h"
+#include "cli/notify.h"
 
 const char *const bh_runtime_names[] = { "runc", "kata", NULL };
 
@@ -74,7 +75,7 @@ static int run_foreground(const struct bh_create_opts *create, const struct bh_r
 {
 	struct bh_create_opts opts = *create;
 	bh_auto_container struct bh_container *c = NULL;
-	struct bh_started started = { .master_fd = -1 };
+	struct bh_started started = BH_STARTED_INIT;
 	int r;
 
 	r = bh_foreground_init(fg, &opts.io, err);
@@ -83,6 +84,16 @@ static int run_foreground(const struct bh_create_opts *create, const struct bh_r
 	if (r == 0)
 		r = bh_container_create(&opts, &c, &started, err);
 	return r < 0 ? r : stay(fg, c, &started, run->keep, err);
+}
+
+static int run_detached(const struct bh_create_opts *create, struct bh_err *err)
+{
+	struct bh_started started = BH_STARTED_INIT;
+	int r = bh_container_create(create, NULL, &started, err);
+
+	if (r == 0 && started.notify_fd >= 0)
+		bh_notify_wait(bh_notify_host(), started.notify_fd, started.pid);
+	return r;
 }
 
 static int run(struct bh_cli *cli, const struct bh_create_opts *create,
@@ -95,7 +106,7 @@ static int run(struct bh_cli *cli, const struct bh_create_opts *create,
 	if (r < 0)
 		return r;
 	if (run->detach)
-		return bh_container_create(create, NULL, NULL, err);
+		return run_detached(create, err);
 	r = run_foreground(create, run, &fg, err);
 	bh_foreground_deinit(&fg);
 	return r;
@@ -106,7 +117,7 @@ static int run(struct bh_cli *cli, const struct bh_create_opts *create,
 
 static int exec(struct bh_container *c, struct bh_exec_opts *exec, struct bh_err *err)
 {
-	struct bh_started started = { .master_fd = -1 };
+	struct bh_started started = BH_STARTED_INIT;
 	struct bh_foreground fg;
 	int r;
 
@@ -138,7 +149,7 @@ const struct bh_runtime bh_runtime_host = {
 	.dry_run = dry_run,
 	.exec = exec,
 	.status = bh_container_status,
-	.start = bh_container_start,
+	.start = start,
 	.kill = bh_container_kill,
 	.pause = bh_container_pause,
 	.resume = bh_container_resume,

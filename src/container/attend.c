@@ -29,6 +29,8 @@ static int on_master(struct bh_attend *a, const struct bh_sync_msg *msg, int *fd
 		     struct bh_err *err)
 {
 	(void)msg;
+	if (!a->io)
+		return bh_err_as(err, BH_ERR_BUG, -EBADMSG, "a terminal that nobody waits for");
 	return bh_handover_master(a->io, fd, &a->master_fd, err);
 }
 
@@ -39,6 +41,8 @@ static int on_listener(struct bh_attend *a, const struct bh_sync_msg *msg, int *
 	int r;
 
 	(void)fd;
+	if (!a->c->spec.linux_.seccomp.listener_path)
+		return bh_err_as(err, BH_ERR_BUG, -EBADMSG, "a listener that nobody waits for");
 	if (pidfd >= 0)
 		listener = pidfd_getfd(pidfd, msg->number, 0);
 	if (listener < 0)
@@ -78,8 +82,10 @@ int bh_attend(struct bh_attend *a, struct bh_err *err)
 		if (r == BH_SYNC_EOF)
 			return bh_err_as(err, BH_ERR_PEER, -ECHILD,
 					 "the process died while being set up");
-		if (!handlers[r])
+		/* Whoever could trace the process could make it say anything: not a hook twice. */
+		if (!handlers[r] || (a->seen & (1U << r)))
 			return bh_err_as(err, BH_ERR_BUG, -EBADMSG, "odd message %d", r);
+		a->seen |= 1U << r;
 		r = handlers[r](a, &msg, &fd, err);
 		if (r < 0)
 			return r;

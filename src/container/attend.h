@@ -13,6 +13,7 @@ struct bh_attend {
 	const struct bh_process_io *io; /* NULL once the terminal was handed over */
 	bool until_exec;                /* else until READY */
 	bool ready;                     /* READY was seen, or belongs to an earlier call */
+	uint32_t seen;                  /* bit n: message n came; none comes twice */
 	int master_fd;                  /* the caller's, when io wants it; start with -EBADF */
 };
 

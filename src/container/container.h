@@ -105,6 +105,7 @@ struct bh_create_opts {
 	bool no_pivot;
 	bool run; /* do not wait for a start: execute the process at once (bh_container_start() is
 		   * not to be called); poststart hooks run before the return */
+	bool notify; /* the process gets a notification socket, see container/notify.h */
 	struct bh_process_io io;
 };
 
@@ -118,7 +119,14 @@ struct bh_create_opts {
 struct bh_started {
 	pid_t pid;     /* child of the caller */
 	int master_fd; /* terminal, or -1 */
+	int notify_fd; /* other end of the notification socket when it was asked for, or -1 */
 };
+
+#define BH_STARTED_INIT                           \
+	(struct bh_started)                       \
+	{                                         \
+		.master_fd = -1, .notify_fd = -1, \
+	}
 
 /**
  * bh_container_create() - from the bundle's config.json to a process that waits for its start
@@ -137,6 +145,11 @@ int bh_container_dry_run(const struct bh_create_opts *opts, struct bh_buf *out,
 /** bh_container_start() - let the created process execute; returns once it has, or with the reason
  * why it did not. Runs the poststart hooks */
 int bh_container_start(struct bh_container *c, struct bh_err *err) bh_must_check;
+
+/** bh_container_notify_listen() - before bh_container_start(): make the notification socket of a
+ * container that was created with one. What it receives is the container's word: judge it.
+ * Return: a non-blocking datagram socket, the caller's; -ENOENT when it was created without */
+int bh_container_notify_listen(const struct bh_container *c, struct bh_err *err) bh_must_check;
 
 struct bh_exec_opts {
 	const struct bh_process *process; /* complete: the caller merged spec, file and flags */

@@ -25,6 +25,7 @@
 #include "container/create_internal.h"
 #include "container/handover.h"
 #include "container/hooks.h"
+#include "container/notify.h"
 #include "container/state.h"
 #include "container/sync.h"
 #include "linux/attr.h"
@@ -84,6 +85,20 @@ static int check_terminal(const struct bh_creation *cr, struct bh_err *err)
 	return 0;
 }
 
+static int plan_cgroups(const struct bh_creation *cr, struct bh_err *err)
+{
+	const struct bh_create_opts *opts = cr->opts;
+	struct bh_container *c = cr->c;
+
+	if (opts->cgroup_manager != BH_CGROUP_DISABLED)
+		return bh_cgroup_plan(&c->spec, opts->id, opts->cgroup_manager, opts->rootless,
+				      &c->cg, err);
+	if (c->spec.linux_.resources.set)
+		bh_warn("/linux/resources: not in force, devices neither, since the cgroup "
+			"manager is 'disabled'");
+	return 0;
+}
+
 /* Everything that can be known, and refused, before anything is made. */
 static int plan(struct bh_creation *cr, const struct config_text *text, struct bh_err *err)
 {
@@ -98,12 +113,12 @@ static int plan(struct bh_creation *cr, const struct config_text *text, struct b
 		return r;
 	if (!c->spec.process.set && opts->run)
 		return bh_err_spec(err, "/process", "is missing");
-	r = bh_sysctl_check(&c->spec, err);
+	if (opts->notify && c->spec.process.set)
+		r = bh_notify_plan(c, err);
+	r = r < 0 ? r : bh_sysctl_check(&c->spec, err);
 	r = r < 0 ? r : check_terminal(cr, err);
 	r = r < 0 ? r : bh_ns_plan(&c->spec, &cr->ns, err);
-	if (r == 0 && opts->cgroup_manager != BH_CGROUP_DISABLED)
-		r = bh_cgroup_plan(&c->spec, opts->id, opts->cgroup_manager, opts->rootless, &c->cg,
-				   err);
+	r = r < 0 ? r : plan_cgroups(cr, err);
 	r = r < 0 ? r : plan_rootfs(cr, err);
 	if (r < 0)
 		return r;
@@ -292,6 +307,19 @@ static void undo(struct bh_creation *cr)
 		bh_warn("undo of '%s': %s", cr->c->id, bh_err_format(&err, line, sizeof(line)));
 }
 
+static int make_notify(struct bh_creation *cr, struct bh_err *err)
+{
+	int r;
+
+	if (!cr->opts->notify)
+		return 0;
+	r = bh_notify_make_dir(cr->c, err);
+	if (r < 0 || !cr->opts->run)
+		return r;
+	cr->notify_fd = bh_container_notify_listen(cr->c, err);
+	return cr->notify_fd < 0 ? cr->notify_fd : 0;
+}
+
 static int make(struct bh_creation *cr, const struct config_text *text, int *ret_master,
 		struct bh_err *err)
 {
@@ -302,6 +330,7 @@ static int make(struct bh_creation *cr, const struct config_text *text, int *ret
 		return cr->c->dirfd;
 	r = bh_state_save_config(cr->c->dirfd, text->data, text->len, err);
 	r = r < 0 ? r : bh_state_save(cr->c, err);
+	r = r < 0 ? r : make_notify(cr, err);
 	r = r < 0 ? r : prepare(cr, err);
 	if (r == 0) {
 		r = spawn(cr, err);
@@ -323,18 +352,20 @@ static void creation_deinit(struct bh_creation *cr)
 	bh_launch_deinit(&cr->launch);
 	bh_ns_plan_deinit(&cr->ns);
 	bh_close(cr->listen_fd);
+	bh_close(cr->notify_fd);
 	bh_close(cr->spawn.parent_sock);
 	bh_close(cr->spawn.child_sock);
 	bh_container_free(cr->c);
 }
 
-#define CREATION_INIT(o)                                                               \
-	(struct bh_creation)                                                           \
-	{                                                                              \
-		.opts = (o), .listen_fd = -EBADF, .launch.proc_fd = -EBADF, .spawn = { \
-			.parent_sock = -EBADF,                                         \
-			.child_sock = -EBADF                                           \
-		}                                                                      \
+#define CREATION_INIT(o)                                                                         \
+	(struct bh_creation)                                                                     \
+	{                                                                                        \
+		.opts = (o), .listen_fd = -EBADF, .notify_fd = -EBADF, .launch.proc_fd = -EBADF, \
+		.spawn = {                                                                       \
+			.parent_sock = -EBADF,                                                   \
+			.child_sock = -EBADF                                                     \
+		}                                                                                \
 	}
 
 /* Everything before anything is made. @text: the document, malloc'd, also after a failure */
@@ -366,7 +397,8 @@ int bh_container_create(const struct bh_create_opts *opts, struct bh_container *
 		return r;
 	if (started)
 		*started = (struct bh_started){ .pid = cr.c->init.pid,
-						.master_fd = bh_take_fd(&master) };
+						.master_fd = bh_take_fd(&master),
+						.notify_fd = bh_take_fd(&cr.notify_fd) };
 	if (ret)
 		*ret = bh_take(&cr.c);
 	return 0;

@@ -236,6 +236,8 @@ int bh_container_exec(struct bh_container *c, const struct bh_exec_opts *opts,
 		return pid;
 	r = supervise(&ex, pid, &master, err);
 	if (r == 0 && started)
-		*started = (struct bh_started){ .pid = pid, .master_fd = bh_take_fd(&master) };
+		*started = (struct bh_started){ .pid = pid,
+						.master_fd = bh_take_fd(&master),
+						.notify_fd = -1 };
 	return r;
 }

@@ -9,14 +9,12 @@
 
 #define PASSWD_BYTES_MAX (4U << 20)
 
-enum field { NAME = 0, UID = 2, HOME = 5 };
-
 /* Field @which of the line at @line into @buf. Return: whether it is there */
-static bool field_of(const char *line, enum field which, char *buf, size_t size)
+static bool field_of(const char *line, enum bh_passwd_field which, char *buf, size_t size)
 {
 	const char *end = strchrnul(line, '\n');
 
-	for (enum field i = 0; i < which; i++) {
+	for (int i = 0; i < (int)which; i++) {
 		line = memchr(line, ':', (size_t)(end - line));
 		if (!line)
 			return false;
@@ -26,24 +24,30 @@ static bool field_of(const char *line, enum field which, char *buf, size_t size)
 	return end > line && snprintf(buf, size, "%.*s", (int)(end - line), line) < (int)size;
 }
 
-static bool look_up(uid_t uid, enum field which, char *buf, size_t size)
+bool bh_passwd_find(const char *text, uid_t uid, enum bh_passwd_field which, char *buf, size_t size)
 {
-	bh_auto_free char *text = NULL;
 	char found[24], wanted[24];
 
+	snprintf(wanted, sizeof(wanted), "%u", uid);
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (field_of(line, BH_PASSWD_UID, found, sizeof(found)) &&
+		    strcmp(found, wanted) == 0)
+			return field_of(line, which, buf, size);
+	}
+	return false;
+}
+
+static bool look_up(uid_t uid, enum bh_passwd_field which, char *buf, size_t size)
+{
+	bh_auto_free char *text = NULL;
 	/* "/" is the container's root by now, or the host's own; a FIFO in its place must not
 	 * block. */
 	bh_auto_close int fd =
 		bh_path_try_open(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NONBLOCK, 0, BH_PATH_HOST);
-	if (fd < 0 || bh_fd_read(fd, "/etc/passwd", PASSWD_BYTES_MAX, &text, NULL, NULL) < 0)
-		return false;
-	snprintf(wanted, sizeof(wanted), "%u", uid);
-	for (const char *line = text; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (field_of(line, UID, found, sizeof(found)) && strcmp(found, wanted) == 0)
-			return field_of(line, which, buf, size);
-	}
-	return false;
+
+	return fd >= 0 && bh_fd_read(fd, "/etc/passwd", PASSWD_BYTES_MAX, &text, NULL, NULL) == 0 &&
+	       bh_passwd_find(text, uid, which, buf, size);
 }
 
 void bh_passwd_home(uid_t uid, char *buf, size_t size)
@@ -51,12 +55,12 @@ void bh_passwd_home(uid_t uid, char *buf, size_t size)
 	const size_t prefix = strlen("HOME=");
 
 	snprintf(buf, size, "HOME=/");
-	if (size > prefix && !look_up(uid, HOME, buf + prefix, size - prefix))
+	if (size > prefix && !look_up(uid, BH_PASSWD_HOME, buf + prefix, size - prefix))
 		snprintf(buf, size, "HOME=/");
 }
 
 void bh_passwd_name(uid_t uid, char *buf, size_t size)
 {
-	if (!look_up(uid, NAME, buf, size))
+	if (!look_up(uid, BH_PASSWD_NAME, buf, size))
 		snprintf(buf, size, "%u", uid);
 }

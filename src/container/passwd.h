@@ -4,8 +4,17 @@
 #ifndef BH_CONTAINER_PASSWD_H
 #define BH_CONTAINER_PASSWD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+enum bh_passwd_field { BH_PASSWD_NAME = 0, BH_PASSWD_UID = 2, BH_PASSWD_HOME = 5 };
+
+/** bh_passwd_find() - field @which of the first line of @text that is about @uid, into @buf
+ * @text: NUL-terminated, from whoever made the image: a line that is none is passed over
+ * Return: whether there is one, neither empty nor longer than @size allows */
+bool bh_passwd_find(const char *text, uid_t uid, enum bh_passwd_field which, char *buf,
+		    size_t size);
 
 /** bh_passwd_home() - "HOME=<directory of @uid>", "HOME=/" when the file or the user is missing */
 void bh_passwd_home(uid_t uid, char *buf, size_t size);

@@ -2,15 +2,19 @@
 /*
  * tmpcopyup: a tmpfs starts with what its place held. The source belongs to the image: it is walked
  * by descriptors, symlinks are copied and never followed, devices are made anew and never opened.
+ * Extended attributes come along where the tmpfs takes them (file capabilities, access lists): a
+ * kernel without, or a user namespace that may not, gets the rest.
  *
  * Source: runtime-spec config.md "tmpcopyup"; runc's option of that name
  */
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/limits.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/path.h"
 #include "container/rootfs_internal.h"
@@ -19,6 +23,38 @@
 #define CHUNK_MAX (1 << 30) /* bytes that one sendfile(2) is asked for */
 
 static int copy_dir(int from_fd, int to_fd, unsigned int depth, struct bh_err *err);
+
+/* Those of a file or directory; after its owner is set, which takes file capabilities away. */
+static int copy_xattrs(int from_dir, int to_dir, const char *name, struct bh_err *err)
+{
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+	bh_auto_close int from = bh_path_open(from_dir, name, flags, 0, BH_PATH_BENEATH, err);
+	bh_auto_close int to = -EBADF;
+	bh_auto_free char *names = NULL, *value = NULL;
+	ssize_t len;
+
+	if (from < 0)
+		return from;
+	len = flistxattr(from, NULL, 0);
+	if (len <= 0)
+		return 0;
+	to = bh_path_open(to_dir, name, flags, 0, BH_PATH_BENEATH, err);
+	if (to < 0)
+		return to;
+	names = malloc((size_t)len);
+	value = malloc(XATTR_SIZE_MAX);
+	if (!names || !value)
+		return bh_err_oom(err);
+	len = flistxattr(from, names, (size_t)len);
+	for (char *key = names; len > 0 && key < names + len; key += strlen(key) + 1) {
+		ssize_t n = fgetxattr(from, key, value, XATTR_SIZE_MAX);
+
+		if (n >= 0 && fsetxattr(to, key, value, (size_t)n, 0) < 0 &&
+		    (errno == ENOSPC || errno == ENOMEM))
+			return bh_err_set(err, -errno, "copy '%s' of '%s'", key, name);
+	}
+	return 0;
+}
 
 static int copy_file(int from_dir, int to_dir, const char *name, struct bh_err *err)
 {
@@ -107,7 +143,10 @@ static int copy_entry(int from_dir, int to_dir, const char *name, unsigned int d
 		if (mknodat(to_dir, name, st.st_mode & (S_IFMT | 0777), st.st_rdev) < 0)
 			r = bh_err_set(err, -errno, "make node '%s'", name);
 	}
-	return r < 0 ? r : copy_attributes(to_dir, name, &st, err);
+	r = r < 0 ? r : copy_attributes(to_dir, name, &st, err);
+	if (r == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+		r = copy_xattrs(from_dir, to_dir, name, err);
+	return r;
 }
 
 static int copy_dir(int from_fd, int to_fd, unsigned int depth, struct bh_err *err)
@@ -141,5 +180,6 @@ int bh_rootfs_copy_up(int from_fd, int to_fd, struct bh_err *err)
 {
 	int r = copy_dir(from_fd, to_fd, 0, err);
 
+	r = r < 0 ? r : copy_xattrs(from_fd, to_fd, ".", err);
 	return r < 0 ? bh_err_ctx(err, "tmpcopyup") : 0;
 }

@@ -5,6 +5,7 @@
  *	config.json   the bundle's document as it was at create time
  *	state.json    identity, process, cgroups: replaced whole, never edited
  *	start.sock    where the created process waits for its start; gone once it was started
+ *	notify/       what a notification socket is in, where one is passed on
  *
  * The directory is made first of all and removed last: it reserves the id, and whatever is made is
  * recorded in it before, so that any later process can undo it.

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "container/sync.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#define ERRNO_MAX 4095 /* of the kernel's interface */
 
 static const char *const names[BH_SYNC_MAX_] = {
 	[BH_SYNC_EOF] = "end of file", [BH_SYNC_JOINED] = "joined",     [BH_SYNC_GO] = "go",
@@ -69,6 +72,17 @@ static int attached_fd(struct msghdr *msg)
 	return fd;
 }
 
+/* Whether it is what one of the senders above could have sent. */
+static bool is_message(const struct bh_sync_msg *msg, size_t n)
+{
+	if (n < offsetof(struct bh_sync_msg, err) || msg->type == BH_SYNC_EOF ||
+	    msg->type >= BH_SYNC_MAX_)
+		return false;
+	return msg->type != BH_SYNC_ERR ||
+	       (n == sizeof(*msg) && msg->err.code < 0 && msg->err.code >= -ERRNO_MAX &&
+		msg->err.domain < BH_ERR_MAX_);
+}
+
 int bh_sync_recv(int sock, struct bh_sync_msg *msg, int *ret_fd, struct bh_err *err)
 {
 	char control[CMSG_SPACE(sizeof(int))] = { 0 };
@@ -89,9 +103,7 @@ int bh_sync_recv(int sock, struct bh_sync_msg *msg, int *ret_fd, struct bh_err *
 	if (n <= 0)
 		return BH_SYNC_EOF;
 	fd = attached_fd(&hdr);
-	if ((size_t)n < offsetof(struct bh_sync_msg, err) || msg->type == BH_SYNC_EOF ||
-	    msg->type >= BH_SYNC_MAX_ ||
-	    (msg->type == BH_SYNC_ERR && ((size_t)n < sizeof(*msg) || msg->err.code >= 0)))
+	if (!is_message(msg, (size_t)n))
 		return bh_err_as(err, BH_ERR_BUG, -EBADMSG, "odd message of %zd bytes", n);
 	if (msg->type == BH_SYNC_ERR) {
 		msg->err.text[sizeof(msg->err.text) - 1] = '\0';

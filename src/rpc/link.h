@@ -6,6 +6,12 @@
  *
  * A stream starts with 8 bytes from the host: what it is for, and which one (two big-endian
  * numbers of 32 bits). The guest is not trusted: it can end the link, nothing else.
+ *
+ * Over vsock any process of the host can reach the guest, whatever its user or its network
+ * namespace. So the supervisor's first connection, which stays open and is otherwise silent, brings
+ * a key of 16 random bytes; the guest acknowledges the first such with one byte, refuses any other,
+ * and takes no stream that does not begin with the key. Whoever comes before the supervisor keeps
+ * it out, and the pod does not start; nobody gets in. That connection's end is the link's end.
  */
 #ifndef BH_RPC_LINK_H
 #define BH_RPC_LINK_H
@@ -41,13 +47,17 @@ int bh_link_serial(struct bh_loop *loop, int fd, bh_link_dead_fn dead, void *arg
 int bh_link_vsock(struct bh_loop *loop, uint32_t cid, bh_link_dead_fn dead, void *arg,
 		  struct bh_link **ret, struct bh_err *err) bh_must_check;
 
-/** bh_link_ready() - whether the agent can be reached by now: it has said HELLO, or listens */
+/** bh_link_ready() - whether the agent can be reached by now. Over vsock it is this that tries, so
+ * ask again and again. Return: 1; 0 = not yet; -errno = the link is dead, as bh_link_dead_fn said
+ */
 int bh_link_ready(struct bh_link *link, struct bh_err *err) bh_must_check;
 
 /**
- * bh_link_open() - a new stream to the agent
+ * bh_link_open() - a new stream to the agent; may suspend the fiber that calls it, outside of any
+ * run the loop
  *
- * Return: a connected, non-blocking stream socket, the caller's, with its preamble sent; -errno
+ * Return: a connected, non-blocking stream socket, the caller's, with its preamble sent; -ENOTCONN
+ * before it is ready; -errno
  */
 int bh_link_open(struct bh_link *link, enum bh_stream_kind kind, uint32_t token,
 		 struct bh_err *err) bh_must_check;
@@ -57,8 +67,8 @@ int bh_link_open(struct bh_link *link, enum bh_stream_kind kind, uint32_t token,
 /** A stream from the host; @fd (non-blocking) is the callee's */
 typedef void (*bh_link_accept_fn)(void *arg, enum bh_stream_kind kind, uint32_t token, int fd);
 
-/** bh_link_listen() - the guest's side, over whichever of the two this machine has (the serial port
- * is found by its name) */
+/** bh_link_listen() - the guest's side, over whichever of the two this machine has, or both (the
+ * serial port is found by its name). Return: 0; -ENODEV when it has neither; -errno; with @err */
 int bh_link_listen(struct bh_loop *loop, bh_link_accept_fn accept, bh_link_dead_fn dead, void *arg,
 		   struct bh_link **ret, struct bh_err *err) bh_must_check;
 

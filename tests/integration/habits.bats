@@ -249,3 +249,15 @@ require_cgroup() {
     [ -z "$(leaks_list_cgroups "$ID")" ]
     [ ! -e "$STATE/$ID" ]
 }
+
+@test "limits that nobody keeps, with the disabled cgroup manager, are told of" {
+    bundle
+    args cat /proc/self/cgroup
+    run rt --cgroup-manager disabled run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 0 ]
+    [[ $output == *level=warning*"/linux/resources: not in force"* ]]
+    [[ $output != *"$ID"* ]]
+    config 'del(.linux.resources)'
+    run rt --cgroup-manager disabled run --bundle "$BUNDLE" "$ID"
+    [[ $output != *level=warning* ]]
+}

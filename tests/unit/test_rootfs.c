@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -257,6 +258,29 @@ static mode_t mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
+/* cap_net_raw, permitted and effective, in version 2 of the format: capabilities(7) */
+static const uint8_t file_caps[20] = { 1, 0, 0, 2, 0, 0x20 };
+
+/* An access list: user 7 may read, capped by a mask; acl(5), version 2 */
+static const uint8_t access_list[] = { 2,    0,    0,    0, 1,    0,    7,    0,    0xff,
+				       0xff, 0xff, 0xff, 2, 0,    4,    0,    7,    0,
+				       0,    0,    4,    0, 0,    0,    0xff, 0xff, 0xff,
+				       0xff, 16,   0,    4, 0,    0xff, 0xff, 0xff, 0xff,
+				       32,   0,    0,    0, 0xff, 0xff, 0xff, 0xff };
+
+static void put_xattr(const char *path, const char *name, const void *value, size_t len)
+{
+	CHECK(setxattr(path, name, value, len, 0) == 0);
+}
+
+static bool xattr_is(const char *path, const char *name, const void *value, size_t len)
+{
+	uint8_t found[64];
+
+	return getxattr(path, name, found, sizeof(found)) == (ssize_t)len &&
+	       memcmp(found, value, len) == 0;
+}
+
 static void image_of_tmpfs(void)
 {
 	put_dir("root/narrow", 0710);
@@ -269,6 +293,13 @@ static void image_of_tmpfs(void)
 	put_link("root/up/link", "/etc/shadow");
 	CHECK(mkfifo("root/up/fifo", 0640) == 0);
 	CHECK(mknod("root/up/null", S_IFCHR | 0600, makedev(1, 3)) == 0);
+	put_file("root/up/dir/ping", "ping");
+	CHECK(chown("root/up/dir/ping", 7, 8) == 0);
+	put_xattr("root/up/dir/ping", "security.capability", file_caps, sizeof(file_caps));
+	put_xattr("root/up/dir", "trusted.of-dir", "yes", 3);
+	put_xattr("root/up", "trusted.of-root", "", 0);
+	put_file("root/up/listed", "");
+	put_xattr("root/up/listed", "system.posix_acl_access", access_list, sizeof(access_list));
 }
 
 static void in_tmpfs(void)
@@ -287,6 +318,10 @@ static void in_tmpfs(void)
 	CHECK(text_is("/up/dir/deep", "deep") && mode_of("/up/fifo") == 0640);
 	CHECK(readlink("/up/link", target, sizeof(target) - 1) > 0);
 	CHECK(strcmp(target, "/etc/shadow") == 0 && is_device("/up/null", S_IFCHR, 1, 3));
+	CHECK(xattr_is("/up/dir/ping", "security.capability", file_caps, sizeof(file_caps)));
+	CHECK(xattr_is("/up/dir", "trusted.of-dir", "yes", 3));
+	CHECK(xattr_is("/up", "trusted.of-root", "", 0));
+	CHECK(xattr_is("/up/listed", "system.posix_acl_access", access_list, sizeof(access_list)));
 	CHECK(has_options("/proc", "ro"));
 	CHECK(has_options("/shared", "shared") && has_options("/up", "!shared,!master"));
 }

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The guest's end. Sources: vsock(7), Linux drivers/char/virtio_console.c */
+#include <dirent.h>
+#include <endian.h>
+#include <linux/vm_sockets.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "base/path.h"
+#include "rpc/link_internal.h"
+
+/* Connections that have not yet said what they are for. */
+#define INCOMING_MAX 256U
+/* How long one may take to say it. */
+#define PREAMBLE_MS 5000U
+#define AGAIN_MS    100U
+#define NAME_BYTES  64U
+#define PORTS       "/sys/class/virtio-ports"
+
+struct bh_link_incoming {
+	struct bh_link *link;
+	struct bh_link_incoming *next;
+	struct bh_source source; /* fd is owned */
+	struct bh_timer timer;
+	bool keyed; /* the key comes first */
+	bool held;  /* this is the one that brought the key */
+	size_t len;
+	uint8_t data[BH_LINK_KEY_BYTES + BH_LINK_PREAMBLE_BYTES];
+};
+
+/* Return: its socket, now the caller's */
+static int drop(struct bh_link_incoming *incoming)
+{
+	struct bh_link *link = incoming->link;
+	struct bh_link_incoming **at = &link->incoming;
+	int fd = incoming->source.fd;
+
+	while (*at != incoming)
+		at = &(*at)->next;
+	*at = incoming->next;
+	link->n_incoming--;
+	bh_loop_disarm(link->loop, &incoming->timer);
+	bh_loop_remove(link->loop, &incoming->source);
+	free(incoming);
+	return fd;
+}
+
+void bh_link_end_incoming(struct bh_link *link)
+{
+	while (link->incoming)
+		bh_close(drop(link->incoming));
+}
+
+/* In a time that does not tell how much of it is right. */
+static bool is_key(const struct bh_link *link, const uint8_t *data)
+{
+	uint8_t difference = 0;
+
+	for (size_t i = 0; i < BH_LINK_KEY_BYTES; i++)
+		difference |= link->key[i] ^ data[i];
+	return link->keyed && !difference;
+}
+
+/* The first that brings a key, whoever that is; see link.h. Return: whether it is that */
+static bool take_key(struct bh_link_incoming *incoming)
+{
+	static const uint8_t acknowledged = 1;
+	struct bh_link *link = incoming->link;
+
+	if (link->keyed || send(incoming->source.fd, &acknowledged, 1, MSG_NOSIGNAL) != 1)
+		return false;
+	memcpy(link->key, incoming->data, sizeof(link->key));
+	link->keyed = true;
+	incoming->held = true;
+	bh_loop_disarm(link->loop, &incoming->timer);
+	return true;
+}
+
+/* All of the preamble is there. The link may be gone afterwards: the stream's taker may end it. */
+static void on_preamble(struct bh_link_incoming *incoming)
+{
+	struct bh_link *link = incoming->link;
+	const uint8_t *at = incoming->data + (incoming->keyed ? BH_LINK_KEY_BYTES : 0);
+	bool welcome = !incoming->keyed || is_key(link, incoming->data);
+	uint32_t words[2];
+
+	memcpy(words, at, sizeof(words));
+	words[0] = be32toh(words[0]);
+	words[1] = be32toh(words[1]);
+	if (incoming->keyed && words[0] == BH_LINK_KEY && take_key(incoming))
+		return;
+	if (!welcome || words[0] == BH_LINK_KEY || words[0] >= BH_STREAM_KIND_MAX_) {
+		bh_close(drop(incoming));
+		return;
+	}
+	link->accept(link->arg, (enum bh_stream_kind)words[0], words[1], drop(incoming));
+}
+
+static void supervisor_gone(struct bh_link *link)
+{
+	struct bh_err err;
+
+	bh_err_as(&err, BH_ERR_PEER, -EPIPE, "the supervisor closed its vsock");
+	bh_link_die(link, &err);
+}
+
+static int on_incoming(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct bh_link_incoming *incoming =
+		(struct bh_link_incoming *)((char *)source -
+					    offsetof(struct bh_link_incoming, source));
+	size_t want = incoming->keyed ? sizeof(incoming->data) : BH_LINK_PREAMBLE_BYTES;
+	uint8_t more;
+	ssize_t n = incoming->held ? read(source->fd, &more, sizeof(more))
+				   : read(source->fd, incoming->data + incoming->len,
+					  want - incoming->len);
+
+	(void)events;
+	(void)err;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (incoming->held) {
+		if (n <= 0)
+			supervisor_gone(incoming->link);
+		return 0;
+	}
+	if (n <= 0) {
+		bh_close(drop(incoming));
+		return 0;
+	}
+	incoming->len += (size_t)n;
+	if (incoming->len == want)
+		on_preamble(incoming);
+	return 0;
+}
+
+static void on_silence(struct bh_timer *timer)
+{
+	bh_close(drop((struct bh_link_incoming *)((char *)timer -
+						  offsetof(struct bh_link_incoming, timer))));
+}
+
+void bh_link_take_stream(struct bh_link *link, int fd, bool keyed)
+{
+	struct bh_link_incoming *incoming =
+		link->n_incoming < INCOMING_MAX ? calloc(1, sizeof(*incoming)) : NULL;
+
+	if (!incoming) {
+		bh_close(fd);
+		return;
+	}
+	incoming->link = link;
+	incoming->keyed = keyed;
+	incoming->source = (struct bh_source){ .fd = fd, .fn = on_incoming, .what = "stream" };
+	incoming->timer.fn = on_silence;
+	bh_loop_arm(link->loop, &incoming->timer, PREAMBLE_MS);
+	incoming->next = link->incoming;
+	link->incoming = incoming;
+	link->n_incoming++;
+	if (bh_loop_add(link->loop, &incoming->source, EPOLLIN, NULL) < 0)
+		bh_close(drop(incoming));
+}
+
+/* ---- vsock ----------------------------------------------------------------------------------- */
+
+static void on_again(struct bh_timer *timer)
+{
+	struct bh_link *link = (struct bh_link *)((char *)timer - offsetof(struct bh_link, again));
+	struct bh_err err;
+
+	if (bh_loop_watch(link->loop, &link->socket, EPOLLIN, &err) < 0)
+		bh_link_die(link, &err);
+}
+
+static int on_listener(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct bh_link *link =
+		(struct bh_link *)((char *)source - offsetof(struct bh_link, socket));
+	struct sockaddr_vm from = { .svm_family = AF_UNSPEC };
+	socklen_t len = sizeof(from);
+	int fd = accept4(source->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM)
+		return 0; /* it went away */
+	if (fd < 0) {
+		bh_loop_arm(link->loop, &link->again, AGAIN_MS);
+		return bh_loop_watch(link->loop, source, 0, err);
+	}
+	/* Not the guest's own processes: a container's could call, too. */
+	if (from.svm_family != AF_VSOCK || from.svm_cid != link->cid)
+		bh_close(fd);
+	else
+		bh_link_take_stream(link, fd, true);
+	return 0;
+}
+
+int bh_link_add_listener(struct bh_link *link, int fd, uint32_t cid, struct bh_err *err)
+{
+	link->cid = cid;
+	link->again.fn = on_again;
+	link->socket = (struct bh_source){ .fd = fd, .fn = on_listener, .what = "vsock" };
+	return bh_loop_add(link->loop, &link->socket, EPOLLIN, err);
+}
+
+/* Whether this machine is a guest that its host can call: the number that it is called by. */
+static bool has_vsock(void)
+{
+	bh_auto_close int fd = bh_path_try_open(AT_FDCWD, "/dev/vsock", O_RDONLY, 0, BH_PATH_HOST);
+	unsigned int cid = VMADDR_CID_ANY;
+
+	return fd >= 0 && ioctl(fd, IOCTL_VM_SOCKETS_GET_LOCAL_CID, &cid) == 0 &&
+	       cid > VMADDR_CID_HOST && cid != VMADDR_CID_ANY;
+}
+
+static int listen_vsock(struct bh_link *link, struct bh_err *err)
+{
+	struct sockaddr_vm at = { .svm_family = AF_VSOCK,
+				  .svm_cid = VMADDR_CID_ANY,
+				  .svm_port = BH_LINK_VSOCK_PORT };
+	bh_auto_close int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, SOMAXCONN) < 0)
+		return bh_err_set(err, -errno, "listen on vsock port %u", BH_LINK_VSOCK_PORT);
+	return bh_link_add_listener(link, bh_take_fd(&fd), VMADDR_CID_HOST, err);
+}
+
+/* ---- serial ---------------------------------------------------------------------------------- */
+
+/* Whether @port of @dirfd is called what ours is called. */
+static bool is_ours(int dirfd, const char *port)
+{
+	bh_auto_free char *name = NULL;
+	char path[NAME_BYTES];
+
+	if (snprintf(path, sizeof(path), "%s/name", port) >= (int)sizeof(path))
+		return false;
+	if (bh_path_read(dirfd, path, BH_PATH_HOST, NAME_BYTES, &name, NULL, NULL) < 0)
+		return false;
+	name[strcspn(name, "\n")] = '\0';
+	return !strcmp(name, BH_LINK_SERIAL_NAME);
+}
+
+/* The device into @ret_fd, which stays negative when there is none. Return: 0 or -errno */
+static int open_serial(int *ret_fd, struct bh_err *err)
+{
+	bh_auto_closedir DIR *dir = opendir(PORTS);
+	struct dirent *entry;
+	char path[NAME_BYTES];
+
+	*ret_fd = -EBADF;
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || !is_ours(dirfd(dir), entry->d_name))
+			continue;
+		if (snprintf(path, sizeof(path), "/dev/%s", entry->d_name) >= (int)sizeof(path))
+			continue;
+		*ret_fd = bh_path_open(AT_FDCWD, path, O_RDWR | O_NONBLOCK | O_NOCTTY, 0,
+				       BH_PATH_HOST, err);
+		return *ret_fd < 0 ? *ret_fd : 0;
+	}
+	return 0;
+}
+
+static int listen_all(struct bh_link *link, struct bh_err *err)
+{
+	bool vsock = has_vsock();
+	int fd, r = open_serial(&fd, err);
+
+	if (r < 0)
+		return r;
+	if (fd < 0 && !vsock)
+		return bh_err_set(err, -ENODEV,
+				  "find vsock or a serial port named " BH_LINK_SERIAL_NAME);
+	if (fd >= 0)
+		r = bh_link_add_mux(link, fd, BH_MUX_GUEST, err);
+	return r == 0 && vsock ? listen_vsock(link, err) : r;
+}
+
+int bh_link_listen(struct bh_loop *loop, bh_link_accept_fn accept, bh_link_dead_fn dead, void *arg,
+		   struct bh_link **ret, struct bh_err *err)
+{
+	struct bh_link *link = bh_link_new(loop, dead, arg);
+	int r;
+
+	*ret = NULL;
+	if (!link)
+		return bh_err_oom(err);
+	link->accept = accept;
+	r = listen_all(link, err);
+	if (r < 0)
+		bh_link_free(link);
+	else
+		*ret = link;
+	return r;
+}
