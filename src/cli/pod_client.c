@@ -18,8 +18,7 @@
 #define SUPERVISOR "bulkhead-pod"
 #define PODS_DIR   "@pods"
 
-/* ---- places -------------------------------------------------------------------------------------
- */
+/* ---- places ---- */
 
 static const char *const supervisor_places[] = { "", "../libexec/bulkhead/", "../supervisor/" };
 static const char *const guest_places[] = { "../share/bulkhead/", "../../" };

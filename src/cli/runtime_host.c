@@ -112,6 +112,27 @@ static int run(struct bh_cli *cli, const struct bh_create_opts *create,
 	return r;
 }
 
+/* ---- start ---- */
+
+/* Return: the container's notification socket; -ENOENT when nobody listens or it has none */
+static int listen_for_ready(const struct bh_container *c, struct bh_err *err)
+{
+	return bh_notify_host() ? bh_container_notify_listen(c, err) : -ENOENT;
+}
+
+static int start(struct bh_container *c, struct bh_err *err)
+{
+	bh_auto_close int notify_fd = listen_for_ready(c, err);
+	int r;
+
+	if (notify_fd < 0 && notify_fd != -ENOENT)
+		return notify_fd;
+	r = bh_container_start(c, err);
+	if (r == 0 && notify_fd >= 0)
+		bh_notify_wait(bh_notify_host(), bh_take_fd(&notify_fd), c->init.pid);
+	return r;
+}
+
 /* ---- exec
  * ------------------------------------------------------------------------------------------ */
 

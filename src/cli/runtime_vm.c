@@ -30,8 +30,7 @@ int bh_vm_session_open(struct bh_vm_session *s, const struct bh_container *c, st
 	return r < 0 ? r : bh_pod_connect(&s->loop, c->root, c->pod, &s->client, err);
 }
 
-/* ---- state --------------------------------------------------------------------------------------
- */
+/* ---- state ---- */
 
 static const enum bh_status statuses[] = {
 	[TASK__STATUS__UNKNOWN] = BH_STATUS_STOPPED, [TASK__STATUS__CREATED] = BH_STATUS_CREATED,

@@ -28,8 +28,7 @@ struct bh_fiber {
 #endif
 };
 
-/* ---- switching: the sanitizer wants to be told ------------------------------------------------
- */
+/* ---- switching: the sanitizer wants to be told ---- */
 
 #if defined(__SANITIZE_ADDRESS__)
 static void leave_caller(struct bh_fiber *f)
@@ -109,8 +108,7 @@ static void resume(struct bh_fiber *f)
 	free(f);
 }
 
-/* ---- calls ------------------------------------------------------------------------------------
- */
+/* ---- calls ---- */
 
 static int make_stack(struct bh_fiber *f, struct bh_err *err)
 {

@@ -55,8 +55,7 @@ struct server {
 	int status; /* of this program */
 };
 
-/* ---- options -----------------------------------------------------------------------------------
- */
+/* ---- options ---- */
 
 static const struct bh_name accelerators_v[] = {
 	{ "kvm", BH_ACCELERATE_KVM },
@@ -171,8 +170,7 @@ static int parse(int argc, char **argv, struct options *o, struct bh_err *err)
 	return r < 0 ? r : bh_container_id_check(o->pod.id, err);
 }
 
-/* ---- connections --------------------------------------------------------------------------------
- */
+/* ---- connections ---- */
 
 static void close_and_leave(void *arg)
 {

@@ -16,8 +16,7 @@
 static const char *const stream_names[3] = { "standard input", "standard output",
 					     "standard error" };
 
-/* ---- finding ------------------------------------------------------------------------------------
- */
+/* ---- finding ---- */
 
 struct bh_vm_container *bh_vm_container_find(struct bh_vm_pod *pod, const char *id,
 					     struct bh_err *err)

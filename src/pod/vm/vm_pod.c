@@ -48,8 +48,7 @@ const char *const bh_vm_phase_names[BH_VM_PHASE_MAX_] = {
 	[BH_VM_PHASE_NETWORK] = "network",
 };
 
-/* ---- admit ------------------------------------------------------------------------------------
- */
+/* ---- admit ---- */
 
 static int read_spec(struct bh_vm_pod *pod, struct bh_err *err)
 {
@@ -96,8 +95,7 @@ static int admit(struct bh_vm_pod *pod, struct bh_err *err)
 	return pod->hypervisor->ready(err);
 }
 
-/* ---- prepare ----------------------------------------------------------------------------------
- */
+/* ---- prepare ---- */
 
 static int save(const struct bh_vm_pod *pod, struct bh_err *err)
 {
@@ -247,8 +245,7 @@ static int prepare(struct bh_vm_pod *pod, struct bh_err *err)
 	return r < 0 ? r : start_share(pod, err);
 }
 
-/* ---- boot -------------------------------------------------------------------------------------
- */
+/* ---- boot ---- */
 
 static void on_vm_dead(void *arg, const struct bh_err *why)
 {
@@ -292,8 +289,7 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 	return r < 0 ? r : bh_proc_identify(figures.pid, &pod->vmm, err);
 }
 
-/* ---- hello ------------------------------------------------------------------------------------
- */
+/* ---- hello ---- */
 
 static void on_link_dead(void *arg, const struct bh_err *why)
 {
@@ -382,8 +378,7 @@ static int hello(struct bh_vm_pod *pod, struct bh_err *err)
 	return r < 0 ? r : say_hello(pod, err);
 }
 
-/* ---- network, and the quota -------------------------------------------------------------------
- */
+/* ---- network, and the quota ---- */
 
 int bh_vm_pod_limit_cpu(struct bh_vm_pod *pod, struct bh_err *err)
 {
@@ -406,8 +401,7 @@ static int network(struct bh_vm_pod *pod, struct bh_err *err)
 	return r < 0 ? r : bh_vm_pod_limit_cpu(pod, err);
 }
 
-/* ---- what the agent tells by itself -------------------------------------------------------------
- */
+/* ---- what the agent tells by itself ---- */
 
 static void on_agent_event(struct bh_vm_pod *pod, const Agent__Event *e)
 {
@@ -444,8 +438,7 @@ static void hear_agent(void *arg)
 	}
 }
 
-/* ---- talking to the agent -----------------------------------------------------------------------
- */
+/* ---- talking to the agent ---- */
 
 int bh_vm_pod_check(const struct bh_vm_pod *pod, struct bh_err *err)
 {

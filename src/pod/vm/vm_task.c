@@ -147,8 +147,7 @@ static int create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 	return 0;
 }
 
-/* ---- start, exec -------------------------------------------------------------------------------
- */
+/* ---- start, exec ---- */
 
 static void publish_start(struct bh_vm_process *p)
 {
@@ -251,8 +250,7 @@ static int exec(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *req
 	return 0;
 }
 
-/* ---- state, wait -------------------------------------------------------------------------------
- */
+/* ---- state, wait ---- */
 
 static int state(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		 struct bh_err *err)
@@ -303,8 +301,7 @@ static int wait_end(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void 
 	return 0;
 }
 
-/* ---- input -------------------------------------------------------------------------------------
- */
+/* ---- input ---- */
 
 /* The end of the input travels to the guest as the end of the stream. */
 static int close_io(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
