@@ -57,7 +57,7 @@ int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
 	char path[PATH_MAX];
 
 	*ret = (struct bh_pod_client){ .loop = loop };
-	snprintf(path, sizeof(path), "%s/" PODS_DIR "/%s", root, pod);
+	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR_NAME "/%s", root, pod);
 	dir = bh_path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
 	if (dir < 0)
 		return dir;

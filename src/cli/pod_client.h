@@ -8,6 +8,8 @@
 #include "rpc/rpc.h"
 #include "rpc/task.pb-c.h"
 
+/* Below the root: a directory for each pod. */
+#define BH_PODS_DIR_NAME     "@pods"
 #define BH_TASK_SERVICE_NAME "containerd.task.v2.Task"
 #define BH_POD_SERVICE_NAME  "bulkhead.pod.v1.Pod"
 
