@@ -38,6 +38,12 @@ static inline pid_t bh_sys_fork(int *ret_pidfd)
 			      NULL, 0UL);
 }
 
+/** bh_sys_fork_into() - the same, into new namespaces: @flags are CLONE_NEW* */
+static inline pid_t bh_sys_fork_into(unsigned long flags, int *ret_pidfd)
+{
+	return (pid_t)syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, 0UL, ret_pidfd, NULL, 0UL);
+}
+
 /** bh_sys_clone3() - clone3(2) without a stack of its own: returns twice, like fork(2) */
 static inline pid_t bh_sys_clone3(struct clone_args *args)
 {
