@@ -88,6 +88,10 @@ static int admit(struct bh_vm_pod *pod, struct bh_err *err)
 	r = r < 0 ? r : bh_vm_size(&pod->spec, pod->accelerator, &pod->size, err);
 	if (r < 0)
 		return r;
+	r = bh_guest_image_read(&pod->arena, pod->config.guest_dir, pod->accelerator, &pod->image,
+				err);
+	if (r < 0)
+		return r;
 	pod->hypervisor = bh_hypervisor_find(pod->config.hypervisor);
 	if (!pod->hypervisor)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "there is no hypervisor '%s'",
@@ -257,9 +261,10 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 	bh_cleanup(cgroup_fds_close) struct cgroup_fds fds = { .n = 0 };
 	struct bh_vm_figures figures;
 	struct bh_vm_config c = {
-		.kernel = bh_arena_printf(&pod->arena, "%s/vmlinux", pod->config.guest_dir),
-		.initramfs = bh_arena_printf(&pod->arena, "%s/initramfs", pod->config.guest_dir),
-		.cmdline = "",
+		.kernel = pod->image.kernel,
+		.initramfs = pod->image.initramfs,
+		.cmdline = pod->image.cmdline,
+		.acpi = pod->image.acpi,
 		.accelerator = pod->accelerator,
 		.vcpus = pod->size.vcpus,
 		.memory = pod->size.ram,
@@ -274,8 +279,6 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 
 	if (r < 0)
 		return r;
-	if (!c.kernel || !c.initramfs)
-		return bh_err_oom(err);
 	if (access("/dev/vhost-vsock", F_OK) == 0) {
 		c.vsock_cid = VSOCK_CID_BASE + (uint32_t)getpid();
 		c.serial_name = NULL;

@@ -8,6 +8,7 @@
 
 #include "loop/relay.h"
 #include "pod/pod.h"
+#include "pod/vm/guest_image.h"
 #include "pod/vm/network.h"
 #include "pod/vm/record.h"
 #include "pod/vm/share.h"
@@ -92,6 +93,7 @@ struct bh_vm_pod {
 	struct bh_proc server;
 	struct bh_vm_size size;
 	enum bh_accelerator accelerator;
+	struct bh_guest_image image;
 	const struct bh_hypervisor *hypervisor;
 	struct bh_cgroup *cg;
 	int netns_fd;
