@@ -207,11 +207,11 @@ int bh_pod_start(struct bh_cli *cli, struct bh_loop *loop, const char *pod,
 
 	if (r < 0)
 		return r;
-	if (pipe2(fds, 0) < 0)
+	if (pipe2(fds, O_CLOEXEC) < 0)
 		return bh_err_set(err, -errno, "make a pipe for the supervisor's report");
 	reader = fds[0];
 	writer = fds[1];
-	if (fcntl(reader, F_SETFD, FD_CLOEXEC) < 0)
+	if (fcntl(writer, F_SETFD, 0) < 0)
 		return bh_err_set(err, -errno, "make a pipe for the supervisor's report");
 	snprintf(report, sizeof(report), "%d", writer);
 	add(&command, "--report", report);

@@ -21,7 +21,7 @@ int bh_pod_open(const char *name, struct bh_loop *loop, const struct bh_pod_conf
 {
 	const struct bh_pod_kind *kind = find(name, err);
 
-	return kind ? kind->open(loop, config, listener, ret, err) : err->code;
+	return kind ? kind->bring_up(loop, config, listener, ret, err) : err->code;
 }
 
 int bh_pod_plan(const char *name, const struct bh_pod_config *config, struct bh_buf *out,

@@ -54,9 +54,9 @@ struct bh_pod_listener {
 
 struct bh_pod_kind {
 	const char *name;
-	int (*open)(struct bh_loop *loop, const struct bh_pod_config *config,
-		    const struct bh_pod_listener *listener, struct bh_pod **ret,
-		    struct bh_err *err);
+	int (*bring_up)(struct bh_loop *loop, const struct bh_pod_config *config,
+			const struct bh_pod_listener *listener, struct bh_pod **ret,
+			struct bh_err *err);
 	int (*plan)(const struct bh_pod_config *config, struct bh_buf *out, struct bh_err *err);
 	bool (*empty)(const struct bh_pod *pod);
 	const struct bh_rpc_service *(*services)(struct bh_pod *pod, size_t *ret_n);

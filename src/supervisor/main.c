@@ -137,7 +137,7 @@ static int set_option(struct options *o, int option, const char *text, struct bh
 	int64_t number;
 
 	if (option == OPTION_REPORT) {
-		o->report_fd = atoi(text);
+		o->report_fd = (int)strtol(text, NULL, 10);
 		return fcntl(o->report_fd, F_SETFD, FD_CLOEXEC) < 0
 			       ? bh_err_set(err, -errno, "--report %s", text)
 			       : 0;

@@ -746,7 +746,7 @@ static const struct bh_rpc_service *services(struct bh_pod *base, size_t *ret_n)
 
 const struct bh_pod_kind bh_vm_pod_kind = {
 	.name = "kata",
-	.open = open_pod,
+	.bring_up = open_pod,
 	.plan = plan_pod,
 	.empty = empty,
 	.services = services,
