@@ -9,6 +9,8 @@
 /* After what it needs. */
 #include <linux/vm_sockets.h>
 
+#include <linux/vm_sockets.h> /* its older versions want <sys/socket.h> before */
+
 #include "loop/fiber.h"
 #include "rpc/link_internal.h"
 
