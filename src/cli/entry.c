@@ -4,7 +4,7 @@
  *
  * The program's entry point in static builds: what runs before the C library.
  *
- * A program that enters a container executes itself twice (cli/self_protect.c says why). The first
+ * A program that enters a container executes itself twice (container/self_protect.c says why). The first
  * execution needs nothing but three system calls, yet a C library would set itself up for it: it
  * asks the processor for its features some thirty times, and in a virtual machine each of these is
  * a trip to the hypervisor. On such machines that is a tenth of a container's start. So the three

@@ -78,7 +78,8 @@ int bh_terminal_open(int root_fd, int proc_fd, const struct bh_console_size *siz
 			r = bh_err_set(err, -errno, "open the terminal's peer");
 	}
 	if (r == 0) {
-		r = set_up(t.slave, from_caller ? &io->console_size : size, io->console_socket);
+		r = set_up(t.slave, from_caller ? &io->console_size : size,
+			   io->console_socket || io->newlines);
 		if (r < 0)
 			r = bh_err_set(err, r, "set up terminal");
 	}

@@ -32,6 +32,7 @@ struct bh_task_opts {
 	const char *root; /* of the containers' states; borrowed for the pod's life, as the rest */
 	const char *filter_cache; /* of seccomp programs; NULL = none */
 	enum bh_cgroup_manager cgroup_manager;
+	bool no_pivot, no_keyring; /* for all containers; options of Create can ask for more */
 
 	/**
 	 * open_stdio() - what @uris (input, output, error as the request has them) stand for
@@ -58,7 +59,8 @@ struct bh_task_opts {
 
 /** bh_tasks_new() - none yet. From now on SIGCHLD is blocked, the calling process is a subreaper
  * and all of its children are reaped by the loop: who starts one of its own waits for it
- * (waitpid(2)) before the loop goes on, or watches a pidfd and does without its status */
+ * (waitpid(2)) before the loop goes on, or watches a pidfd and does without its status. In a fiber:
+ * SIGCHLD must be blocked before, for each fiber has a signal mask of its own */
 int bh_tasks_new(struct bh_loop *loop, const struct bh_task_opts *opts, struct bh_tasks **ret,
 		 struct bh_err *err) bh_must_check;
 
@@ -73,6 +75,12 @@ struct bh_rpc_service bh_tasks_service(struct bh_tasks *tasks);
 /** bh_tasks_kill_all() - SIGKILL to all containers, delete them; for the end of a pod. May suspend
  */
 void bh_tasks_kill_all(struct bh_tasks *tasks);
+
+/** bh_tasks_empty() - whether there is no container, nor one that is being created */
+bool bh_tasks_empty(const struct bh_tasks *tasks);
+
+/** bh_tasks_pid() - first process of a container; 0 = there is none */
+pid_t bh_tasks_pid(const struct bh_tasks *tasks, const char *id);
 
 /** bh_tasks_find() - a container by id, borrowed until the loop goes on; NULL = none */
 struct bh_container *bh_tasks_find(struct bh_tasks *tasks, const char *id);

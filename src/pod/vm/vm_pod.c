@@ -697,6 +697,16 @@ static bool empty(const struct bh_pod *base)
 	return !pod->containers;
 }
 
+static pid_t pid(const struct bh_pod *base, const char *id)
+{
+	const struct bh_vm_pod *pod = (const struct bh_vm_pod *)base;
+
+	for (const struct bh_vm_container *c = pod->containers; c; c = c->next)
+		if (!strcmp(c->record->id, id))
+			return pod->vmm.pid;
+	return 0;
+}
+
 static struct bh_pod *free_pod(struct bh_pod *base)
 {
 	struct bh_vm_pod *pod = (struct bh_vm_pod *)base;
@@ -746,9 +756,11 @@ static const struct bh_rpc_service *services(struct bh_pod *base, size_t *ret_n)
 
 const struct bh_pod_kind bh_vm_pod_kind = {
 	.name = "kata",
+	.own_mounts = true,
 	.bring_up = open_pod,
 	.plan = plan_pod,
 	.empty = empty,
+	.pid = pid,
 	.services = services,
 	.close = close_pod,
 	.free = free_pod,
