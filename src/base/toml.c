@@ -86,7 +86,8 @@ static int read_hex(struct reader *r, struct target *t, int digits)
 
 		if (!isxdigit((unsigned char)digit))
 			return fail(r, "a wrong \\u in a string");
-		c = c * 16 + (unsigned long)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
+		c = c * 16 +
+		    (unsigned long)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
 	}
 	return add_unicode(r, t, c);
 }

@@ -16,6 +16,8 @@
 
 /* Below the root of the containers' states; no container's id starts with "@". */
 #define BH_PODS_DIR "@pods"
+/* For a client to open its end of a named pipe, milliseconds. */
+#define BH_POD_READER_MS 30000
 /* In a pod's directory: where its services are had. */
 #define BH_POD_SOCKET   "sock"
 #define BH_POD_SERVICE  "bulkhead.pod.v1.Pod"
@@ -37,7 +39,7 @@ struct bh_pod_config {
 	enum bh_cgroup_manager cgroup_manager;
 	const char *guest_dir; /* kernel and initramfs */
 	enum bh_accelerator_choice accelerator;
-	const char *hypervisor; /* driver's name */
+	const char *hypervisor;   /* driver's name */
 	const char *filter_cache; /* of seccomp programs; NULL = none */
 	const char *domain;       /* the engine's name space that the pod is of; NULL = none */
 	bool no_pivot, no_keyring;
@@ -120,8 +122,8 @@ struct bh_pod *bh_pod_free(struct bh_pod *pod);
 int bh_pod_undo(const char *root, const char *id, struct bh_err *err) bh_must_check;
 
 /**
- * bh_pod_sweep() - by a process that knows nothing else: end and undo what is left of container @id,
- * of its pod only what nobody serves any more. Idempotent
+ * bh_pod_sweep() - by a process that knows nothing else: end and undo what is left of container
+ * @id, of its pod only what nobody serves any more. Idempotent
  * @bundle:  its directory, absolute: the root that was mounted there is unmounted
  * @ret_pid: the process that stood for it; 0 = unknown
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What `start` is given on its standard input, in three shapes: nothing; the options as an Any; from
- * containerd 2.3 on BootstrapParams, with the options among its extensions. The latter is known by
- * fields that an Any has not.
+ * What `start` is given on its standard input, in three shapes: nothing; the options as an Any;
+ * from containerd 2.3 on BootstrapParams, with the options among its extensions. The latter is
+ * known by fields that an Any has not.
  */
 #ifndef BH_SHIM_INPUT_H
 #define BH_SHIM_INPUT_H

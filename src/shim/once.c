@@ -43,8 +43,8 @@ int bh_shim_read_input(char **ret, size_t *ret_len, struct bh_err *err)
 /* A file of the bundle that `start` wrote. Return: in @arena; NULL when there is none */
 static char *read_note(struct bh_arena *arena, const char *bundle, const char *name)
 {
-	bh_auto_close int dir = bh_path_try_open(AT_FDCWD, bundle, O_RDONLY | O_DIRECTORY, 0,
-						 BH_PATH_HOST);
+	bh_auto_close int dir =
+		bh_path_try_open(AT_FDCWD, bundle, O_RDONLY | O_DIRECTORY, 0, BH_PATH_HOST);
 	bh_auto_free char *text = NULL;
 
 	if (dir < 0 || bh_path_read(dir, name, BH_PATH_BENEATH, SMALL_FILE, &text, NULL, NULL) < 0)

@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -22,7 +24,9 @@
 /* Without a caller and without a container: for a containerd that was just restarted. */
 #define COURTESY_MS 60000
 /* For the last events to be told. */
-#define DRAIN_MS     5000
+#define DRAIN_MS 5000
+/* After a call, for the next one. */
+#define TIDY_MS      500
 #define FILTER_CACHE "/run/bulkhead/@seccomp"
 
 #define ANNOTATION_RUNTIME "io.bulkhead.runtime"
@@ -61,8 +65,8 @@ static int find_guest(struct bh_shim *s, const char **ret, struct bh_err *err)
 
 	*ret = s->settings.guest;
 	/* A pod that needs it says that it is not there. */
-	if (*ret || bh_program_find(places, BH_ARRAY_SIZE(places), "guest", BH_DATADIR, path,
-				    NULL) < 0)
+	if (*ret ||
+	    bh_program_find(places, BH_ARRAY_SIZE(places), "guest", BH_DATADIR, path, NULL) < 0)
 		return 0;
 	*ret = bh_arena_strdup(&s->arena, path);
 	return *ret ? 0 : bh_err_oom(err);
@@ -141,13 +145,47 @@ int bh_shim_open_pod(struct bh_shim *s, const char *id, const char *bundle,
 	r = open_pod(s, id, bundle, options, err);
 	/* It may have been told to end meanwhile, and waits for this. */
 	s->stage = r < 0 ? BH_SHIM_IDLE : BH_SHIM_OPEN;
-	malloc_trim(0); /* of documents that were read */
 	return r;
 }
 
 bool bh_shim_in_use(const struct bh_shim *s)
 {
 	return s->stage == BH_SHIM_OPENING || (s->stage == BH_SHIM_OPEN && !bh_pod_empty(s->pod));
+}
+
+/* ---- memory -------------------------------------------------------------------------------------
+ */
+
+/* A segment of the program that is not written to: its pages come again when they are used. */
+static int drop_segment(struct dl_phdr_info *info, size_t size, void *data)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	(void)size;
+	(void)data;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+		uintptr_t start = (info->dlpi_addr + h->p_vaddr) / page * page;
+
+		if (h->p_type == PT_LOAD && !(h->p_flags & PF_W))
+			(void)!madvise((void *)start,
+				       info->dlpi_addr + h->p_vaddr + h->p_memsz - start,
+				       MADV_DONTNEED);
+	}
+	return 1; /* the program itself is the first */
+}
+
+/* Most of a pod's life this process waits: what it needed to create a container goes. */
+static void on_tidy(struct bh_timer *timer)
+{
+	(void)timer;
+	malloc_trim(0);
+	dl_iterate_phdr(drop_segment, NULL);
+}
+
+void bh_shim_tidy(struct bh_shim *s)
+{
+	bh_loop_arm(&s->loop, &s->tidy, TIDY_MS);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -313,6 +351,7 @@ int bh_shim_serve(const struct bh_shim_call *call, char *const argv[], struct bh
 		.listener = { .fd = -EBADF, .fn = on_connection, .what = "socket" },
 		.signals = { .fd = -EBADF, .fn = on_signal, .what = "signals" },
 		.courtesy = { .fn = on_courtesy },
+		.tidy = { .fn = on_tidy },
 	};
 	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
 	int r = bh_self_protect(argv, "bulkhead-shim", err);

@@ -24,7 +24,7 @@ struct bh_shim {
 	enum bh_shim_stage stage;
 	struct bh_publisher publisher;
 	struct bh_source listener, signals;
-	struct bh_timer courtesy;
+	struct bh_timer courtesy, tidy;
 	size_t n_connections;
 	bool ends; /* bh_shim_end() was called */
 	char socket_path[128];
@@ -37,6 +37,11 @@ int bh_shim_open_pod(struct bh_shim *s, const char *id, const char *bundle,
 
 /** bh_shim_in_use() - whether there is a container, or one on its way */
 bool bh_shim_in_use(const struct bh_shim *s);
+
+/** bh_shim_tidy() - soon, when nothing more is asked for, give back memory that is not needed to
+ * wait
+ */
+void bh_shim_tidy(struct bh_shim *s);
 
 /** bh_shim_retire() - nobody finds this process any more */
 void bh_shim_retire(struct bh_shim *s);

@@ -27,7 +27,8 @@ static const struct bh_names managers = { managers_v, BH_ARRAY_SIZE(managers_v) 
 
 enum key_kind { KEY_TEXT, KEY_PATH, KEY_NAME, KEY_BOOL, KEY_SYSTEMD, KEY_NOTHING };
 
-/* The one table of all keys. Those in capitals are runc's, as containerd's configuration has them. */
+/* The one table of all keys. Those in capitals are runc's, as containerd's configuration has them.
+ */
 static const struct key {
 	const char *name;
 	enum key_kind kind;

@@ -23,11 +23,11 @@ struct bh_shim_settings {
 	bool no_pivot, no_keyring;
 };
 
-#define BH_SHIM_SETTINGS_INIT                                               \
-	(struct bh_shim_settings)                                           \
-	{                                                                   \
-		.hypervisor = "qemu", .accelerator = BH_ACCELERATE_KVM,     \
-		.cgroup_manager = BH_CGROUP_AUTO                            \
+#define BH_SHIM_SETTINGS_INIT                                           \
+	(struct bh_shim_settings)                                       \
+	{                                                               \
+		.hypervisor = "qemu", .accelerator = BH_ACCELERATE_KVM, \
+		.cgroup_manager = BH_CGROUP_AUTO                        \
 	}
 
 /**

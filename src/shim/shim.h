@@ -24,7 +24,8 @@ struct bh_shim_call {
 /* In the working directory, which is the bundle's. */
 #define BH_SHIM_ADDRESS_FILE "address"
 #define BH_SHIM_LOG_FIFO     "log"
-#define BH_SHIM_ROOT_FILE    "bulkhead.root" /* settings.root, for `delete`, which is told no options */
+#define BH_SHIM_ROOT_FILE \
+	"bulkhead.root" /* settings.root, for `delete`, which is told no options */
 
 /* Where the states of a name space's containers are, when no option says so. */
 #define BH_SHIM_ROOT_DEFAULT "/run/bulkhead/@containerd"

@@ -26,7 +26,8 @@
 #define SOCKET_DIR     "/run/bulkhead/@shim"
 #define SOCKET_PREFIX  "unix://"
 #define LISTEN_BACKLOG 128
-/* Of the pod's id, for people who look at the socket's name; the hash before it tells pods apart. */
+/* Of the pod's id, for people who look at the socket's name; the hash before it tells pods apart.
+ */
 #define NAME_CHARS    40
 #define OOM_SCORE_MAX 1000
 
@@ -48,8 +49,8 @@ struct start {
 	struct bh_arena arena;
 	struct bh_shim_input input;
 	struct bh_shim_settings settings;
-	const char *pod;      /* id of the pod, or of the group of containers */
-	bool is_member;       /* of a pod that must be there already */
+	const char *pod; /* id of the pod, or of the group of containers */
+	bool is_member;  /* of a pod that must be there already */
 	struct sockaddr_un at;
 	int bundle_fd, socket_fd;
 };
@@ -120,13 +121,14 @@ static bool answers(const struct sockaddr_un *at)
 	bh_auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	/* A queue that is full is somebody's. */
-	return fd >= 0 && (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0 ||
-			   errno == EAGAIN);
+	return fd >= 0 &&
+	       (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0 || errno == EAGAIN);
 }
 
 static int make_socket_dir(const struct start *s, struct bh_err *err)
 {
-	bh_auto_close int root = bh_path_open(AT_FDCWD, "/", O_PATH, 0, BH_PATH_HOST, err), dir = -1;
+	bh_auto_close int root = bh_path_open(AT_FDCWD, "/", O_PATH, 0, BH_PATH_HOST, err),
+			  dir = -1;
 	bh_auto_free char *path = strdup(s->at.sun_path);
 
 	if (root < 0)
@@ -261,9 +263,8 @@ static int start_server(const struct start *s, char *const argv[], struct bh_err
 	pid_t pid;
 
 	/* Threads of a core are shared within the pod alone. */
-	if (getenv("SCHED_CORE") &&
-	    prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0UL, PR_SCHED_CORE_SCOPE_PROCESS_GROUP,
-		  0UL) < 0)
+	if (getenv("SCHED_CORE") && prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0UL,
+					  PR_SCHED_CORE_SCOPE_PROCESS_GROUP, 0UL) < 0)
 		return bh_err_set(err, -errno, "make a core scheduling cookie");
 	pid = fork();
 	if (pid == 0)
@@ -310,8 +311,8 @@ static int prepare(struct start *s, struct bh_err *err)
 
 	r = r < 0 ? r : bh_shim_input_parse(input, len, &s->input, err);
 	r = r < 0 ? r
-		  : bh_shim_settings_read(&s->arena, bh_shim_input_options(&s->input),
-					  &s->settings, err);
+		  : bh_shim_settings_read(&s->arena, bh_shim_input_options(&s->input), &s->settings,
+					  err);
 	r = r < 0 ? r : find_pod(s, err);
 	r = r < 0 ? r : name_socket(s, err);
 	if (r < 0)

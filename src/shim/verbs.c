@@ -33,6 +33,7 @@ static void pass_on(struct bh_shim *s, struct bh_rpc_call *call, const void *req
 	const struct bh_rpc_method *method;
 	void *self;
 
+	bh_shim_tidy(s);
 	method = find(services, n, bh_rpc_call_method(call), &self);
 	if (method)
 		method->fn(self, call, request);
@@ -155,8 +156,7 @@ struct bh_rpc_service bh_shim_service(struct bh_shim *s)
 		VERB("Shutdown", shutdown_request, on_shutdown),
 	};
 
-	return (struct bh_rpc_service){ .names = names,
-					.methods = methods,
-					.n_methods = BH_ARRAY_SIZE(methods),
-					.self = s };
+	return (struct bh_rpc_service){
+		.names = names, .methods = methods, .n_methods = BH_ARRAY_SIZE(methods), .self = s
+	};
 }

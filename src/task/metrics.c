@@ -46,13 +46,15 @@ struct row {
 	uint64_t divisor; /* 0 = as it is */
 };
 
-#define V1(path, member) { path, offsetof(struct v1, member), 0 }
-#define V1_ENTRY(path, member)                                                            \
-	V1(path "/limit", member.limit), V1(path "/usage", member.usage),                 \
+#define V1(path, member)                             \
+	{                                            \
+		path, offsetof(struct v1, member), 0 \
+	}
+#define V1_ENTRY(path, member)                                            \
+	V1(path "/limit", member.limit), V1(path "/usage", member.usage), \
 		V1(path "/max", member.max), V1(path "/failcnt", member.failcnt)
 #define V1_STAT(name, member) V1("memory/raw/" name, memory.member)
-#define V1_BOTH(name, member) \
-	V1_STAT(name, member), V1_STAT("total_" name, total_##member)
+#define V1_BOTH(name, member) V1_STAT(name, member), V1_STAT("total_" name, total_##member)
 
 static const struct row v1_rows[] = {
 	V1("pids/current", pids.current),
@@ -86,9 +88,15 @@ static const struct row v1_rows[] = {
 	V1_STAT("hierarchical_memsw_limit", hierarchical_swap_limit),
 };
 
-#define V2(path, member)      { path, offsetof(struct v2, member), 0 }
-#define V2_USEC(path, member) { path, offsetof(struct v2, member), NS_TO_USEC }
-#define V2_STAT(member)       V2("memory/raw/" #member, memory.member)
+#define V2(path, member)                             \
+	{                                            \
+		path, offsetof(struct v2, member), 0 \
+	}
+#define V2_USEC(path, member)                                 \
+	{                                                     \
+		path, offsetof(struct v2, member), NS_TO_USEC \
+	}
+#define V2_STAT(member) V2("memory/raw/" #member, memory.member)
 
 static const struct row v2_rows[] = {
 	V2("pids/current", pids.current),
@@ -228,8 +236,7 @@ static int hugetlb_v1(struct bh_arena *arena, json_object *o, Metrics__V1 *all)
 		return -ENOMEM;
 	if (!n)
 		return 0;
-	json_object_object_foreach(sizes, size, entry)
-	{
+	json_object_object_foreach (sizes, size, entry) {
 		Metrics__V1Hugetlb *h = &entries[all->n_hugetlb];
 
 		metrics__v1_hugetlb__init(h);
@@ -351,8 +358,7 @@ static int hugetlb_v2(struct bh_arena *arena, json_object *o, Metrics__V2 *all)
 		return -ENOMEM;
 	if (!n)
 		return 0;
-	json_object_object_foreach(sizes, size, entry)
-	{
+	json_object_object_foreach (sizes, size, entry) {
 		Metrics__V2Hugetlb *h = &entries[all->n_hugetlb];
 
 		metrics__v2_hugetlb__init(h);

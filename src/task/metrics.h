@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A container's figures as containerd's messages: of cgroup version 1 or 2, as the host is laid out. */
+/* A container's figures as containerd's messages: of cgroup version 1 or 2, as the host is laid
+ * out. */
 #ifndef BH_TASK_METRICS_H
 #define BH_TASK_METRICS_H
 

@@ -14,18 +14,31 @@
 
 struct bh_tasks;
 
+/* What a process's streams are to be. */
+struct bh_task_stdio_request {
+	const char *id, *exec_id; /* the process; exec_id "" = the container's first */
+	const char *const *uris;  /* input, output, error, as the request has them */
+	bool terminal;
+	pid_t peer; /* process that asked; 0 = unknown */
+};
+
+struct bh_logger;
+
 /* The two ends of a process's stdio that are the pod's: where its output goes and its input comes
  * from. -1 = none, as for an empty URI. */
 struct bh_task_stdio {
 	int fds[3]; /* with a terminal: 0 = input, 1 = output; non-blocking or to be reopened so */
 	int hold;   /* a writing end of the input, held so that a client that goes is not its end;
 		     * closed by CloseIO. -1 = the input ends by itself, and CloseIO does nothing */
+	struct bh_logger *logger; /* program that the output goes to; NULL = none */
+	int watch[3]; /* reading ends of the outputs' named pipes, to see whether all was read. -1 =
+		       * it cannot be seen */
 };
 
-#define BH_TASK_STDIO_INIT                        \
-	(struct bh_task_stdio)                    \
-	{                                         \
-		.fds = { -1, -1, -1 }, .hold = -1 \
+#define BH_TASK_STDIO_INIT                                                 \
+	(struct bh_task_stdio)                                             \
+	{                                                                  \
+		.fds = { -1, -1, -1 }, .hold = -1, .watch = { -1, -1, -1 } \
 	}
 
 struct bh_task_opts {
@@ -35,12 +48,11 @@ struct bh_task_opts {
 	bool no_pivot, no_keyring; /* for all containers; options of Create can ask for more */
 
 	/**
-	 * open_stdio() - what @uris (input, output, error as the request has them) stand for
-	 * @peer: process that asked, 0 = unknown
+	 * open_stdio() - what the URIs stand for
 	 * @ret: as BH_TASK_STDIO_INIT; what is put there is the callee's no more
 	 * May suspend. On failure nothing is left open.
 	 */
-	int (*open_stdio)(void *arg, pid_t peer, const char *const uris[3], bool terminal,
+	int (*open_stdio)(void *arg, const struct bh_task_stdio_request *request,
 			  struct bh_task_stdio *ret, struct bh_err *err);
 
 	/** prepare() - before a container is created from @bundle: mounts of the request and the
@@ -55,6 +67,7 @@ struct bh_task_opts {
 	void (*publish)(void *arg, const char *topic, const ProtobufCMessage *event);
 
 	void *arg;
+	void *stdio_arg; /* of open_stdio() */
 };
 
 /** bh_tasks_new() - none yet. From now on SIGCHLD is blocked, the calling process is a subreaper

@@ -7,6 +7,7 @@
 struct host_pod {
 	struct bh_pod pod;
 	struct bh_pod_listener listener;
+	struct bh_stdio stdio;
 	struct bh_tasks *tasks;
 	struct bh_rpc_service service;
 };
@@ -32,6 +33,7 @@ static int bring_up(struct bh_loop *loop, const struct bh_pod_config *config,
 		.open_stdio = bh_stdio_open,
 		.publish = publish,
 		.arg = pod,
+		.stdio_arg = pod ? &pod->stdio : NULL,
 	};
 	int r;
 
@@ -39,6 +41,9 @@ static int bring_up(struct bh_loop *loop, const struct bh_pod_config *config,
 		return bh_err_oom(err);
 	pod->pod.kind = &bh_host_pod_kind;
 	pod->listener = *listener;
+	pod->stdio = (struct bh_stdio){ .loop = loop,
+					.domain = config->domain,
+					.reader_ms = BH_POD_READER_MS };
 	r = bh_tasks_new(loop, &opts, &pod->tasks, err);
 	if (r < 0) {
 		free(pod);
@@ -87,6 +92,7 @@ static struct bh_pod *free_pod(struct bh_pod *base)
 	struct host_pod *pod = (struct host_pod *)base;
 
 	pod->tasks = bh_tasks_free(pod->tasks);
+	bh_stdio_end(&pod->stdio);
 	free(pod);
 	return NULL;
 }

@@ -11,7 +11,7 @@
 #include "loop/fiber.h"
 #include "pod/vm/vm_pod.h"
 #include "rpc/guest.h"
-#include "task/stdio.h"
+#include "task/logger.h"
 
 static const char *const stream_names[3] = { "standard input", "standard output",
 					     "standard error" };
@@ -239,6 +239,7 @@ struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p)
 	bh_vm_process_close_input(p);
 	for (int i = 0; i < 3; i++)
 		bh_relay_end(&p->relays[i]);
+	p->logger = bh_logger_end(p->logger);
 	if (p->followed) {
 		set_killed(p);
 		answer_waiters(p);
@@ -270,11 +271,19 @@ int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *
 			  const char *ret_uris[3], struct bh_err *err)
 {
 	const char *const uris[3] = { p->uris[0], p->uris[1], p->uris[2] };
+	const struct bh_task_stdio_request request = { .id = p->container->record->id,
+						       .exec_id = p->exec_id,
+						       .uris = uris,
+						       .terminal = p->terminal,
+						       .peer = peer };
 	struct bh_task_stdio stdio = BH_TASK_STDIO_INIT;
 	int r = bh_vm_pod_check(p->container->pod, err);
 
-	r = r < 0 ? r : bh_stdio_open(NULL, peer, uris, p->terminal, &stdio, err);
+	r = r < 0 ? r : bh_stdio_open(&p->container->pod->stdio, &request, &stdio, err);
 	p->input_hold = stdio.hold;
+	p->logger = stdio.logger;
+	for (int i = 0; i < 3; i++)
+		bh_close(stdio.watch[i]);
 	for (int i = 0; i < 3; i++) {
 		uint32_t token = 0;
 

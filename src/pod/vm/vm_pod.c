@@ -714,6 +714,7 @@ static struct bh_pod *free_pod(struct bh_pod *base)
 	close_pod(base);
 	while (pod->containers)
 		bh_vm_container_free(pod->containers, false);
+	bh_stdio_end(&pod->stdio);
 	bh_cgroup_free(pod->cg);
 	bh_arena_deinit(&pod->arena);
 	free(pod);
@@ -735,6 +736,9 @@ static int open_pod(struct bh_loop *loop, const struct bh_pod_config *config,
 	pod->dirfd = -EBADF;
 	pod->netns_fd = -EBADF;
 	pod->burial.fn = bury;
+	pod->stdio = (struct bh_stdio){ .loop = loop,
+					.domain = config->domain,
+					.reader_ms = BH_POD_READER_MS };
 	pod->services[0] = bh_vm_task_service(pod);
 	pod->services[1] = bh_vm_pod_service(pod);
 	r = run_phases(pod, err);

@@ -16,6 +16,7 @@
 #include "pod/vm/translate.h"
 #include "rpc/link.h"
 #include "rpc/pod.pb-c.h"
+#include "task/stdio.h"
 #include "vmm/hypervisor.h"
 
 extern const struct bh_pod_kind bh_vm_pod_kind;
@@ -50,6 +51,7 @@ struct bh_vm_process {
 	uint32_t exit_status;
 	Wire__Timestamp exited_at;
 	int input_hold; /* closed by CloseIO, see struct bh_task_stdio */
+	struct bh_logger *logger;
 	struct bh_relay
 		relays[3]; /* between its stdio's ends on this host and the link's streams */
 	struct bh_vm_waiter *waiters;
@@ -112,6 +114,7 @@ struct bh_vm_pod {
 	struct bh_deferred burial;
 	struct bh_vm_container *containers;
 	uint32_t last_token; /* of a stream */
+	struct bh_stdio stdio;
 	struct bh_rpc_service services[2];
 };
 

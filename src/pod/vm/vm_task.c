@@ -312,8 +312,8 @@ static int wait_end(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void 
 	return 0;
 }
 
-/* The guest's numbers, or what stands for the container here when the guest does not answer: engines
- * take a container without processes for a dead one. */
+/* The guest's numbers, or what stands for the container here when the guest does not answer:
+ * engines take a container without processes for a dead one. */
 static int pids(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		struct bh_err *err)
 {
