@@ -38,6 +38,12 @@ static inline pid_t bh_sys_fork(int *ret_pidfd)
 			      NULL, 0UL);
 }
 
+/** bh_sys_fork_into() - the same, into new namespaces: @flags are CLONE_NEW* */
+static inline pid_t bh_sys_fork_into(unsigned long flags, int *ret_pidfd)
+{
+	return (pid_t)syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, 0UL, ret_pidfd, NULL, 0UL);
+}
+
 /** bh_sys_clone3() - clone3(2) without a stack of its own: returns twice, like fork(2) */
 static inline pid_t bh_sys_clone3(struct clone_args *args)
 {
@@ -61,6 +67,12 @@ static inline int bh_sys_execveat(int dirfd, const char *path, char *const argv[
 static inline long bh_sys_getcwd(char *buf, size_t size)
 {
 	return syscall(SYS_getcwd, buf, size);
+}
+
+/** bh_sys_finit_module() - finit_module(2) */
+static inline int bh_sys_finit_module(int fd, const char *options, int flags)
+{
+	return (int)syscall(SYS_finit_module, fd, options, flags);
 }
 
 /** bh_sys_keyctl() - keyctl(2) */

@@ -39,6 +39,8 @@ struct bh_vm_config {
 	const char *kernel;    /* path of an ELF with a PVH entry */
 	const char *initramfs; /* path */
 	const char *cmdline;   /* added to what the driver needs; may be "" */
+	bool acpi; /* the kernel finds its devices and processors by ACPI; else it is told them on
+		    * the command line */
 	enum bh_accelerator accelerator;
 	uint32_t vcpus;
 	uint64_t memory; /* bytes of RAM, a multiple of 2 MiB */

@@ -97,6 +97,8 @@ static int make_namespaces(void)
 	    (host = new_namespace()) < 0)
 		return SKIP;
 	snprintf(pod_path, sizeof(pod_path), "/proc/%d/fd/%d", getpid(), pod);
+	do_in(pod, "for i in all default; do"
+		   " echo 0 >/proc/sys/net/ipv6/conf/$i/accept_dad; done");
 	snprintf(command, sizeof(command), "ip link add veth1 type veth peer name eth0 netns %s",
 		 pod_path);
 	do_in(host, command);
@@ -276,7 +278,12 @@ static int act_refusals(void)
 	do_in(pod, "ip link del vpn0; ip link add mv0 link eth0 type macvlan;"
 		   "ip link set mv0 up");
 	NEED(is_refused("interface 'mv0' (macvlan)"));
-	do_in(pod, "ip link del mv0; ip link add x1 type veth peer name x2;"
+	do_in(pod, "ip link del mv0; ip link add iv0 link eth0 type ipvlan mode l3 2>&1;"
+		   "ip link set iv0 up 2>&1");
+	if (has(pod, "ip link", "iv0")) /* not every kernel has them */
+		NEED(is_refused(
+			"interface 'iv0' (ipvlan) cannot be given to a micro-VM: it routes"));
+	do_in(pod, "ip link del iv0 2>&1; ip link add x1 type veth peer name x2;"
 		   "ip link set x1 address 02:00:00:00:09:02 up");
 	NEED(is_refused("interface 'x1' (veth) cannot be given to a micro-VM: another one has"));
 	do_in(pod, "ip link del x1; ip route add 10.66.0.0/16 via inet6 fd00:9::7");

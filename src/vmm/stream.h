@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listening to someone who may say too much: what is read in a time is limited, what is kept is
+ * limited, and who talks on is left waiting. */
+#ifndef BH_VMM_STREAM_H
+#define BH_VMM_STREAM_H
+
+#include "loop/loop.h"
+#include "vmm/tail.h"
+
+struct bh_stream {
+	struct bh_loop *loop;
+	struct bh_source source; /* its fd is owned */
+	struct bh_timer rest;
+	size_t heard; /* bytes since the last rest */
+	struct bh_tail tail;
+};
+
+/**
+ * bh_stream_start() - listen to @fd, non-blocking, which becomes @stream's in any case
+ * @stream: zeroed
+ * @keep:   bytes of the end to remember
+ * @what:   for messages
+ */
+int bh_stream_start(struct bh_stream *stream, struct bh_loop *loop, int fd, size_t keep,
+		    const char *what, struct bh_err *err) bh_must_check;
+
+/** bh_stream_end() - hear what is there already, at most as much as is kept, then close */
+void bh_stream_end(struct bh_stream *stream);
+
+/** bh_stream_deinit() - also for one that is zeroed */
+void bh_stream_deinit(struct bh_stream *stream);
+
+#endif
