@@ -6,7 +6,7 @@
 #ifndef BH_AGENT_BUNDLE_H
 #define BH_AGENT_BUNDLE_H
 
-#include "loop/loop.h"
+#include "agent/sweep.h"
 #include "rpc/agent.pb-c.h"
 
 struct bh_bundle;
@@ -15,6 +15,7 @@ struct bh_bundles {
 	struct bh_loop *loop;
 	struct bh_bundle *list;
 	struct bh_bundle *pod; /* what is the pod's, under no id */
+	struct bh_sweep sweep;
 };
 
 /** bh_bundles_prepare() - method Prepare. Suspends. On failure nothing is left but what is the
