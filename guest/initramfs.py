@@ -21,12 +21,14 @@ def cpio(entries):
 def initramfs(agent, lists):
     """Returns the pod's initramfs: the agent as /init, the folders that it mounts on, and the modules
     {list: [files in the order of loading]} below /modules with a file of paths for each list."""
-    entries = [("init", 0o100755, agent)]
     folders = ["dev", "proc", "run", "sys"]
+    files = {"init": (0o100755, agent)}
     if lists:
         folders.append("modules")
     for name, paths in lists.items():
-        inside = ["modules/" + module_name(path) for path in paths]
-        entries.append((f"modules/{name}", 0o100644, "".join(f"/{p}\n" for p in inside).encode()))
-        entries += [(p, 0o100644, module_bytes(path)) for p, path in zip(inside, paths)]
-    return cpio([(name, 0o40755, b"") for name in sorted(folders)] + sorted(entries))
+        inside = {path: "modules/" + module_name(path) for path in paths}
+        listed = "".join(f"/{path}\n" for path in inside.values())
+        files[f"modules/{name}"] = (0o100644, listed.encode())
+        files.update({inner: (0o100644, module_bytes(path)) for path, inner in inside.items()})
+    return cpio([(name, 0o40755, b"") for name in sorted(folders)] +
+                [(name, mode, data) for name, (mode, data) in sorted(files.items())])

@@ -117,8 +117,9 @@ class Modules:
                 raise ImageError(f"module {name} of {self.version}: {shown.stderr.strip()}")
             for line in shown.stdout.splitlines():
                 words = line.split()
-                if words[0] == "insmod" and words[1] not in files:
-                    files.append(words[1])
+                path = os.path.realpath(words[1]) if words[0] == "insmod" else None
+                if path is not None and path not in files:
+                    files.append(path)
         return files
 
 

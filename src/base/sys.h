@@ -69,6 +69,12 @@ static inline long bh_sys_getcwd(char *buf, size_t size)
 	return syscall(SYS_getcwd, buf, size);
 }
 
+/** bh_sys_finit_module() - finit_module(2) */
+static inline int bh_sys_finit_module(int fd, const char *options, int flags)
+{
+	return (int)syscall(SYS_finit_module, fd, options, flags);
+}
+
 /** bh_sys_keyctl() - keyctl(2) */
 static inline long bh_sys_keyctl(int op, unsigned long a2, unsigned long a3, unsigned long a4)
 {

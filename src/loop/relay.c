@@ -210,6 +210,8 @@ int bh_relay_push(struct bh_relay *relay, struct bh_err *err)
 	if (!relay->open)
 		return 0;
 	relay->in.ready = true;
+	/* What poll has not said yet is found out by trying. */
+	relay->out.ready |= !relay->out.blocks;
 	r = move(relay, err);
 	if (r < 0 || !relay->open)
 		return r;

@@ -3,10 +3,13 @@
 #include "rpc/link.h"
 
 #include <endian.h>
-#include <linux/vm_sockets.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+/* After what it needs. */
+#include <linux/vm_sockets.h>
+
+#include <linux/vm_sockets.h> /* its older versions want <sys/socket.h> before */
 
 #include "loop/fiber.h"
 #include "rpc/link_internal.h"

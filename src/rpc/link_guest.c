@@ -2,11 +2,14 @@
 /* The guest's end. Sources: vsock(7), Linux drivers/char/virtio_console.c */
 #include <dirent.h>
 #include <endian.h>
-#include <linux/vm_sockets.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+/* After what it needs. */
+#include <linux/vm_sockets.h>
+
+#include <linux/vm_sockets.h> /* its older versions want <sys/socket.h> before */
 
 #include "base/path.h"
 #include "rpc/link_internal.h"

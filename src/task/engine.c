@@ -39,6 +39,7 @@ static void set_io(const struct bh_task_process *p, struct bh_process_io *io)
 	for (int i = 0; i < 3 && !p->terminal; i++)
 		io->stdio[i] = p->io.theirs[i];
 	io->want_master = p->terminal;
+	io->keyring = !p->task->no_keyring;
 	io->filter_cache = p->task->tasks->opts.filter_cache;
 }
 
@@ -55,7 +56,8 @@ static int create_container(struct engine *e, struct bh_started *started, struct
 	opts.root = o->root;
 	opts.id = e->task->id;
 	opts.bundle = e->task->bundle;
-	opts.cgroup_manager = o->cgroup_manager;
+	opts.cgroup_manager = e->task->systemd ? BH_CGROUP_SYSTEMD : o->cgroup_manager;
+	opts.no_pivot = e->task->no_pivot;
 	set_io(&e->task->init, &opts.io);
 	r = bh_container_create(&opts, &c, started, err);
 	if (r < 0 || !e->task->init.terminal || started->master_fd >= 0)

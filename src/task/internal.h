@@ -60,7 +60,8 @@ struct bh_task {
 	bool made;    /* there is something on the machine to be deleted */
 	bool deleted; /* no longer in the list */
 	bool paused;
-	bool kills_rest; /* no pid namespace that ends with init */
+	bool no_pivot, no_keyring, systemd; /* options of Create */
+	bool kills_rest;                    /* no pid namespace that ends with init */
 	const char *bundle;
 	struct bh_task_process init; /* its arena has the task's strings as well */
 	const char *id;

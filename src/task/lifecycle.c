@@ -83,6 +83,23 @@ static int adopt(struct bh_task *task, struct bh_err *err)
 	return 0;
 }
 
+/* Other runtimes' options are none of a task's business. */
+static int read_options(struct bh_task *task, const Wire__Any *any, struct bh_err *err)
+{
+	Task__RuncOptions *options;
+
+	if (!any || strcmp(any->type_url, "containerd.runc.v1.Options") != 0)
+		return 0;
+	options = task__runc_options__unpack(NULL, any->value.len, any->value.data);
+	if (!options)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "options: no %s", any->type_url);
+	task->no_pivot = options->no_pivot_root;
+	task->no_keyring = options->no_new_keyring;
+	task->systemd = options->systemd_cgroup;
+	task__runc_options__free_unpacked(options, NULL);
+	return 0;
+}
+
 static int prepare(struct bh_task *task, const Task__CreateRequest *rq, struct bh_err *err)
 {
 	const struct bh_task_opts *opts = &task->tasks->opts;
@@ -107,6 +124,7 @@ static int make(struct bh_task *task, const Task__CreateRequest *rq, pid_t peer,
 	int r;
 
 	r = bh_task_process_set(&task->init, "", uris, rq->terminal, err);
+	r = r < 0 ? r : read_options(task, rq->options, err);
 	r = r < 0 ? r : prepare(task, rq, err);
 	r = r < 0 ? r : bh_task_process_open_io(&task->init, peer, err);
 	if (r < 0)
@@ -150,8 +168,8 @@ static void create(struct bh_tasks *tasks, struct bh_rpc_call *call, const void 
 		return;
 	task->init.busy = true;
 	if (make(task, rq, bh_rpc_call_peer(call), &err) < 0) {
-		fail_runtime(call, "create", &err);
 		bh_task_destroy(task);
+		fail_runtime(call, "create", &err);
 		return;
 	}
 	task->ready = true;

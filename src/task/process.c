@@ -207,7 +207,8 @@ static void kill_rest(void *arg)
 	struct bh_err err = BH_ERR_INIT;
 
 	tasks->n_fibers++;
-	if (bh_task_engine_kill(task, SIGKILL, true, &err) < 0 && err.code != -ESRCH)
+	if (bh_task_engine_kill(task, SIGKILL, true, &err) < 0 && err.code != -ESRCH &&
+	    err.code != -ENOENT)
 		bh_warn("kill what '%s' left: %s", task->id, err.text);
 	tasks->n_fibers--;
 	if (tasks->n_fibers == 0 && tasks->idle)

@@ -20,6 +20,8 @@
 #define BUSY_TRIES     50
 #define BUSY_WAIT_US   20000
 #define LOWERDIR       "lowerdir="
+/* Field of proc_pid_mountinfo(5), counted from 1 */
+#define MOUNTINFO_PLACE 5
 
 struct parsed {
 	struct bh_mount_fs fs;
@@ -237,8 +239,41 @@ static bool unmount_top(const char *dir)
 	return umount2(dir, UMOUNT_NOFOLLOW | MNT_DETACH) == 0;
 }
 
+/* The newest mount below @dir. Names that mountinfo escapes are left to a lazy unmount.
+ * Return: malloc'd, NULL = none */
+static char *mount_below(const char *dir)
+{
+	bh_auto_fclose FILE *file = fopen("/proc/self/mountinfo", "re");
+	bh_auto_free char *line = NULL;
+	size_t size = 0, len = strlen(dir);
+	char *found = NULL;
+
+	while (file && getline(&line, &size, file) > 0) {
+		char *place = line, *save = NULL;
+
+		for (int field = 0; place && field < MOUNTINFO_PLACE; field++)
+			place = strtok_r(field ? NULL : line, " ", &save);
+		if (!place || strncmp(place, dir, len) != 0 || place[len] != '/')
+			continue;
+		free(found);
+		found = strdup(place);
+	}
+	return found;
+}
+
+static void unmount_below(const char *dir)
+{
+	for (;;) {
+		bh_auto_free char *place = mount_below(dir);
+
+		if (!place || umount2(place, UMOUNT_NOFOLLOW) < 0)
+			return;
+	}
+}
+
 void bh_task_rootfs_unmount(const char *dir)
 {
+	unmount_below(dir);
 	while (unmount_top(dir))
 		;
 	if (errno != EINVAL && errno != ENOENT)

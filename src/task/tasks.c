@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "task/internal.h"
 
+#define WORKERS_MS 1000 /* for what is under way at the end of a pod, such as a hook */
+
 /* ---- the table of tasks -----------------------------------------------------------------------
  */
 
@@ -275,6 +277,11 @@ struct bh_tasks *bh_tasks_free(struct bh_tasks *tasks)
 
 void bh_tasks_kill_all(struct bh_tasks *tasks)
 {
+	/* Init's end lets most that is under way come to its own. */
+	for (struct bh_task *task = tasks->first; task; task = task->next)
+		if (task->init.pid > 0 && task->init.stage != BH_TASK_ENDED)
+			kill(task->init.pid, SIGKILL);
+	bh_workers_end(&tasks->workers, WORKERS_MS);
 	while (tasks->first) {
 		bh_auto_task struct bh_task *task = bh_task_ref(tasks->first);
 		int r = bh_task_take_turn(task, NULL);

@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 
+#define POLL_MS 10
+
 struct report {
 	int32_t r;
 	pid_t pid;
@@ -18,10 +20,12 @@ struct bh_worker {
 	struct bh_worker *next;
 	struct bh_workers *all;
 	const struct bh_worker_call *call;
+	struct bh_deferred launch;
 	struct bh_source source; /* our end of the socket */
 	struct bh_wait wait;
 	struct report report;
 	int master_fd;
+	pid_t pid;
 	bool done;
 };
 
@@ -81,6 +85,9 @@ static _Noreturn void work(const struct bh_worker_call *call, int sock)
 	struct report report = { .r = 0 };
 	sigset_t none;
 
+	/* What the server ignores, or waits for otherwise, is not for a container to inherit. */
+	for (int sig = 1; sig < SIGRTMIN; sig++)
+		(void)signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close_others(call, sock);
@@ -114,7 +121,7 @@ static void receive(struct bh_worker *w)
 			      .msg_controllen = sizeof(control) };
 	ssize_t n;
 
-	if (w->done)
+	if (w->done || w->source.fd < 0)
 		return;
 	n = TEMP_FAILURE_RETRY(recvmsg(w->source.fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
 	if (n < 0 && errno == EAGAIN)
@@ -156,7 +163,7 @@ static void forget(struct bh_worker *w)
 	w->source.fd = bh_close(w->source.fd);
 }
 
-static int launch(struct bh_worker *w, struct bh_err *err)
+static int fork_worker(struct bh_worker *w, struct bh_err *err)
 {
 	bh_auto_close int theirs = -EBADF;
 	int socks[2], r;
@@ -172,7 +179,22 @@ static int launch(struct bh_worker *w, struct bh_err *err)
 	pid = fork();
 	if (pid == 0)
 		work(w->call, theirs);
+	w->pid = pid;
 	return pid < 0 ? bh_err_set(err, -errno, "fork") : 0;
+}
+
+/* Not in the fiber that asks: its stack, which the worker would inherit, is too small for the
+ * engine. The loop's is the process's own. */
+static void on_launch(struct bh_deferred *deferred)
+{
+	struct bh_worker *w =
+		(struct bh_worker *)((char *)deferred - offsetof(struct bh_worker, launch));
+
+	w->report.r = fork_worker(w, &w->report.err);
+	if (w->report.r == 0)
+		return;
+	w->done = true;
+	bh_fiber_wake(&w->wait);
 }
 
 int bh_worker_run(struct bh_workers *workers, const struct bh_worker_call *call,
@@ -182,14 +204,16 @@ int bh_worker_run(struct bh_workers *workers, const struct bh_worker_call *call,
 		.next = workers->first,
 		.all = workers,
 		.call = call,
+		.launch.fn = on_launch,
 		.source = { .fd = -EBADF, .fn = on_report, .what = "report of a worker" },
 		.master_fd = -EBADF,
 	};
 	int r;
 
 	workers->first = &w;
-	r = launch(&w, err);
-	r = r < 0 ? r : bh_fiber_wait(workers->loop, &w.wait, err);
+	bh_loop_defer(workers->loop, &w.launch);
+	r = bh_fiber_wait(workers->loop, &w.wait, err);
+	bh_loop_undefer(workers->loop, &w.launch);
 	forget(&w);
 	if (r == 0 && w.report.r < 0 && err) {
 		*err = w.report.err;
@@ -201,4 +225,15 @@ int bh_worker_run(struct bh_workers *workers, const struct bh_worker_call *call,
 	else
 		bh_close(w.master_fd);
 	return r;
+}
+
+void bh_workers_end(struct bh_workers *workers, unsigned int ms)
+{
+	for (; workers->first && ms >= POLL_MS; ms -= POLL_MS)
+		if (bh_fiber_sleep(workers->loop, POLL_MS, NULL) < 0)
+			break;
+	/* The number of one that has not reported is its own: it is reaped after its report. */
+	for (struct bh_worker *w = workers->first; w; w = w->next)
+		if (!w->done && w->pid > 0)
+			kill(w->pid, SIGKILL);
 }

@@ -49,4 +49,7 @@ int bh_worker_run(struct bh_workers *workers, const struct bh_worker_call *call,
  * was ever reported is known, however the loop orders events */
 void bh_workers_collect(struct bh_workers *workers);
 
+/** bh_workers_end() - give those that are at work @ms milliseconds, then SIGKILL. May suspend */
+void bh_workers_end(struct bh_workers *workers, unsigned int ms);
+
 #endif

@@ -101,6 +101,8 @@ static void load_modules(const char *name)
 
 		path[strcspn(path, "\n")] = '\0';
 		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue; /* loaded by another list */
 		if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST &&
 			       errno != ENODEV))
 			tell("module-failed", "%s: %s", path, strerror(errno));
@@ -185,7 +187,6 @@ static void probe_calls(void)
 		{ "eventfd2", SYS_eventfd2 },
 		{ "fanotify_init", SYS_fanotify_init },
 		{ "fsopen", SYS_fsopen },
-		{ "futex", SYS_futex },
 		{ "inotify_init1", SYS_inotify_init1 },
 		{ "io_setup", SYS_io_setup },
 		{ "io_uring_setup", SYS_io_uring_setup },
@@ -217,21 +218,31 @@ static void probe_calls(void)
 	}
 }
 
-/* Features of calls that the kernel has either way. */
-static void probe_features(void)
+/* What calls that every kernel has can do in this one. */
+static void probe_programs(void)
 {
 	unsigned int action = SECCOMP_RET_USER_NOTIF;
-	union bpf_attr program = { .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE };
+	const struct bpf_insn allow[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr program = {
+		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+		.insns = (unsigned long)allow,
+		.insn_cnt = ARRAY_SIZE(allow),
+		.license = (unsigned long)"Apache-2.0",
+	};
 	int fd;
 
 	tell_able("feature", "seccomp-filter",
 		  syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0);
-	/* Without instructions the program is refused with EINVAL; an unknown type as well, but
-	 * later than E2BIG, which a known one gets for too many of them. */
-	program.insn_cnt = 0;
-	errno = 0;
 	fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &program, sizeof(program));
-	tell_able("feature", "bpf-prog-load", fd >= 0 || errno != ENOSYS);
+	tell_able("feature", "cgroup-device-program", fd >= 0);
+}
+
+/* What file systems can do. */
+static void probe_files(void)
+{
 	mkdir("/t", 0755);
 	tell_able("feature", "tmpfs", mount("t", "/t", "tmpfs", 0, "size=1m,mode=755") == 0);
 	close(open("/t/f", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
@@ -248,12 +259,19 @@ static void probe_features(void)
 	tell_able("feature", "overlay",
 		  mount("o", "/t/merged", "overlay", 0,
 			"lowerdir=/t/lower,upperdir=/t/upper,workdir=/t/work") == 0);
-	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	tell_able("feature", "tun", fd >= 0);
-	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	tell_able("feature", "fuse-device", fd >= 0);
-	fd = open("/dev/ptmx", O_RDWR | O_CLOEXEC);
-	tell_able("feature", "ptmx", fd >= 0);
+}
+
+static void probe_devices(void)
+{
+	static const char *const devices[] = { "fuse", "net/tun", "ptmx", "vda", "sda" };
+	char path[64];
+
+	mkdir("/dev/pts", 0755);
+	mount("devpts", "/dev/pts", "devpts", 0, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		snprintf(path, sizeof(path), "/dev/%s", devices[i]);
+		tell_able("device", devices[i], open(path, O_RDWR | O_CLOEXEC) >= 0);
+	}
 }
 
 /* Makes an interface of a kind in a network namespace of the probe's own. */
@@ -309,7 +327,7 @@ static void probe_links(void)
 	static const char *const kinds[] = { "bridge", "dummy", "veth" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		tell_able("link", kinds[i], make_link(kinds[i], "probe0"));
+		tell_able("link", kinds[i], make_link(kinds[i], kinds[i]));
 }
 
 int main(int argc, char **argv)
@@ -333,11 +351,16 @@ int main(int argc, char **argv)
 	load_modules("boot");
 	tell_memory("memory.boot");
 	load_modules("later");
+	load_modules("fs-ext4");
+	load_modules("fs-xfs");
+	load_modules("fs-erofs");
 	tell_memory("memory.later");
 	probe_lists();
 	probe_sockets();
 	probe_calls();
-	probe_features();
+	probe_programs();
+	probe_files();
+	probe_devices();
 	probe_links();
 	tell("end", "%ld ms", milliseconds());
 	sync();

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -15,6 +16,7 @@
 
 struct lab lab;
 static struct bh_buf events;
+static int fds_at_start;
 
 /* ---- the lab ----------------------------------------------------------------------------------
  */
@@ -106,6 +108,18 @@ static void serve(void)
 	assert_int_equal(bh_rpc_connect(&lab.loop, socks[1], NULL, NULL, &lab.client, NULL), 0);
 }
 
+static int count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
 int lab_open(void **state)
 {
 	char command[256];
@@ -120,6 +134,7 @@ int lab_open(void **state)
 	assert_int_equal(system(command), 0);
 	lab_forget();
 	serve();
+	fds_at_start = count_fds();
 	return 0;
 }
 
@@ -127,6 +142,16 @@ int lab_open(void **state)
 static int count_left(void)
 {
 	char command[512];
+	pid_t child = waitpid(-1, NULL, WNOHANG);
+
+	if (child >= 0 || errno != ECHILD) {
+		fprintf(stderr, "a child is left\n");
+		return 1;
+	}
+	if (count_fds() != fds_at_start) {
+		snprintf(command, sizeof(command), "ls -l /proc/%d/fd >&2", (int)getpid());
+		return system(command) + 1;
+	}
 
 	snprintf(command, sizeof(command),
 		 "test -z \"$(ls -A %s 2>/dev/null)\" && ! find /sys/fs/cgroup -type d -name "
@@ -141,6 +166,8 @@ int lab_close(void **state)
 	int left;
 
 	(void)state;
+	for (int i = 0; i < 20; i++)
+		run_a_bit();
 	left = count_left();
 	lab.client = bh_rpc_client_free(lab.client);
 	run_a_bit();
@@ -214,6 +241,21 @@ void must_fail(const char *method, const void *request, enum bh_rpc_code code, c
 	reply_free(reply);
 }
 
+void *ids(const ProtobufCMessageDescriptor *type, const char *id, const char *exec_id)
+{
+	static union {
+		Task__StateRequest any;
+		char room[256];
+	} rq;
+
+	assert_true(type->sizeof_message <= sizeof(rq));
+	protobuf_c_message_init(type, &rq);
+	rq.any.id = (char *)id;
+	if (exec_id)
+		rq.any.exec_id = (char *)exec_id;
+	return &rq;
+}
+
 /* ---- containers -------------------------------------------------------------------------------
  */
 
@@ -272,20 +314,26 @@ static void make_streams(struct box *box, const struct recipe *r)
 	box->err = make_stream(box, 2, r);
 }
 
-static uint32_t create(struct box *box, const struct recipe *r)
+void *create_request(const struct box *box)
 {
-	Task__CreateRequest rq = TASK__CREATE_REQUEST__INIT;
-	Task__CreateResponse *answer;
-	uint32_t pid;
+	static Task__CreateRequest rq;
 
-	rq.id = box->id;
-	rq.bundle = box->bundle;
-	rq.terminal = r->terminal;
-	rq.stdin = box->uris[0];
-	rq.stdout = box->uris[1];
-	rq.stderr = box->uris[2];
-	answer = must("Create", &rq, &task__create_response__descriptor);
-	pid = answer->pid;
+	task__create_request__init(&rq);
+	rq.id = (char *)box->id;
+	rq.bundle = (char *)box->bundle;
+	rq.terminal = box->terminal;
+	rq.stdin = (char *)box->uris[0];
+	rq.stdout = (char *)box->uris[1];
+	rq.stderr = (char *)box->uris[2];
+	return &rq;
+}
+
+static uint32_t create(const struct box *box)
+{
+	Task__CreateResponse *answer =
+		must("Create", create_request(box), &task__create_response__descriptor);
+	uint32_t pid = answer->pid;
+
 	task__create_response__free_unpacked(answer, NULL);
 	assert_true(pid > 0);
 	return pid;
@@ -298,33 +346,81 @@ uint32_t make(struct box *box, const char *name, const struct recipe *r)
 	snprintf(box->bundle, sizeof(box->bundle), "%s/%s", lab.work, name);
 	assert_int_equal(mkdir(box->bundle, 0755), 0);
 	write_document(box, r);
+	box->terminal = r->terminal;
 	make_streams(box, r);
-	return r->document_only ? 0 : create(box, r);
+	return r->document_only ? 0 : create(box);
+}
+
+static void *exec_request(const struct box *box, const char *document)
+{
+	static Task__ExecRequest rq;
+	static Wire__Any spec;
+
+	task__exec_request__init(&rq);
+	wire__any__init(&spec);
+	spec.value.data = (uint8_t *)document;
+	spec.value.len = strlen(document);
+	rq.id = (char *)box->id;
+	rq.exec_id = (char *)box->exec_id;
+	rq.spec = &spec;
+	rq.terminal = box->terminal;
+	rq.stdin = (char *)box->uris[0];
+	rq.stdout = (char *)box->uris[1];
+	rq.stderr = (char *)box->uris[2];
+	return &rq;
+}
+
+static void name_exec(struct box *box, const struct box *of, const char *exec_id,
+		      const struct recipe *r)
+{
+	*box = *of;
+	box->terminal = r->terminal;
+	snprintf(box->exec_id, sizeof(box->exec_id), "%s", exec_id);
+	make_streams(box, r);
 }
 
 void add_exec(struct box *box, const struct box *of, const char *exec_id, const struct recipe *r)
 {
 	bh_auto_buf struct bh_buf doc = BH_BUF_INIT;
-	Task__ExecRequest rq = TASK__EXEC_REQUEST__INIT;
-	Wire__Any spec = WIRE__ANY__INIT;
 
-	*box = *of;
-	snprintf(box->exec_id, sizeof(box->exec_id), "%s", exec_id);
-	make_streams(box, r);
+	name_exec(box, of, exec_id, r);
 	bh_buf_puts(&doc, "{\"cwd\":\"/\",\"env\":[\"PATH=/bin:/usr/bin\"],\"user\":{},\"args\":["
 			  "\"/bin/sh\",\"-c\",");
 	bh_buf_json_string(&doc, r->script);
 	bh_buf_puts(&doc, "]}");
-	spec.value.data = (uint8_t *)doc.data;
-	spec.value.len = doc.len;
-	rq.id = box->id;
-	rq.exec_id = box->exec_id;
-	rq.spec = &spec;
-	rq.terminal = r->terminal;
-	rq.stdin = box->uris[0];
-	rq.stdout = box->uris[1];
-	rq.stderr = box->uris[2];
-	must("Exec", &rq, NULL);
+	must("Exec", exec_request(box, doc.data), NULL);
+}
+
+void add_exec_of(struct box *box, const struct box *of, const char *exec_id, const char *document)
+{
+	name_exec(box, of, exec_id, &(struct recipe){ .streams = "" });
+	must("Exec", exec_request(box, document), NULL);
+}
+
+void add_exec_fails(const struct box *of, const char *exec_id, enum bh_rpc_code code,
+		    const char *text)
+{
+	struct box box;
+
+	name_exec(&box, of, exec_id, &(struct recipe){ .streams = "" });
+	must_fail("Exec", exec_request(&box, "{\"cwd\":\"/\",\"args\":[\"x\"]}"), code, text);
+}
+
+void close_input(const struct box *box)
+{
+	Task__CloseIORequest rq = TASK__CLOSE_IOREQUEST__INIT;
+
+	rq.id = (char *)box->id;
+	rq.exec_id = (char *)box->exec_id;
+	rq.stdin = true;
+	must("CloseIO", &rq, NULL);
+}
+
+void close_streams(struct box *box)
+{
+	box->in = bh_close(box->in);
+	box->out = bh_close(box->out);
+	box->err = bh_close(box->err);
 }
 
 uint32_t start(const struct box *box)
@@ -367,9 +463,7 @@ uint32_t finish(struct box *box)
 	answer = must("Delete", &rq, &task__delete_response__descriptor);
 	status = answer->exit_status;
 	task__delete_response__free_unpacked(answer, NULL);
-	box->in = bh_close(box->in);
-	box->out = bh_close(box->out);
-	box->err = bh_close(box->err);
+	close_streams(box);
 	return status;
 }
 

@@ -67,12 +67,20 @@ void *must(const char *method, const void *request, const ProtobufCMessageDescri
 /** must_fail() - the call fails with @code, and @text in its message */
 void must_fail(const char *method, const void *request, enum bh_rpc_code code, const char *text);
 
+/** ids() - a request of @type, all of which begin with the two ids (@exec_id may be NULL); valid
+ * until the next */
+void *ids(const ProtobufCMessageDescriptor *type, const char *id, const char *exec_id);
+#define IDS(type, box) ids(&task__##type##_request__descriptor, (box)->id, (box)->exec_id)
+/* Of those that have no exec_id. */
+#define ID(type, box) ids(&task__##type##_request__descriptor, (box)->id, NULL)
+
 /* ---- containers ------------------------------------------------------------------------------ */
 
 /* A container, or an exec in one, and our ends of its streams. */
 struct box {
 	char id[64], exec_id[64], bundle[128];
 	char uris[3][256];
+	bool terminal;
 	int in, out, err; /* -1 = none */
 };
 
@@ -92,6 +100,15 @@ uint32_t make(struct box *box, const char *name, const struct recipe *recipe);
 /** add_exec() - streams and Exec */
 void add_exec(struct box *box, const struct box *of, const char *exec_id,
 	      const struct recipe *recipe);
+/** add_exec_of() - without streams, of this document */
+void add_exec_of(struct box *box, const struct box *of, const char *exec_id, const char *document);
+void add_exec_fails(const struct box *of, const char *exec_id, enum bh_rpc_code code,
+		    const char *text);
+/** create_request() - valid until the next */
+void *create_request(const struct box *box);
+/** close_input() - CloseIO */
+void close_input(const struct box *box);
+void close_streams(struct box *box);
 uint32_t start(const struct box *box);
 /** await_exit() - Wait. Return: status */
 uint32_t await_exit(const struct box *box);

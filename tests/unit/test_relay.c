@@ -256,9 +256,34 @@ static void a_reopened_pipe_leaves_the_shared_flags_alone(void **state)
 	bh_close(socks[1]);
 }
 
+/* What can go goes at once; what only waits for the reader is told of. */
+static void pushing_tells_what_is_left(void **state)
+{
+	static char data[16384];
+	struct bench b;
+
+	(void)state;
+	start_with_pipes(&b, O_NONBLOCK, false);
+	assert_int_equal(bh_relay_push(&b.relay, &b.err), 0);
+	assert_int_equal(write(b.source, "ab", 2), 2);
+	assert_int_equal(bh_relay_push(&b.relay, &b.err), 0);
+	assert_int_equal(read(b.sink, data, sizeof(data)), 2);
+	do
+		assert_true(write(b.source, data, sizeof(data)) > 0);
+	while (bh_relay_push(&b.relay, &b.err) == 0);
+	assert_int_equal(bh_relay_push(&b.relay, &b.err), 1);
+	while (read(b.sink, data, sizeof(data)) > 0)
+		assert_true(bh_relay_push(&b.relay, &b.err) >= 0);
+	assert_int_equal(bh_relay_push(&b.relay, &b.err), 0);
+	b.source = bh_close(b.source);
+	assert_int_equal(bh_relay_push(&b.relay, &b.err), 0); /* it has ended */
+	finish(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pushing_tells_what_is_left),
 		cmocka_unit_test(a_slow_reader_holds_back_the_writer),
 		cmocka_unit_test(descriptors_that_block_are_never_waited_on),
 		cmocka_unit_test(nothing_spins_while_output_is_full),

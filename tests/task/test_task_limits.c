@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the kernel counts and limits, and the root that a snapshotter brings. */
+#include "harness.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LIMIT_32M ",\"resources\":{\"memory\":{\"limit\":33554432}}"
+
+static void end(struct box *box)
+{
+	signal_box(box, SIGKILL, false);
+	await_exit(box);
+	finish(box);
+}
+
+static Task__PidsResponse *pids_of(const struct box *box)
+{
+	return must("Pids", ID(pids, box), &task__pids_response__descriptor);
+}
+
+static void test_pids(void **state)
+{
+	struct box box, exec;
+	Task__PidsResponse *pids;
+	Task__ProcessDetails *details = NULL;
+	uint32_t init, other;
+	bool seen = false;
+
+	(void)state;
+	init = make(&box, "pids", &(struct recipe){ .script = "exec sleep 1000", .streams = "" });
+	pids = pids_of(&box);
+	assert_int_equal(pids->n_processes, 1);
+	assert_int_equal(pids->processes[0]->pid, init);
+	task__pids_response__free_unpacked(pids, NULL);
+	start(&box);
+	add_exec(&exec, &box, "e1", &(struct recipe){ .script = "exec sleep 1000", .streams = "" });
+	other = start(&exec);
+	pids = pids_of(&box);
+	assert_int_equal(pids->n_processes, 2);
+	for (size_t i = 0; i < 2; i++) {
+		Task__ProcessInfo *p = pids->processes[i];
+
+		assert_true(p->pid == init || p->pid == other);
+		seen |= p->pid == init && !p->info;
+		if (p->pid == other) {
+			assert_string_equal(p->info->type_url, "containerd.runc.v1.ProcessDetails");
+			details = task__process_details__unpack(NULL, p->info->value.len,
+								p->info->value.data);
+		}
+	}
+	assert_true(seen);
+	assert_string_equal(details->exec_id, "e1");
+	task__process_details__free_unpacked(details, NULL);
+	task__pids_response__free_unpacked(pids, NULL);
+	end(&box);
+}
+
+static Task__StatsResponse *stats_of(const struct box *box)
+{
+	return must("Stats", ID(stats, box), &task__stats_response__descriptor);
+}
+
+static bool stats_say(const struct box *box, const char *text)
+{
+	Task__StatsResponse *answer = stats_of(box);
+	bool found = memmem(answer->stats->value.data, answer->stats->value.len, text,
+			    strlen(text)) != NULL;
+
+	assert_string_equal(answer->stats->type_url, "bulkhead/stats+json");
+	task__stats_response__free_unpacked(answer, NULL);
+	return found;
+}
+
+static void test_update(void **state)
+{
+	static const char good[] = "{\"memory\":{\"limit\":50331648}}", bad[] = "{\"memory\":7}";
+	Task__UpdateRequest rq = TASK__UPDATE_REQUEST__INIT;
+	Wire__Any any = WIRE__ANY__INIT;
+	struct box box;
+
+	(void)state;
+	make(&box, "update",
+	     &(struct recipe){ .script = "sleep 1000", .streams = "", .linux_ = LIMIT_32M });
+	start(&box);
+	assert_true(stats_say(&box, "\"limit\":33554432"));
+	rq.id = box.id;
+	must_fail("Update", &rq, BH_RPC_INVALID, "no resources");
+	rq.resources = &any;
+	any.value.data = (uint8_t *)good;
+	any.value.len = strlen(good);
+	must("Update", &rq, NULL);
+	assert_true(stats_say(&box, "\"limit\":50331648"));
+	any.value.data = (uint8_t *)bad;
+	any.value.len = strlen(bad);
+	must_fail("Update", &rq, BH_RPC_INVALID, "memory");
+	end(&box);
+}
+
+static void test_pause(void **state)
+{
+	struct box box, exec;
+	char *out, want[256];
+
+	(void)state;
+	make(&box, "pause",
+	     &(struct recipe){ .script = "read x; echo got $x; sleep 1000", .streams = "io" });
+	start(&box);
+	add_exec(&exec, &box, "e1", &(struct recipe){ .script = "sleep 1000", .streams = "" });
+	start(&exec);
+	lab_forget();
+	must("Pause", ID(pause, &box), NULL);
+	assert_int_equal(status_of(&box), TASK__STATUS__PAUSED);
+	assert_int_equal(status_of(&exec), TASK__STATUS__PAUSED);
+	must_fail("Pause", ID(pause, &box), BH_RPC_PRECONDITION, "not running");
+	must_fail("Delete", IDS(delete, &box), BH_RPC_PRECONDITION, "paused");
+	put(box.in, "it\n");
+	for (int i = 0; i < 10; i++)
+		run_a_bit();
+	assert_int_equal(read(box.out, want, sizeof(want)), -1);
+	must("Resume", ID(resume, &box), NULL);
+	assert_int_equal(status_of(&box), TASK__STATUS__RUNNING);
+	out = read_until(box.out, "got it");
+	free(out);
+	snprintf(want, sizeof(want), "/tasks/paused %s\n/tasks/resumed %s\n", box.id, box.id);
+	assert_string_equal(lab.events, want);
+	/* A frozen container can be killed. */
+	must("Pause", ID(pause, &box), NULL);
+	end(&box);
+}
+
+static void test_oom(void **state)
+{
+	struct box box, exec;
+	char want[256];
+
+	(void)state;
+	make(&box, "oom",
+	     &(struct recipe){ .script = "sleep 1000", .streams = "", .linux_ = LIMIT_32M });
+	start(&box);
+	lab_forget();
+	add_exec(&exec, &box, "e1",
+		 &(struct recipe){ .script = "dd if=/dev/zero of=/dev/null bs=128M",
+				   .streams = "" });
+	start(&exec);
+	assert_int_equal(await_exit(&exec), 128 + SIGKILL);
+	snprintf(want, sizeof(want), "/tasks/oom %s\n", box.id);
+	assert_true(run_until(strstr(lab.events, want), 5));
+	end(&box);
+}
+
+/* Of init: told before its exit, and once. */
+static void test_oom_of_init(void **state)
+{
+	struct box box;
+	const char *oom;
+	char want[256];
+
+	(void)state;
+	lab_forget();
+	make(&box, "oom-init",
+	     &(struct recipe){ .script = "exec dd if=/dev/zero of=/dev/null "
+					 "bs=128M",
+			       .streams = "",
+			       .linux_ = LIMIT_32M });
+	start(&box);
+	assert_int_equal(await_exit(&box), 128 + SIGKILL);
+	snprintf(want, sizeof(want), "/tasks/oom %s\n/tasks/exit %s 137\n", box.id, box.id);
+	oom = strstr(lab.events, "/tasks/oom");
+	assert_non_null(oom);
+	assert_string_equal(oom, want);
+	finish(&box);
+}
+
+/* ---- the root -------------------------------------------------------------------------------- */
+
+static int count_mounts(const char *path)
+{
+	char line[4096];
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	int n = 0;
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		n += strstr(line, path) != NULL;
+	fclose(file);
+	return n;
+}
+
+static void run_with_root(const char *name, Task__Mount *mounts, size_t n, const char *script,
+			  uint32_t status)
+{
+	Task__CreateRequest rq;
+	Task__Mount *list[2] = { &mounts[0], n > 1 ? &mounts[1] : NULL };
+	struct box box;
+	char *err;
+
+	make(&box, name,
+	     &(struct recipe){ .script = script, .own_root = true, .document_only = true });
+	rq = *(Task__CreateRequest *)create_request(&box);
+	rq.rootfs = list;
+	rq.n_rootfs = n;
+	must("Create", &rq, NULL);
+	assert_int_equal(count_mounts(box.bundle), n);
+	start(&box);
+	err = read_all(box.err, NULL);
+	if (await_exit(&box) != status)
+		fail_msg("%s: %s", name, err);
+	free(err);
+	finish(&box);
+	assert_int_equal(count_mounts(box.bundle), 0);
+}
+
+static void test_bind_root(void **state)
+{
+	Task__Mount mount = TASK__MOUNT__INIT;
+	char source[96], *options[] = { (char *)"rbind", (char *)"ro" };
+
+	(void)state;
+	snprintf(source, sizeof(source), "%s/rootfs", lab.work);
+	mount.type = (char *)"bind";
+	mount.source = source;
+	mount.options = options;
+	mount.n_options = 2;
+	run_with_root("bind", &mount, 1, "touch /file 2>/dev/null && exit 1; exit 5", 5);
+}
+
+/* More lower directories than fit into a page of options. */
+#define LOWERS 90
+
+static void test_overlay_root(void **state)
+{
+	Task__Mount mount = TASK__MOUNT__INIT;
+	char upper[256], work[256], path[192], *lower, *options[3] = { upper, work };
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/layers-of-an-image-with-a-long-name", lab.work);
+	assert_int_equal(mkdir(path, 0755), 0);
+	lower = malloc((size_t)LOWERS * sizeof(path));
+	strcpy(lower, "lowerdir=");
+	for (int i = 0; i < LOWERS; i++) {
+		snprintf(path, sizeof(path), "%s/layers-of-an-image-with-a-long-name/%d", lab.work,
+			 i);
+		assert_int_equal(mkdir(path, 0755), 0);
+		sprintf(lower + strlen(lower), "%s:", path);
+		snprintf(path, sizeof(path), "%s/layers-of-an-image-with-a-long-name/%d/layer%d",
+			 lab.work, i, i);
+		assert_int_equal(mkdir(path, 0755), 0);
+	}
+	sprintf(lower + strlen(lower), "%s/rootfs", lab.work);
+	assert_true(strlen(lower) > 4096);
+	options[2] = lower;
+	snprintf(path, sizeof(path), "%s/upper", lab.work);
+	snprintf(upper, sizeof(upper), "upperdir=%s", path);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/work", lab.work);
+	snprintf(work, sizeof(work), "workdir=%s", path);
+	assert_int_equal(mkdir(path, 0755), 0);
+	mount.type = (char *)"overlay";
+	mount.source = (char *)"overlay";
+	mount.options = options;
+	mount.n_options = 3;
+	run_with_root("overlay", &mount, 1, "test -d /layer0 -a -d /layer89 && echo x >/new", 0);
+	free(lower);
+	snprintf(path, sizeof(path), "%s/upper/new", lab.work);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+static void test_two_mounts(void **state)
+{
+	Task__Mount mounts[2] = { TASK__MOUNT__INIT, TASK__MOUNT__INIT };
+	char source[96], *bind[] = { (char *)"rbind" };
+
+	(void)state;
+	snprintf(source, sizeof(source), "%s/rootfs", lab.work);
+	mounts[0].type = (char *)"bind";
+	mounts[0].source = source;
+	mounts[0].options = bind;
+	mounts[0].n_options = 1;
+	mounts[1].type = (char *)"tmpfs";
+	mounts[1].source = (char *)"tmpfs";
+	mounts[1].target = (char *)"mnt";
+	run_with_root("two", mounts, 2, "grep ' /mnt ' /proc/mounts >&2 || exit 1", 0);
+}
+
+static void test_bad_root(void **state)
+{
+	Task__Mount mounts[2] = { TASK__MOUNT__INIT, TASK__MOUNT__INIT };
+	Task__Mount *list[] = { &mounts[0], &mounts[1] };
+	Task__CreateRequest rq;
+	struct box box;
+
+	(void)state;
+	mounts[0].type = (char *)"tmpfs";
+	mounts[0].source = (char *)"tmpfs";
+	mounts[1].type = (char *)"nosuchfs";
+	mounts[1].source = (char *)"nothing";
+	make(&box, "badroot",
+	     &(struct recipe){ .script = "true", .own_root = true, .document_only = true });
+	rq = *(Task__CreateRequest *)create_request(&box);
+	rq.rootfs = list;
+	rq.n_rootfs = 2;
+	must_fail("Create", &rq, BH_RPC_UNKNOWN, "mount 2 of 2 of the root (nosuchfs 'nothing')");
+	assert_int_equal(count_mounts(box.bundle), 0);
+	close_streams(&box);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pids),         cmocka_unit_test(test_update),
+		cmocka_unit_test(test_pause),        cmocka_unit_test(test_oom),
+		cmocka_unit_test(test_oom_of_init),  cmocka_unit_test(test_bind_root),
+		cmocka_unit_test(test_overlay_root), cmocka_unit_test(test_two_mounts),
+		cmocka_unit_test(test_bad_root),
+	};
+
+	if (lab_skips())
+		return 77;
+	return cmocka_run_group_tests(tests, lab_open, lab_close);
+}
