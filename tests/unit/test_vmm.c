@@ -151,7 +151,7 @@ static void has(const char *text, const char *part)
 	fail();
 }
 
-static void hasnt(const char *text, const char *part)
+static void has_not(const char *text, const char *part)
 {
 	if (!strstr(text, part))
 		return;
@@ -179,10 +179,10 @@ static void smallest(void **state)
 	has(text, "virtio-rng-device,bus=virtio-mmio-bus.7,");
 	assert_int_equal(command.n_fds, 2);
 	assert_true(command.fds[0] == 20 && command.fds[1] == 21);
-	hasnt(text, "tsc_early_khz");
-	hasnt(text, "serial.0");
-	hasnt(text, "vsock");
-	hasnt(text, "share=on");
+	has_not(text, "tsc_early_khz");
+	has_not(text, "serial.0");
+	has_not(text, "vsock");
+	has_not(text, "share=on");
 }
 
 static void everything(void **state)
