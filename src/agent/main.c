@@ -103,8 +103,9 @@ static int serve(struct bh_agent *agent, struct bh_err *err)
 {
 	int r = bh_loop_init(&agent->loop, err);
 
-	agent->bundles =
-		(struct bh_bundles){ .loop = &agent->loop, .modules_fd = agent->later.dirfd };
+	agent->bundles.loop = &agent->loop;
+	agent->bundles.modules_fd = agent->later.dirfd;
+	agent->bundles.sweep.loop = &agent->loop;
 	agent->streams.loop = &agent->loop;
 	agent->events.loop = &agent->loop;
 	agent->load_later.fn = on_load_later;
