@@ -19,10 +19,12 @@
 
 #include <linux/if_tun.h>
 
+#include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "loop/fiber.h"
 #include "vmm/hypervisor.h"
+#include "vmm/kvm_probe.h"
 
 #define UID        870001
 #define PATIENCE_S 120 /* an emulated guest on a busy machine */
@@ -536,6 +538,21 @@ static int case_time(void)
 	return 0;
 }
 
+/* Says what it found: "works", or why not. That it is quick is checked here. */
+static int case_kvm_probe(void)
+{
+	char text[1300];
+	double start = now();
+	int r;
+
+	CHECK(bh_log_open(NULL, BH_LOG_TEXT, BH_LOG_DEBUG, &err) == 0);
+	r = bh_kvm_probe(&err);
+	printf("%s\n", r == 0 ? "works" : bh_err_format(&err, text, sizeof(text)));
+	printf("after %.3f s\n", now() - start);
+	CHECK(now() - start < 1);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -546,6 +563,7 @@ static const struct {
 	{ "figures", case_figures },
 	{ "flood", case_flood },
 	{ "jail", case_jail },
+	{ "kvm-probe", case_kvm_probe },
 	{ "killed", case_killed },
 	{ "network", case_network },
 	{ "no-kernel", case_no_kernel },
