@@ -23,6 +23,8 @@
 #include "base/value.h"
 
 struct json_object;
+struct bh_buf;
+struct bh_json_writer;
 struct bh_reader;
 struct bh_schema;
 
@@ -72,6 +74,8 @@ struct bh_field {
 	const struct bh_schema *sub;
 	/* The whole value at @object + offset; fails with bh_reader_fail(). */
 	int (*read)(struct bh_reader *r, struct json_object *json, void *member);
+	/* The same the other way, with @key; NULL = it is left out. */
+	void (*write)(struct bh_json_writer *w, const char *key, const void *member);
 };
 
 struct bh_schema {
@@ -131,6 +135,10 @@ struct bh_schema {
  */
 int bh_schema_read(const struct bh_schema *schema, struct bh_arena *arena, const char *text,
 		   size_t len, void *ret, struct bh_err *err) bh_must_check;
+
+/** bh_schema_write() - a struct as the document from which it would be read, compact, appended to
+ * @out. What is absent is left out */
+void bh_schema_write(const struct bh_schema *schema, const void *object, struct bh_buf *out);
 
 /* For checks and readers of fields: */
 

@@ -19,6 +19,10 @@ struct bh_cli {
 	const char *filter_cache; /* directory of compiled seccomp filters */
 	const char *rootless;     /* "true", "false" or "auto", as given */
 	enum bh_cgroup_manager cgroup_manager;
+	const struct bh_runtime *runtime; /* of new containers, see runtime.h */
+	const char *accelerator;          /* of new pods, as given */
+	const char *guest_dir; /* kernel and initramfs of new pods; NULL = where installed */
+	const char *cgroup_manager_name, *log, *log_format, *log_level; /* for the supervisor */
 };
 
 enum bh_verb_flags {

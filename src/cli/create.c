@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs that make a container: create, run. */
 #include <limits.h>
-#include <string.h>
-#include <sys/prctl.h>
 
-#include "base/log.h"
-#include "cli/foreground.h"
 #include "cli/notify.h"
 #include "cli/rootless.h"
+#include "cli/runtime.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 
 #define PRESERVE_FDS_MAX 65536
 
 struct create_options {
-	const char *bundle, *console_socket, *pidfd_socket, *pid_file;
+	const char *bundle, *console_socket, *pidfd_socket, *pid_file, *pod;
 	struct bh_opt_i64 preserve_fds;
 	bool no_pivot, no_new_keyring, dry_run;
 	bool detach, keep, no_subreaper; /* of run alone */
@@ -58,6 +55,12 @@ struct create_options {
 		  .value = "N",                                                                   \
 		  .help = "pass N more descriptors to the container, after stdio and "            \
 			  "$LISTEN_FDS" },                                                        \
+		{ .name = "pod",                                                                  \
+		  .type = BH_OPTION_STRING,                                                       \
+		  BH_OPTION_AT(struct create_options, pod),                                       \
+		  .value = "ID",                                                                  \
+		  .help = "with --runtime kata: the pod to be in, made if it is not there "       \
+			  "(default: a pod of the container's own)" },                            \
 	{                                                                                         \
 		.name = "dry-run", .type = BH_OPTION_FLAG,                                        \
 		BH_OPTION_AT(struct create_options, dry_run),                                     \
@@ -128,24 +131,34 @@ static int make_create_opts(struct bh_cli *cli, const struct create_options *o, 
 	return enter_bundle(cli, o, ret, err);
 }
 
-static int print_dry_run(const struct bh_create_opts *create, struct bh_err *err)
+static int print_dry_run(struct bh_cli *cli, const struct bh_create_opts *create,
+			 const struct bh_run_opts *run, struct bh_err *err)
 {
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
-	int r = bh_container_dry_run(create, &out, err);
+	int r = cli->runtime->dry_run(cli, create, run, &out, err);
 
 	return r < 0 ? r : bh_cli_print(&out, err);
+}
+
+static struct bh_run_opts make_run_opts(const struct create_options *o)
+{
+	return (struct bh_run_opts){ .detach = o->detach,
+				     .keep = o->keep,
+				     .no_subreaper = o->no_subreaper,
+				     .pod = given(o->pod) };
 }
 
 static int create(struct bh_cli *cli, const struct create_options *o, const char *id,
 		  struct bh_err *err)
 {
+	const struct bh_run_opts run = make_run_opts(o);
 	struct bh_create_opts create;
 	int r = make_create_opts(cli, o, id, &create, err);
 
 	if (r < 0)
 		return r;
-	return o->dry_run ? print_dry_run(&create, err)
-			  : bh_container_create(&create, NULL, NULL, err);
+	return o->dry_run ? print_dry_run(cli, &create, &run, err)
+			  : cli->runtime->create(cli, &create, &run, err);
 }
 
 static int run_create(struct bh_cli *cli, const void *options, const struct bh_strv *args,
@@ -156,69 +169,23 @@ static int run_create(struct bh_cli *cli, const void *options, const struct bh_s
 	return r < 0 ? bh_err_ctx(err, "%s create failed", cli->program) : 0;
 }
 
-/* The process is there; stay with it. Return: its status, or -errno with @err. */
-static int stay(struct bh_foreground *fg, struct bh_container *c, struct bh_started *started,
-		bool keep, struct bh_err *err)
-{
-	int status = bh_foreground_wait(fg, started, err), r;
-	struct bh_err later = BH_ERR_INIT;
-	char text[BH_ERR_TEXT_BYTES + 256];
-
-	if (status >= 0 && keep)
-		return status;
-	r = bh_container_delete(c, true, &later);
-	if (r < 0)
-		bh_warn("%s, ignoring", bh_err_format(&later, text, sizeof(text)));
-	return status;
-}
-
-static int run_foreground(const struct bh_create_opts *create, const struct create_options *o,
-			  struct bh_foreground *fg, struct bh_err *err)
-{
-	struct bh_create_opts opts = *create;
-	bh_auto_container struct bh_container *c = NULL;
-	struct bh_started started = BH_STARTED_INIT;
-	int r;
-
-	r = bh_foreground_init(fg, &opts.io, err);
-	if (r == 0 && !o->no_subreaper && prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL) < 0)
-		r = bh_err_set(err, -errno, "become a subreaper");
-	if (r == 0)
-		r = bh_container_create(&opts, &c, &started, err);
-	return r < 0 ? r : stay(fg, c, &started, o->keep, err);
-}
-
-static int run_detached(const struct bh_create_opts *create, struct bh_err *err)
-{
-	struct bh_started started = BH_STARTED_INIT;
-	int r = bh_container_create(create, NULL, &started, err);
-
-	if (r == 0 && started.notify_fd >= 0)
-		bh_notify_wait(bh_notify_host(), started.notify_fd, started.pid);
-	return r;
-}
-
 static int run(struct bh_cli *cli, const struct create_options *o, const char *id,
 	       struct bh_err *err)
 {
+	const struct bh_run_opts run = make_run_opts(o);
 	struct bh_create_opts create;
-	struct bh_foreground fg;
 	int r = make_create_opts(cli, o, id, &create, err);
 
 	if (r < 0)
 		return r;
 	create.run = true;
 	if (o->dry_run)
-		return print_dry_run(&create, err);
-	if (o->detach)
-		return run_detached(&create, err);
-	if (create.io.console_socket)
+		return print_dry_run(cli, &create, &run, err);
+	if (!o->detach && create.io.console_socket)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "cannot use console socket if %s will not detach or allocate tty",
 				 cli->program);
-	r = run_foreground(&create, o, &fg, err);
-	bh_foreground_deinit(&fg);
-	return r;
+	return cli->runtime->run(cli, &create, &run, err);
 }
 
 static int run_run(struct bh_cli *cli, const void *options, const struct bh_strv *args,

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
-#include "cli/foreground.h"
+#include "cli/runtime.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "oci/names.h"
@@ -122,8 +122,7 @@ static int refuse(struct bh_err *err, const char *text)
 	return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "%s", text);
 }
 
-/* ---- the process document: from a file, or the container's own with changes --------------------
- */
+/* ---- the process document: from a file, or the container's own with changes ---- */
 
 static int parse_id(const char *text, const char *what, uint32_t *ret, struct bh_err *err)
 {
@@ -302,20 +301,6 @@ static int make_io(struct bh_cli *cli, const struct exec_options *o, struct bh_p
 	return 0;
 }
 
-static int exec_foreground(struct bh_container *c, struct bh_exec_opts *exec, struct bh_err *err)
-{
-	struct bh_started started = BH_STARTED_INIT;
-	struct bh_foreground fg;
-	int r = bh_foreground_init(&fg, &exec->io, err);
-
-	if (r == 0)
-		r = bh_container_exec(c, exec, &started, err);
-	if (r == 0)
-		r = bh_foreground_wait(&fg, &started, err);
-	bh_foreground_deinit(&fg);
-	return r;
-}
-
 static int exec(struct bh_cli *cli, const struct exec_options *o, const struct bh_strv *args,
 		struct bh_err *err)
 {
@@ -340,7 +325,7 @@ static int exec(struct bh_cli *cli, const struct exec_options *o, const struct b
 	if (r < 0)
 		return r;
 	bh_signals_reset();
-	return o->detach ? bh_container_exec(c, &opts, NULL, err) : exec_foreground(c, &opts, err);
+	return bh_runtime_of(c)->exec(c, &opts, err);
 }
 
 static int run_exec(struct bh_cli *cli, const void *options, const struct bh_strv *args,

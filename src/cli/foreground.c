@@ -54,14 +54,16 @@ static void stop_when_delivered(void *data)
 {
 	struct bh_foreground *fg = data;
 
-	if (!fg->pid && !fg->relays[STDOUT_FILENO].open && !fg->relays[STDERR_FILENO].open)
+	if (!fg->pid && !fg->remote && !fg->relays[STDOUT_FILENO].open &&
+	    !fg->relays[STDERR_FILENO].open)
 		bh_loop_stop(&fg->loop);
 }
 
-static int on_exit_of_process(struct bh_foreground *fg, int status, struct bh_err *err)
+int bh_foreground_ended(struct bh_foreground *fg, int status, struct bh_err *err)
 {
-	fg->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	fg->status = status;
 	fg->pid = 0;
+	fg->remote = NULL;
 	for (int i = STDOUT_FILENO; i <= STDERR_FILENO; i++) {
 		int r = bh_relay_drain(&fg->relays[i], err);
 
@@ -74,6 +76,11 @@ static int on_exit_of_process(struct bh_foreground *fg, int status, struct bh_er
 
 /* ---- signals ----------------------------------------------------------------------------- */
 
+static int shell_status(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 /* Reaps all there are: orphans of the container come to a subreaper. */
 static int reap(struct bh_foreground *fg, struct bh_err *err)
 {
@@ -85,7 +92,7 @@ static int reap(struct bh_foreground *fg, struct bh_err *err)
 			return 0;
 		bh_debug("process %d ended with status %#x", (int)pid, (unsigned int)status);
 		if (pid == fg->pid)
-			r = on_exit_of_process(fg, status, err);
+			r = bh_foreground_ended(fg, shell_status(status), err);
 		if (r < 0)
 			return r;
 	}
@@ -95,7 +102,11 @@ static void resize(struct bh_foreground *fg)
 {
 	struct winsize size;
 
-	if (fg->tty_fd >= 0 && fg->master_fd >= 0 && ioctl(fg->tty_fd, TIOCGWINSZ, &size) == 0)
+	if (fg->tty_fd < 0 || fg->master_fd < 0 || ioctl(fg->tty_fd, TIOCGWINSZ, &size) < 0)
+		return;
+	if (fg->remote)
+		fg->remote->resize(fg->remote->arg, &size);
+	else
 		(void)ioctl(fg->master_fd, TIOCSWINSZ, &size);
 }
 
@@ -110,6 +121,8 @@ static void pass_on(struct bh_foreground *fg, int sig)
 		bh_debug("forwarding signal %d to %d", sig, (int)fg->pid);
 		if (kill(fg->pid, sig) < 0)
 			bh_debug("signal %d to %d: %m, ignoring", sig, (int)fg->pid);
+	} else if (fg->remote) {
+		fg->remote->kill(fg->remote->arg, sig);
 	} else if (means_end(sig)) {
 		bh_loop_stop(&fg->loop);
 	}
@@ -352,6 +365,14 @@ int bh_foreground_wait(struct bh_foreground *fg, struct bh_started *started, str
 	if (r == 0 && fg->notify.fd >= 0)
 		r = on_notify(&fg->notify, EPOLLIN, err);
 	return r < 0 ? bh_err_ctx(err, "stay with process %d", (int)started->pid) : fg->status;
+}
+
+int bh_foreground_attend(struct bh_foreground *fg, const struct bh_remote_process *remote,
+			 int master_fd, struct bh_err *err)
+{
+	fg->remote = remote;
+	fg->master_fd = master_fd;
+	return master_fd >= 0 ? relay_terminal(fg, err) : relay_pipes(fg, err);
 }
 
 void bh_foreground_deinit(struct bh_foreground *fg)

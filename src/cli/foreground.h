@@ -6,19 +6,28 @@
 #ifndef BH_CLI_FOREGROUND_H
 #define BH_CLI_FOREGROUND_H
 
+#include <sys/ioctl.h>
 #include <sys/types.h>
 #include <termios.h>
 
 #include "container/container.h"
 #include "loop/relay.h"
 
+/* A process that is not this program's child, but one in a micro-VM. */
+struct bh_remote_process {
+	void (*kill)(void *arg, int sig);
+	void (*resize)(void *arg, const struct winsize *size);
+	void *arg;
+};
+
 struct bh_foreground {
 	struct bh_loop loop;
 	struct bh_source signals;
 	struct bh_source notify; /* the container's notification socket, until it was ready */
 	pid_t pid;               /* the process that is waited for; 0 once it has ended */
-	int status;              /* as a shell counts it: 0 to 255 */
-	int tty_fd;              /* the caller's terminal, or -1 */
+	const struct bh_remote_process *remote; /* instead of pid; NULL once it has ended */
+	int status;                             /* as a shell counts it: 0 to 255 */
+	int tty_fd;                             /* the caller's terminal, or -1 */
 	int master_fd;
 	bool raw;
 	struct termios old_termios;
@@ -47,6 +56,19 @@ int bh_foreground_init(struct bh_foreground *fg, struct bh_process_io *io,
  */
 int bh_foreground_wait(struct bh_foreground *fg, struct bh_started *started,
 		       struct bh_err *err) bh_must_check;
+
+/**
+ * bh_foreground_attend() - the same for a process elsewhere: begin to pass on signals and bytes
+ * @remote:    borrowed until bh_foreground_ended()
+ * @master_fd: what stands for its terminal, consumed; -1 = it has none
+ *
+ * The caller runs the loop, which stops once all is delivered after bh_foreground_ended().
+ */
+int bh_foreground_attend(struct bh_foreground *fg, const struct bh_remote_process *remote,
+			 int master_fd, struct bh_err *err) bh_must_check;
+
+/** bh_foreground_ended() - that process has ended. @status: 0 to 255 */
+int bh_foreground_ended(struct bh_foreground *fg, int status, struct bh_err *err) bh_must_check;
 
 /** bh_foreground_deinit() - give back the terminal and close everything; idempotent */
 void bh_foreground_deinit(struct bh_foreground *fg);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/json_writer.h"
-#include "cli/capture.h"
+#include "cli/runtime.h"
 #include "cli/verbs.h"
 
 static const char *const formats[] = { "table", "json", NULL };
@@ -25,7 +25,7 @@ static int run_state(struct bh_cli *cli, const void *options, const struct bh_st
 	int r;
 
 	(void)options;
-	r = c ? bh_container_status(c, &status, err) : err->code;
+	r = c ? bh_runtime_of(c)->status(c, &status, err) : err->code;
 	if (r == 0)
 		r = bh_container_state_json(c, status, true, &out, err);
 	return r < 0 ? r : bh_cli_print(&out, err);
@@ -188,7 +188,7 @@ static int add_container(struct listing *l, const char *root, const char *id, st
 	char text[BH_ERR_TEXT_BYTES + 256];
 	bh_auto_container struct bh_container *c = bh_container_load(root, id, &own);
 	enum bh_status status;
-	int r = c ? bh_container_status(c, &status, &own) : own.code;
+	int r = c ? bh_runtime_of(c)->status(c, &status, &own) : own.code;
 
 	if (r < 0) {
 		dprintf(STDERR_FILENO, "load container %s: %s\n", id,
@@ -294,102 +294,6 @@ static void print_pids(const struct pids *pids, struct bh_buf *out)
 	bh_buf_puts(out, "\n");
 }
 
-static bool has_pid(const struct pids *pids, int64_t pid)
-{
-	for (size_t i = 0; i < pids->n; i++)
-		if (pids->v[i] == pid)
-			return true;
-	return false;
-}
-
-/* The @index-th word of @line, and its length. Return: NULL when there are fewer. */
-static const char *word_at(const char *line, size_t index, size_t *ret_len)
-{
-	static const char blanks[] = " \t";
-
-	for (;; index--) {
-		line += strspn(line, blanks);
-		*ret_len = strcspn(line, blanks);
-		if (!*ret_len)
-			return NULL;
-		if (!index)
-			return line;
-		line += *ret_len;
-	}
-}
-
-static int find_pid_column(const char *title, size_t *ret, struct bh_err *err)
-{
-	const char *word;
-	size_t len;
-
-	for (size_t i = 0; (word = word_at(title, i, &len)); i++)
-		if (len == 3 && !memcmp(word, "PID", 3)) {
-			*ret = i;
-			return 0;
-		}
-	return bh_err_as(err, BH_ERR_PEER, -EBADMSG, "couldn't find PID field in ps output");
-}
-
-static int line_pid(const char *line, size_t column, int64_t *ret, struct bh_err *err)
-{
-	char number[24];
-	const char *word;
-	size_t len;
-
-	word = word_at(line, column, &len);
-	if (word && len < sizeof(number)) {
-		memcpy(number, word, len);
-		number[len] = '\0';
-		if (bh_option_parse_i64(number, ret) == 0)
-			return 0;
-	}
-	return bh_err_as(err, BH_ERR_PEER, -EBADMSG, "unable to parse pid in '%s'", line);
-}
-
-/* The title and the lines of the container's processes out of what ps(1) said of all. */
-static int filter(char *text, const struct pids *pids, struct bh_buf *out, struct bh_err *err)
-{
-	char *save = NULL, *line = strtok_r(text, "\n", &save);
-	size_t column = 0;
-	int r = find_pid_column(line ? line : "", &column, err);
-
-	if (r < 0)
-		return r;
-	bh_buf_printf(out, "%s\n", line);
-	while ((line = strtok_r(NULL, "\n", &save))) {
-		int64_t pid;
-
-		r = line_pid(line, column, &pid, err);
-		if (r < 0)
-			return r;
-		if (has_pid(pids, pid))
-			bh_buf_printf(out, "%s\n", line);
-	}
-	return 0;
-}
-
-static int print_table_of(const struct pids *pids, const struct bh_strv *args, struct bh_err *err)
-{
-	static const char *const all[] = { "ps", "-ef", NULL };
-	bh_auto_free const char **argv = NULL;
-	bh_auto_free char *text = NULL;
-	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
-	int r;
-
-	if (args->n > 1) {
-		argv = calloc(args->n + 1, sizeof(*argv));
-		if (!argv)
-			return bh_err_oom(err);
-		argv[0] = all[0];
-		memcpy(argv + 1, args->v + 1, (args->n - 1) * sizeof(*argv));
-	}
-	r = bh_capture(argv ? argv : (const char **)all, &text, err);
-	if (r == 0)
-		r = filter(text, pids, &out, err);
-	return r < 0 ? r : bh_cli_print(&out, err);
-}
-
 static int run_ps(struct bh_cli *cli, const void *options, const struct bh_strv *args,
 		  struct bh_err *err)
 {
@@ -397,16 +301,16 @@ static int run_ps(struct bh_cli *cli, const void *options, const struct bh_strv 
 	bh_auto_container struct bh_container *c = bh_cli_container(cli, args, err);
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
 	struct pids pids = { .v = NULL };
-	int r = c ? bh_container_pids(c, &pids.v, &pids.n, err) : err->code;
+	int r = c ? 0 : err->code;
 
 	if (r == 0 && is_json(o->format)) {
+		r = bh_runtime_of(c)->pids(c, &pids.v, &pids.n, err);
 		print_pids(&pids, &out);
-		r = bh_cli_print(&out, err);
+		free(pids.v);
 	} else if (r == 0) {
-		r = print_table_of(&pids, args, err);
+		r = bh_runtime_of(c)->ps(c, args, &out, err);
 	}
-	free(pids.v);
-	return r;
+	return r < 0 ? r : bh_cli_print(&out, err);
 }
 
 const struct bh_verb bh_verb_ps = {

@@ -5,36 +5,19 @@
 #include <string.h>
 
 #include "base/path.h"
-#include "cli/notify.h"
+#include "cli/runtime.h"
 #include "cli/verbs.h"
 #include "oci/names.h"
 
 /* ---- start ------------------------------------------------------------------------------- */
-
-/* Return: the container's notification socket; -ENOENT when nobody listens or it has none */
-static int listen_for_ready(const struct bh_container *c, struct bh_err *err)
-{
-	return bh_notify_host() ? bh_container_notify_listen(c, err) : -ENOENT;
-}
 
 static int run_start(struct bh_cli *cli, const void *options, const struct bh_strv *args,
 		     struct bh_err *err)
 {
 	bh_auto_container struct bh_container *c = bh_cli_container(cli, args, err);
 
-	bh_auto_close int notify_fd = -EBADF;
-	int r;
-
 	(void)options;
-	if (!c)
-		return err->code;
-	notify_fd = listen_for_ready(c, err);
-	if (notify_fd < 0 && notify_fd != -ENOENT)
-		return notify_fd;
-	r = bh_container_start(c, err);
-	if (r == 0 && notify_fd >= 0)
-		bh_notify_wait(bh_notify_host(), bh_take_fd(&notify_fd), c->init.pid);
-	return r;
+	return c ? bh_runtime_of(c)->start(c, err) : err->code;
 }
 
 const struct bh_verb bh_verb_start = {
@@ -75,8 +58,8 @@ static int run_kill(struct bh_cli *cli, const void *options, const struct bh_str
 	sig = bh_signal_parse(name);
 	if (sig < 0)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "unknown signal \"%s\"", name);
-	r = bh_container_kill(c, sig, o->all, err);
-	if (r < 0 && o->all && bh_container_status(c, &status, NULL) == 0 &&
+	r = bh_runtime_of(c)->kill(c, sig, o->all, err);
+	if (r < 0 && o->all && bh_runtime_of(c)->status(c, &status, NULL) == 0 &&
 	    status == BH_STATUS_STOPPED)
 		return 0;
 	return r;
@@ -126,7 +109,7 @@ static int run_delete(struct bh_cli *cli, const void *options, const struct bh_s
 	bh_auto_container struct bh_container *c = bh_cli_container(cli, args, err);
 
 	if (c)
-		return bh_container_delete(c, o->force, err);
+		return bh_runtime_of(c)->remove(c, o->force, err);
 	return err->code == -ENOENT && o->force ? remove_remains(cli, args->v[0], err) : err->code;
 }
 
@@ -149,7 +132,7 @@ static int run_pause(struct bh_cli *cli, const void *options, const struct bh_st
 	bh_auto_container struct bh_container *c = bh_cli_container(cli, args, err);
 
 	(void)options;
-	return c ? bh_container_pause(c, err) : err->code;
+	return c ? bh_runtime_of(c)->pause(c, err) : err->code;
 }
 
 const struct bh_verb bh_verb_pause = {
@@ -167,7 +150,7 @@ static int run_resume(struct bh_cli *cli, const void *options, const struct bh_s
 	bh_auto_container struct bh_container *c = bh_cli_container(cli, args, err);
 
 	(void)options;
-	return c ? bh_container_resume(c, err) : err->code;
+	return c ? bh_runtime_of(c)->resume(c, err) : err->code;
 }
 
 const struct bh_verb bh_verb_resume = {

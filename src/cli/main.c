@@ -17,6 +17,7 @@
 #include "cli/cli.h"
 #include "cli/help.h"
 #include "cli/rootless.h"
+#include "cli/runtime.h"
 #include "cli/self_protect.h"
 
 #define DEFAULT_ROOT "/run/bulkhead"
@@ -24,6 +25,7 @@
 struct global_options {
 	bool debug, systemd_cgroup, version;
 	const char *log, *log_format, *log_level, *root, *rootless, *cgroup_manager, *criu;
+	const char *runtime, *accelerator, *guest;
 };
 
 static const char *const log_formats[BH_LOG_FORMAT_MAX_ + 1] = {
@@ -41,6 +43,7 @@ static const char *const cgroup_managers[BH_CGROUP_MANAGER_MAX_ + 1] = {
 	[BH_CGROUP_SYSTEMD] = "systemd",
 	[BH_CGROUP_DISABLED] = "disabled",
 };
+static const char *const accelerators[] = { "kvm", "emulation", "auto", NULL };
 static const char *const rootless_choices[] = { "true", "false", "auto", NULL };
 
 static const struct bh_option global_options[] = {
@@ -83,6 +86,27 @@ static const struct bh_option global_options[] = {
 	  .choices = cgroup_managers,
 	  .value = "MANAGER",
 	  .help = "who makes the cgroups: cgroupfs, systemd or disabled (default: cgroupfs)" },
+	{ .name = "runtime",
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct global_options, runtime),
+	  .fallback = "runc",
+	  .choices = bh_runtime_names,
+	  .value = "NAME",
+	  .help = "of new containers: runc (on this kernel) or kata (in a micro-VM with a kernel "
+		  "of its own)" },
+	{ .name = "accelerator",
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct global_options, accelerator),
+	  .fallback = "kvm",
+	  .choices = accelerators,
+	  .value = "NAME",
+	  .help = "of new micro-VMs: kvm, emulation (slow), or auto: emulation where KVM does not "
+		  "work" },
+	{ .name = "guest",
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct global_options, guest),
+	  .value = "DIR",
+	  .help = "kernel and initramfs of new micro-VMs" },
 	{ .name = "rootless",
 	  .type = BH_OPTION_STRING,
 	  BH_OPTION_AT(struct global_options, rootless),
@@ -199,6 +223,7 @@ static int set_cgroup_manager(struct bh_cli *cli, const struct global_options *o
 	if (!name)
 		name = cgroup_managers[o->systemd_cgroup ? BH_CGROUP_SYSTEMD : BH_CGROUP_FS];
 	cli->cgroup_manager = (enum bh_cgroup_manager)index_of(cgroup_managers, name);
+	cli->cgroup_manager_name = name;
 	if (o->systemd_cgroup && cli->cgroup_manager != BH_CGROUP_SYSTEMD)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "--systemd-cgroup contradicts --cgroup-manager %s", name);
@@ -214,6 +239,16 @@ static int apply_globals(struct bh_cli *cli, const struct global_options *o, str
 	if (o->criu)
 		bh_warn("--criu is obsolete, ignoring");
 	cli->rootless = o->rootless;
+	cli->runtime = bh_runtime_named(o->runtime);
+	cli->accelerator = o->accelerator;
+	cli->log = o->log && *o->log ? o->log : NULL;
+	cli->log_format = o->log_format;
+	cli->log_level = log_levels[o->debug ? BH_LOG_DEBUG : index_of(log_levels, o->log_level)];
+	if (o->guest && *o->guest) {
+		cli->guest_dir = bh_cli_absolute(cli, o->guest, err);
+		if (!cli->guest_dir)
+			return err->code;
+	}
 	r = set_cgroup_manager(cli, o, err);
 	return r < 0 ? r : set_root(cli, o->root, err);
 }

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "cli/runtime.h"
 #include "cli/verbs.h"
 
 #define RESOURCES_MAX_BYTES (4 << 20)
@@ -138,7 +139,7 @@ static int run_update(struct bh_cli *cli, const void *options, const struct bh_s
 		return r;
 	if (resources.memory.kernel.set || resources.memory.kernel_tcp.set)
 		bh_warn("limits of kernel memory are gone from Linux, ignoring");
-	return bh_container_update(c, &resources, rdt.set ? &rdt : NULL, err);
+	return bh_runtime_of(c)->update(c, &resources, rdt.set ? &rdt : NULL, err);
 }
 
 const struct bh_verb bh_verb_update = {

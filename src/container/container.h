@@ -35,7 +35,9 @@ struct bh_container {
 	const char *id, *root, *bundle, *rootfs;
 	const char *created; /* RFC 3339 with nanoseconds */
 	const char *owner;   /* login name of whoever created it */
-	int dirfd;           /* ROOT/ID */
+	const char *pod; /* id of the micro-VM pod that it is in, whose supervisor is asked; NULL =
+			  * on this kernel */
+	int dirfd;       /* ROOT/ID */
 	struct bh_proc init;
 	bool rootless;
 	bool rdt_owned;

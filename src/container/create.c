@@ -33,24 +33,10 @@
 #include "linux/rdt.h"
 #include "linux/userns.h"
 
-#define CONFIG_BYTES_MAX (16U << 20)
-
 struct config_text {
 	char *data;
 	size_t len;
 };
-
-/* Reads config.json of the bundle; the text is malloc'd. */
-static int read_config(const char *bundle, struct config_text *text, struct bh_err *err)
-{
-	bh_auto_close int dir =
-		bh_path_open(AT_FDCWD, bundle, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
-
-	if (dir < 0)
-		return bh_err_ctx(err, "bundle");
-	return bh_path_read(dir, "config.json", BH_PATH_HOST, CONFIG_BYTES_MAX, &text->data,
-			    &text->len, err);
-}
 
 static bool has_userns(const struct bh_spec *spec)
 {
@@ -140,24 +126,6 @@ static int plan(struct bh_creation *cr, const struct config_text *text, struct b
 	c->rootfs = root[0] == '/' ? root : bh_arena_printf(&c->arena, "%s/%s", c->bundle, root);
 	c->created = bh_arena_strdup(&c->arena, bh_clock_now(now, true));
 	return c->rootfs && c->created ? 0 : bh_err_oom(err);
-}
-
-static struct bh_container *new_container(const struct bh_create_opts *opts, struct bh_err *err)
-{
-	struct bh_container *c = calloc(1, sizeof(*c));
-
-	if (c) {
-		c->dirfd = -EBADF;
-		c->id = bh_arena_strdup(&c->arena, opts->id);
-		c->root = bh_arena_strdup(&c->arena, opts->root);
-		c->bundle = bh_arena_strdup(&c->arena, opts->bundle);
-		c->rootless = opts->rootless;
-	}
-	if (c && c->id && c->root && c->bundle)
-		return c;
-	bh_container_free(c);
-	bh_err_oom(err);
-	return NULL;
 }
 
 /* Makes the descriptors and names that the process will find after its clone. */
@@ -403,14 +371,14 @@ static void creation_deinit(struct bh_creation *cr)
 /* Everything before anything is made. @text: the document, malloc'd, also after a failure */
 static int begin(struct bh_creation *cr, struct config_text *text, struct bh_err *err)
 {
-	int r = bh_container_id_check(cr->opts->id, err);
+	const struct bh_create_opts *opts = cr->opts;
+	int r;
 
-	if (r < 0)
-		return r;
-	cr->c = new_container(cr->opts, err);
+	cr->c = bh_container_new(opts->root, opts->id, opts->bundle, err);
 	if (!cr->c)
-		return -ENOMEM;
-	r = read_config(cr->opts->bundle, text, err);
+		return err->code;
+	cr->c->rootless = opts->rootless;
+	r = bh_bundle_read(opts->bundle, &text->data, &text->len, err);
 	return r < 0 ? r : plan(cr, text, err);
 }
 

@@ -85,6 +85,8 @@ int bh_state_save(const struct bh_container *c, struct bh_err *err)
 		      (unsigned long long)c->init.start_time);
 	bh_buf_printf(&buf, ",\"rootless\":%s,\"rdtOwned\":%s", c->rootless ? "true" : "false",
 		      c->rdt_owned ? "true" : "false");
+	if (c->pod)
+		add_string(&buf, "pod", c->pod);
 	if (c->cg) {
 		bh_buf_puts(&buf, ",\"cgroup\":");
 		bh_cgroup_save(c->cg, &buf);
@@ -176,6 +178,7 @@ static int read_state(struct bh_container *c, json_object *o, struct bh_err *err
 	c->bundle = get_string(&c->arena, o, "bundle");
 	c->rootfs = get_string(&c->arena, o, "rootfs");
 	c->created = get_string(&c->arena, o, "created");
+	c->pod = get_string(&c->arena, o, "pod");
 	bh_passwd_name((uid_t)get_int(o, "uid"), owner, sizeof(owner));
 	c->owner = bh_arena_strdup(&c->arena, owner);
 	c->init.pid = (pid_t)get_int(o, "pid");
@@ -207,13 +210,28 @@ static int load_state(struct bh_container *c, struct bh_err *err)
 	return r;
 }
 
+int bh_bundle_read(const char *bundle, char **ret, size_t *ret_len, struct bh_err *err)
+{
+	bh_auto_close int dir =
+		bh_path_open(AT_FDCWD, bundle, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+
+	if (dir < 0)
+		return bh_err_ctx(err, "bundle");
+	return bh_path_read(dir, CONFIG, BH_PATH_HOST, CONFIG_BYTES_MAX, ret, ret_len, err);
+}
+
+int bh_state_read_config(int dirfd, char **ret, size_t *ret_len, struct bh_err *err)
+{
+	return bh_path_read(dirfd, CONFIG, BH_PATH_BENEATH, CONFIG_BYTES_MAX, ret, ret_len, err);
+}
+
 static int load_config(struct bh_container *c, struct bh_err *err)
 {
 	bh_auto_free char *text = NULL;
 	size_t len;
 	int r;
 
-	r = bh_path_read(c->dirfd, CONFIG, BH_PATH_BENEATH, CONFIG_BYTES_MAX, &text, &len, err);
+	r = bh_state_read_config(c->dirfd, &text, &len, err);
 	return r < 0 ? r : bh_spec_parse(&c->arena, text, len, &c->spec, err);
 }
 
@@ -251,6 +269,27 @@ struct bh_container *bh_container_load(const char *root, const char *id, struct 
 		return NULL;
 	}
 	return bh_take(&c);
+}
+
+struct bh_container *bh_container_new(const char *root, const char *id, const char *bundle,
+				      struct bh_err *err)
+{
+	struct bh_container *c;
+
+	if (bh_container_id_check(id, err) < 0)
+		return NULL;
+	c = calloc(1, sizeof(*c));
+	if (c) {
+		c->dirfd = -EBADF;
+		c->id = bh_arena_strdup(&c->arena, id);
+		c->root = bh_arena_strdup(&c->arena, root);
+		c->bundle = bh_arena_strdup(&c->arena, bundle);
+	}
+	if (c && c->id && c->root && c->bundle)
+		return c;
+	bh_container_free(c);
+	bh_err_oom(err);
+	return NULL;
 }
 
 struct bh_container *bh_container_free(struct bh_container *c)

@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "base/program.h"
 #include "linux/cgroup_internal.h"
 
 #define HELPER            "bulkhead-systemd"
@@ -424,28 +425,7 @@ int bh_cg_systemd_properties(struct bh_arena *arena, const struct bh_cgroup *cg,
 
 /* ---- the helper ------------------------------------------------------------------------------ */
 
-/* By the name that this program was called by, seen from whose directory the helper may lie: beside
- * it, in an installation's tree, in a build's. /proc/self/exe would not do: it may be a sealed
- * copy. */
 static const char *const helper_places[] = { "", "../libexec/bulkhead/", "../systemd/" };
-
-static int find_helper(char path[static PATH_MAX], struct bh_err *err)
-{
-	char self[PATH_MAX / 2], *slash;
-	ssize_t n = bh_cg_read("/proc/self", "cmdline", self, sizeof(self));
-
-	slash = n > 0 ? strrchr(self, '/') : NULL;
-	for (size_t i = 0; slash && i < BH_ARRAY_SIZE(helper_places); i++) {
-		slash[1] = '\0';
-		snprintf(path, PATH_MAX, "%s%s" HELPER, self, helper_places[i]);
-		if (access(path, X_OK) == 0)
-			return 0;
-	}
-	strcpy(path, BH_LIBEXECDIR "/" HELPER);
-	return access(path, X_OK) == 0
-		       ? 0
-		       : bh_err_set(err, -errno, "find the systemd helper '%s'", path);
-}
 
 /* Runs it to its end; what it writes to standard error is its one line of explanation. */
 static int run_helper(const struct bh_strv *words, struct bh_err *err)
@@ -453,13 +433,15 @@ static int run_helper(const struct bh_strv *words, struct bh_err *err)
 	char path[PATH_MAX], said[BH_ERR_TEXT_BYTES / 2];
 	posix_spawn_file_actions_t actions;
 	bh_auto_close int reader = -EBADF, writer = -EBADF;
-	int fds[2], status, e = find_helper(path, err);
+	int fds[2], status;
+	int e = bh_program_find(helper_places, BH_ARRAY_SIZE(helper_places), HELPER, BH_LIBEXECDIR,
+				path, err);
 	size_t len = 0;
 	ssize_t n;
 	pid_t pid;
 
 	if (e < 0)
-		return e;
+		return bh_err_ctx(err, "systemd helper");
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return bh_err_set(err, -errno, "make a pipe for the systemd helper");
 	reader = fds[0];

@@ -28,8 +28,7 @@ struct bh_fiber {
 #endif
 };
 
-/* ---- switching: the sanitizer wants to be told ------------------------------------------------
- */
+/* ---- switching: the sanitizer wants to be told ---- */
 
 #if defined(__SANITIZE_ADDRESS__)
 static void leave_caller(struct bh_fiber *f)
@@ -109,18 +108,10 @@ static void resume(struct bh_fiber *f)
 	free(f);
 }
 
-/* ---- calls ------------------------------------------------------------------------------------
- */
+/* ---- calls ---- */
 
-int bh_fiber_start(struct bh_loop *loop, void (*fn)(void *arg), void *arg, struct bh_err *err)
+static int make_stack(struct bh_fiber *f, struct bh_err *err)
 {
-	bh_auto_free struct bh_fiber *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		return bh_err_oom(err);
-	f->loop = loop;
-	f->fn = fn;
-	f->arg = arg;
 	f->stack = mmap(NULL, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
 	if (f->stack == MAP_FAILED || mprotect(f->stack, GUARD_BYTES, PROT_NONE) < 0 ||
@@ -130,7 +121,22 @@ int bh_fiber_start(struct bh_loop *loop, void (*fn)(void *arg), void *arg, struc
 	f->own.uc_stack.ss_size = STACK_BYTES;
 	makecontext(&f->own, (void (*)(void))fiber_main, 2, (unsigned int)((uintptr_t)f >> 32),
 		    (unsigned int)(uintptr_t)f);
-	resume(bh_take(&f));
+	return 0;
+}
+
+int bh_fiber_start(struct bh_loop *loop, void (*fn)(void *arg), void *arg, struct bh_err *err)
+{
+	struct bh_fiber *f = calloc(1, sizeof(*f));
+	int r = f ? make_stack(f, err) : bh_err_oom(err);
+
+	if (r < 0) {
+		free(f);
+		return r;
+	}
+	f->loop = loop;
+	f->fn = fn;
+	f->arg = arg;
+	resume(f);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/json_writer.h"
 #include "oci/names.h"
 #include "oci/spec_internal.h"
 #include "oci/text.h"
@@ -168,6 +169,30 @@ static int read_capabilities(struct bh_reader *r, struct json_object *json, void
 	return 0;
 }
 
+static void write_cap_set(struct bh_json_writer *w, const char *key, uint64_t bits)
+{
+	bh_json_open(w, key, '[');
+	for (size_t i = 0; i < bh_names_capability.n; i++)
+		if (bits & 1ULL << bh_names_capability.v[i].value)
+			bh_json_text(w, NULL, bh_names_capability.v[i].name);
+	bh_json_close(w, ']');
+}
+
+static void write_capabilities(struct bh_json_writer *w, const char *key, const void *member)
+{
+	const struct bh_caps *caps = member;
+
+	if (!caps->set)
+		return;
+	bh_json_open(w, key, '{');
+	write_cap_set(w, "bounding", caps->bounding);
+	write_cap_set(w, "effective", caps->effective);
+	write_cap_set(w, "inheritable", caps->inheritable);
+	write_cap_set(w, "permitted", caps->permitted);
+	write_cap_set(w, "ambient", caps->ambient);
+	bh_json_close(w, '}');
+}
+
 /* ---- process ---------------------------------------------------------------------------- */
 
 static int process_check(struct bh_reader *r, void *object)
@@ -199,7 +224,7 @@ static const struct bh_field process_fields[] = {
 	OBJECT(user, "user", &user_schema),
 	BH_FIELD_AS(BH_KIND_LIST, struct bh_process, rlimits, "rlimits", .sub = &rlimit_schema),
 	BH_FIELD_AS(BH_KIND_CUSTOM, struct bh_process, capabilities, "capabilities",
-		    .read = read_capabilities),
+		    .read = read_capabilities, .write = write_capabilities),
 	F(no_new_privileges, "noNewPrivileges"),
 	F(apparmor_profile, "apparmorProfile", .rule = &bh_text_line),
 	F(selinux_label, "selinuxLabel", .rule = &bh_text_line),

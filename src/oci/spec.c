@@ -164,6 +164,16 @@ int bh_spec_parse_resources(struct bh_arena *arena, const char *text, size_t len
 	return bh_schema_read(&bh_schema_resources, arena, text, len, resources, err);
 }
 
+void bh_spec_write_process(const struct bh_process *process, struct bh_buf *out)
+{
+	bh_schema_write(&bh_schema_process, process, out);
+}
+
+void bh_spec_write_resources(const struct bh_resources *resources, struct bh_buf *out)
+{
+	bh_schema_write(&bh_schema_resources, resources, out);
+}
+
 const char *bh_spec_annotation(const struct bh_spec *spec, const char *key)
 {
 	bh_for_each (kv, spec->annotations)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/value.h"
 
@@ -293,6 +294,11 @@ int bh_spec_parse_process(struct bh_arena *arena, const char *text, size_t len,
 /** bh_spec_parse_resources() - the same for a linux.resources document (update --resources) */
 int bh_spec_parse_resources(struct bh_arena *arena, const char *text, size_t len,
 			    struct bh_resources *resources, struct bh_err *err) bh_must_check;
+
+/** bh_spec_write_process() / bh_spec_write_resources() - as the document from which they would be
+ * read, appended to @out */
+void bh_spec_write_process(const struct bh_process *process, struct bh_buf *out);
+void bh_spec_write_resources(const struct bh_resources *resources, struct bh_buf *out);
 
 /** bh_spec_annotation() - Return: the value of annotation @key, or NULL */
 const char *bh_spec_annotation(const struct bh_spec *spec, const char *key);

@@ -195,6 +195,7 @@ static int act_message(void)
 		   "ip route add 10.40.0.0/16 via 10.41.0.1 dev eth0 onlink;"
 		   "ip route add 10.50.0.0/16 nexthop via 10.9.0.4 nexthop via 10.9.0.5;"
 		   "ip route add 10.60.0.0/16 via 10.9.0.3 table 100;"
+		   "ip route add 10.70.0.0/16 via inet6 fd00:9::7 dev eth0;"
 		   "ip tuntap add idle mode tap; ip link set eth0 mtu 1400");
 	before = picture();
 	network = plan(&err);
@@ -227,8 +228,7 @@ static int act_message(void)
 					 : 0;
 
 		gateways += route->gateway.len != 0;
-		NEED(gateways == 0 || route->gateway.len); /* those with a gateway are last */
-		NEED(second != 60);                        /* not in the main table */
+		NEED(second != 60); /* not in the main table */
 		if (second == 20)
 			NEED(route->gateway.data[3] == 3 && route->source.data[3] == 2 &&
 			     route->metric == 5 && route->mtu == 1300 && route->prefix == 16);
@@ -236,10 +236,12 @@ static int act_message(void)
 			NEED(route->type == RTN_UNREACHABLE && route->device[0] == '\0');
 		if (second == 40)
 			NEED(route->onlink);
+		if (second == 70)
+			NEED(route->gateway.len == 16 && route->gateway.data[15] == 7);
 		if (second == 50)
 			NEED(route->gateway.data[3] == 4);
 	}
-	NEED(gateways == 5);
+	NEED(gateways == 6);
 	NEED(message->n_neighbours == 2 && message->neighbours[0]->mac.len == 6);
 	NEED(is_as_before(before)); /* a plan changes nothing */
 	network = bh_network_free(network);
@@ -286,9 +288,9 @@ static int act_refusals(void)
 	do_in(pod, "ip link del iv0 2>&1; ip link add x1 type veth peer name x2;"
 		   "ip link set x1 address 02:00:00:00:09:02 up");
 	NEED(is_refused("interface 'x1' (veth) cannot be given to a micro-VM: another one has"));
-	do_in(pod, "ip link del x1; ip route add 10.66.0.0/16 via inet6 fd00:9::7");
-	NEED(is_refused("the route to 10.66.0.0/16 via a gateway of the other family"));
-	do_in(pod, "ip route del 10.66.0.0/16; for i in 1 2 3 4; do"
+	do_in(pod, "ip link del x1; ip route add 10.66.0.0/16 tos 0x10 via 10.9.0.1");
+	NEED(is_refused("the route to 10.66.0.0/16 for one type of service cannot be given"));
+	do_in(pod, "ip route del 10.66.0.0/16 tos 0x10; for i in 1 2 3 4; do"
 		   " ip link add a$i type veth peer name b$i; ip link set a$i up;"
 		   " ip link set b$i up; done");
 	NEED(is_refused("9 interfaces; a micro-VM can have 8"));

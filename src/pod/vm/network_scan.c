@@ -288,8 +288,6 @@ static int select_links(struct scan *scan)
 /* What the message has no field for. Return: words, or NULL */
 static const char *unsupported_in(const struct rtmsg *route, const struct bh_rtnl_attrs *attrs)
 {
-	if (attrs->v[RTA_VIA])
-		return "via a gateway of the other family";
 	if (attrs->v[RTA_ENCAP_TYPE])
 		return "with an encapsulation";
 	if (route->rtm_src_len)
@@ -310,7 +308,7 @@ static const char *destination_text(struct scan *scan, const struct rtmsg *route
 
 struct hop {
 	uint32_t device;
-	const struct rtattr *gateway;
+	struct bh_rtnl_attrs attrs; /* with its gateway */
 	bool onlink;
 };
 
@@ -322,25 +320,43 @@ static struct hop next_hop(const struct scan *scan, const struct rtmsg *route,
 	const struct rtnexthop *next = several ? RTA_DATA(several) : NULL;
 	int left = several ? (int)RTA_PAYLOAD(several) : 0;
 	struct hop hop = { .device = bh_rtnl_u32(attrs->v[RTA_OIF], 0),
-			   .gateway = attrs->v[RTA_GATEWAY],
+			   .attrs = *attrs,
 			   .onlink = route->rtm_flags & RTNH_F_ONLINK };
 	bool found = false;
 
 	for (*ret_n = 0; several && left >= (int)sizeof(*next) && RTNH_OK(next, left);
 	     left -= RTNH_ALIGN(next->rtnh_len), next = RTNH_NEXT(next), (*ret_n)++) {
 		const struct link *link = find_link(scan, (uint32_t)next->rtnh_ifindex);
-		struct bh_rtnl_attrs of_hop;
 
 		if (found || !link || !link->taken)
 			continue;
 		found = true;
+		hop.device = link->index;
+		hop.onlink = next->rtnh_flags & RTNH_F_ONLINK;
 		bh_rtnl_block((const struct rtattr *)RTNH_DATA(next),
-			      next->rtnh_len - RTNH_LENGTH(0), &of_hop);
-		hop = (struct hop){ .device = link->index,
-				    .gateway = of_hop.v[RTA_GATEWAY],
-				    .onlink = next->rtnh_flags & RTNH_F_ONLINK };
+			      next->rtnh_len - RTNH_LENGTH(0), &hop.attrs);
 	}
 	return hop;
+}
+
+/* Its length tells of which family it is: it may be another one than the route's. */
+static int copy_gateway(struct scan *scan, const struct rtmsg *route, const struct hop *hop,
+			ProtobufCBinaryData *ret)
+{
+	const struct rtattr *via = hop->attrs.v[RTA_VIA];
+	size_t bytes = via ? RTA_PAYLOAD(via) : 0;
+
+	if (bytes != offsetof(struct rtvia, rtvia_addr) + 4 &&
+	    bytes != offsetof(struct rtvia, rtvia_addr) + 16)
+		return copy_bytes(scan, hop->attrs.v[RTA_GATEWAY], ip_bytes(route->rtm_family),
+				  ret);
+	ret->len = bytes - offsetof(struct rtvia, rtvia_addr);
+	ret->data = bh_arena_alloc(scan->arena, ret->len);
+	if (!ret->data)
+		return bh_err_oom(scan->err);
+	memcpy(ret->data, (const char *)RTA_DATA(via) + offsetof(struct rtvia, rtvia_addr),
+	       ret->len);
+	return 0;
 }
 
 static int fill_route(struct scan *scan, const struct rtmsg *found,
@@ -351,7 +367,7 @@ static int fill_route(struct scan *scan, const struct rtmsg *found,
 	int r = copy_bytes(scan, attrs->v[RTA_DST], bytes, &ret->destination);
 
 	if (r == 0)
-		r = copy_bytes(scan, hop->gateway, bytes, &ret->gateway);
+		r = copy_gateway(scan, found, hop, &ret->gateway);
 	if (r == 0)
 		r = copy_bytes(scan, attrs->v[RTA_PREFSRC], bytes, &ret->source);
 	bh_rtnl_nested(attrs->v[RTA_METRICS], &metrics);
@@ -380,9 +396,9 @@ static int add_route(struct scan *scan, const struct rtmsg *found,
 		     const struct bh_rtnl_attrs *attrs)
 {
 	const char *to = destination_text(scan, found, attrs->v[RTA_DST]);
-	const char *unsupported = unsupported_in(found, attrs);
 	size_t n_hops;
 	struct hop hop = next_hop(scan, found, attrs, &n_hops);
+	const char *unsupported = unsupported_in(found, &hop.attrs);
 	const struct link *link = find_link(scan, hop.device);
 	bool leads_on = found->rtm_type == RTN_UNICAST;
 	Agent__Route *route;
@@ -421,26 +437,6 @@ static int take_route(void *arg, const struct nlmsghdr *message)
 	if (message->nlmsg_type != RTM_NEWROUTE || !is_wanted_route(found, &attrs))
 		return 0;
 	return add_route(scan, found, &attrs);
-}
-
-/* A gateway must be reachable by a route that is there already: those without one come first. */
-static int sort_routes(struct scan *scan)
-{
-	struct list sorted = { .n = 0 };
-
-	for (int with_gateway = 0; with_gateway < 2; with_gateway++) {
-		for (size_t i = 0; i < scan->routes.n; i++) {
-			Agent__Route *route = scan->routes.v[i];
-			int r = (route->gateway.len != 0) != with_gateway
-					? 0
-					: append(scan, &sorted, ROUTES_MAX, "routes", route);
-
-			if (r < 0)
-				return r;
-		}
-	}
-	scan->routes = sorted;
-	return 0;
 }
 
 /* ---- neighbours ------------------------------------------------------------------------------ */
@@ -482,7 +478,7 @@ static const struct object {
 } objects[] = {
 	{ "list interfaces", RTM_GETLINK, sizeof(struct ifinfomsg), take_link, NULL },
 	{ "list addresses", RTM_GETADDR, sizeof(struct ifaddrmsg), take_address, select_links },
-	{ "list routes", RTM_GETROUTE, sizeof(struct rtmsg), take_route, sort_routes },
+	{ "list routes", RTM_GETROUTE, sizeof(struct rtmsg), take_route, NULL },
 	{ "list neighbours", RTM_GETNEIGH, sizeof(struct ndmsg), take_neighbour, NULL },
 };
 

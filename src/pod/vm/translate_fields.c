@@ -130,8 +130,7 @@ int bh_guest_process_fields(json_object *process, struct bh_err *err)
 	return r;
 }
 
-/* ---- namespaces -------------------------------------------------------------------------------
- */
+/* ---- namespaces ---- */
 
 /* "/proc/PID/ns/NAME": how an engine names a namespace of another container's. */
 static bool is_of_container(const char *path, const char *proc_name)
@@ -185,8 +184,7 @@ static int plan_namespaces(struct bh_guest_plan *plan, json_object *linux_, stru
 	return 0;
 }
 
-/* ---- resources --------------------------------------------------------------------------------
- */
+/* ---- resources ---- */
 
 /* Engines write a limit of nothing for every size that the host has. */
 static int plan_hugepages(const struct bh_guest_plan *plan, json_object *resources,

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/pod_client.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "base/path.h"
+#include "base/program.h"
+#include "cli/capture.h"
+#include "loop/fiber.h"
+
+#define SUPERVISOR "bulkhead-pod"
+#define PODS_DIR   "@pods"
+
+/* ---- places ---- */
+
+static const char *const supervisor_places[] = { "", "../libexec/bulkhead/", "../supervisor/" };
+static const char *const guest_places[] = { "../share/bulkhead/", "../../" };
+
+static int find_supervisor(char path[static PATH_MAX], struct bh_err *err)
+{
+	return bh_program_find(supervisor_places, BH_ARRAY_SIZE(supervisor_places), SUPERVISOR,
+			       BH_LIBEXECDIR, path, err);
+}
+
+static int find_guest(const char *given, char path[static PATH_MAX], struct bh_err *err)
+{
+	if (given) {
+		snprintf(path, PATH_MAX, "%s", given);
+		return 0;
+	}
+	return bh_program_find(guest_places, BH_ARRAY_SIZE(guest_places), "guest", BH_DATADIR, path,
+			       err);
+}
+
+/* ---- connecting
+ * ----------------------------------------------------------------------------------- */
+
+static void on_closed(void *arg)
+{
+	struct bh_pod_client *client = arg;
+
+	client->gone = true;
+}
+
+int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
+		   struct bh_pod_client *ret, struct bh_err *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	bh_auto_close int dir = -EBADF, fd = -EBADF;
+	char path[PATH_MAX];
+
+	*ret = (struct bh_pod_client){ .loop = loop };
+	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR_NAME "/%s", root, pod);
+	dir = bh_path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	if (dir < 0)
+		return dir;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/sock", dir);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return bh_err_set(err, -errno, "connect to the supervisor of pod '%s'", pod);
+	return bh_rpc_connect(loop, bh_take_fd(&fd), on_closed, ret, &ret->rpc, err);
+}
+
+void bh_pod_client_deinit(struct bh_pod_client *client)
+{
+	client->rpc = bh_rpc_client_free(client->rpc);
+}
+
+static int call(struct bh_pod_client *client, const char *service, const char *method,
+		const ProtobufCMessage *request, const ProtobufCMessageDescriptor *type,
+		ProtobufCMessage **ret, struct bh_err *err)
+{
+	return bh_rpc_call_wait(client->rpc, service, method, request, 0, type, ret, err);
+}
+
+int bh_pod_task(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
+		const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
+{
+	return call(client, BH_TASK_SERVICE_NAME, method, request, type, ret, err);
+}
+
+int bh_pod_ask(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
+	       const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
+{
+	return call(client, BH_POD_SERVICE_NAME, method, request, type, ret, err);
+}
+
+/* ---- starting
+ * ---------------------------------------------------------------------------------------- */
+
+/* Runs the program until it has detached itself. Its signals are as in a fresh process. */
+static int spawn(const char *path, char *const argv[], struct bh_err *err)
+{
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int status, e;
+	pid_t pid;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	if (posix_spawnattr_init(&attr) != 0)
+		return bh_err_oom(err);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	e = posix_spawn(&pid, path, NULL, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	if (e != 0)
+		return bh_err_set(err, -e, "run '%s'", path);
+	if (TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0)
+		return bh_err_set(err, -errno, "wait for '%s'", path);
+	return 0;
+}
+
+struct report {
+	struct bh_source source;
+	struct bh_wait wait;
+};
+
+static int on_report(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct report *report = (struct report *)((char *)source - offsetof(struct report, source));
+
+	(void)events;
+	(void)err;
+	bh_fiber_wake(&report->wait);
+	return 0;
+}
+
+/* The supervisor's word on how the pod came up. */
+static int await_report(struct bh_loop *loop, int fd, struct bh_err *err)
+{
+	struct report report = { .source = { .fd = fd, .fn = on_report, .what = "supervisor" } };
+	struct bh_err said = BH_ERR_INIT;
+	ssize_t n;
+	int r = bh_loop_add(loop, &report.source, EPOLLIN, err);
+
+	r = r < 0 ? r : bh_fiber_wait(loop, &report.wait, err);
+	bh_loop_remove(loop, &report.source);
+	if (r < 0)
+		return r;
+	n = read(fd, &said, sizeof(said));
+	if (n != (ssize_t)sizeof(said))
+		return bh_err_as(err, BH_ERR_PEER, -EPIPE,
+				 "the pod's supervisor ended before the pod was up");
+	said.text[sizeof(said.text) - 1] = said.where[sizeof(said.where) - 1] = '\0';
+	if (said.code < 0)
+		*err = said;
+	return said.code < 0 ? said.code : 0;
+}
+
+#define ARGS_MAX 32
+
+/* The supervisor's command line. */
+struct command {
+	char program[PATH_MAX], guest[PATH_MAX];
+	const char *argv[ARGS_MAX];
+	size_t n;
+};
+
+static void add(struct command *c, const char *option, const char *value)
+{
+	if (!value)
+		return;
+	c->argv[c->n++] = option;
+	c->argv[c->n++] = value;
+}
+
+static int make_command(struct bh_cli *cli, const char *verb, const char *pod,
+			const struct bh_create_opts *create, struct command *c, struct bh_err *err)
+{
+	int r = find_supervisor(c->program, err);
+
+	r = r < 0 ? r : find_guest(cli->guest_dir, c->guest, err);
+	if (r < 0)
+		return r;
+	memset(c->argv, 0, sizeof(c->argv));
+	c->n = 0;
+	add(c, c->program, verb);
+	add(c, "--root", cli->root);
+	add(c, "--pod", pod);
+	add(c, "--container", create->id);
+	add(c, "--bundle", create->bundle);
+	add(c, "--guest", c->guest);
+	add(c, "--accelerator", cli->accelerator);
+	add(c, "--cgroup-manager", cli->cgroup_manager_name);
+	add(c, "--log", cli->log);
+	add(c, "--log-format", cli->log_format);
+	add(c, "--log-level", cli->log_level);
+	return 0;
+}
+
+int bh_pod_start(struct bh_cli *cli, struct bh_loop *loop, const char *pod,
+		 const struct bh_create_opts *create, struct bh_pod_client *ret, struct bh_err *err)
+{
+	struct command command;
+	bh_auto_close int reader = -EBADF, writer = -EBADF;
+	char report[16];
+	int fds[2], r = make_command(cli, "serve", pod, create, &command, err);
+
+	if (r < 0)
+		return r;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return bh_err_set(err, -errno, "make a pipe for the supervisor's report");
+	reader = fds[0];
+	writer = fds[1];
+	if (fcntl(writer, F_SETFD, 0) < 0)
+		return bh_err_set(err, -errno, "make a pipe for the supervisor's report");
+	snprintf(report, sizeof(report), "%d", writer);
+	add(&command, "--report", report);
+	r = spawn(command.program, (char *const *)command.argv, err);
+	writer = bh_close(writer);
+	r = r < 0 ? r : await_report(loop, reader, err);
+	return r < 0 ? r : bh_pod_connect(loop, cli->root, pod, ret, err);
+}
+
+int bh_pod_plan(struct bh_cli *cli, const char *pod, const struct bh_create_opts *create,
+		struct bh_buf *out, struct bh_err *err)
+{
+	struct command command;
+	bh_auto_free char *text = NULL;
+	int r = make_command(cli, "plan", pod, create, &command, err);
+
+	r = r < 0 ? r : bh_capture(command.argv, &text, err);
+	if (r < 0)
+		return r;
+	bh_buf_puts(out, text);
+	return 0;
+}
+
+bool bh_pod_is_gone(int r)
+{
+	return r == -ENOENT || r == -ECONNREFUSED;
+}
+
+int bh_pod_undo_remains(const char *root, const char *pod, struct bh_err *err)
+{
+	char program[PATH_MAX];
+	const char *argv[] = { program, "undo", "--root", root, "--pod", pod, NULL };
+	bh_auto_free char *said = NULL;
+	int r = find_supervisor(program, err);
+
+	return r < 0 ? r : bh_capture(argv, &said, err);
+}

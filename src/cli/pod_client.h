@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line's side of a pod's supervisor: find or start it, ask it. */
+#ifndef BH_CLI_POD_CLIENT_H
+#define BH_CLI_POD_CLIENT_H
+
+#include "cli/cli.h"
+#include "rpc/pod.pb-c.h"
+#include "rpc/rpc.h"
+#include "rpc/task.pb-c.h"
+
+/* Below the root: a directory for each pod. */
+#define BH_PODS_DIR_NAME     "@pods"
+#define BH_TASK_SERVICE_NAME "containerd.task.v2.Task"
+#define BH_POD_SERVICE_NAME  "bulkhead.pod.v1.Pod"
+
+struct bh_pod_client {
+	struct bh_loop *loop; /* borrowed */
+	struct bh_rpc_client *rpc;
+	bool gone; /* the supervisor ended */
+};
+
+/** bh_pod_connect() - to the supervisor of a pod that is there
+ * Return: 0; -ENOENT or -ECONNREFUSED with @err when there is none, or none any more */
+int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
+		   struct bh_pod_client *ret, struct bh_err *err) bh_must_check;
+
+/** bh_pod_start() - start a supervisor, wait until its pod is up, connect
+ * @create: of the container that the pod is made for */
+int bh_pod_start(struct bh_cli *cli, struct bh_loop *loop, const char *pod,
+		 const struct bh_create_opts *create, struct bh_pod_client *ret,
+		 struct bh_err *err) bh_must_check;
+
+/** bh_pod_is_gone() - whether a failure to connect or to find means that there is nobody to ask */
+bool bh_pod_is_gone(int r);
+
+/** bh_pod_plan() - what bh_pod_start() and the container's creation would do, for people */
+int bh_pod_plan(struct bh_cli *cli, const char *pod, const struct bh_create_opts *create,
+		struct bh_buf *out, struct bh_err *err) bh_must_check;
+
+void bh_pod_client_deinit(struct bh_pod_client *client);
+
+/** bh_pod_task() / bh_pod_ask() - a call of the Task or the Pod service, waiting for its answer.
+ * @ret as in bh_rpc_call_wait() */
+int bh_pod_task(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
+		const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret,
+		struct bh_err *err) bh_must_check;
+int bh_pod_ask(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
+	       const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret,
+	       struct bh_err *err) bh_must_check;
+
+/** bh_pod_undo_remains() - take away what is left of a pod whose supervisor is gone */
+int bh_pod_undo_remains(const char *root, const char *pod, struct bh_err *err) bh_must_check;
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Kata runtime: containers of a pod in a micro-VM. This program asks the pod's supervisor in
+ * the Task verbs; a container's stdio is had by the supervisor from this process's descriptors
+ * ("fd:N"). When the supervisor is gone its containers have stopped, and what is left of the pod is
+ * removed here.
+ */
+#include "cli/runtime.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/vm.h"
+#include "container/state.h"
+
+/* For all processes of a container to end after SIGKILL. */
+#define END_TIMEOUT_MS 10000
+
+void bh_vm_session_deinit(struct bh_vm_session *s)
+{
+	bh_pod_client_deinit(&s->client);
+	bh_loop_deinit(&s->loop);
+}
+
+int bh_vm_session_open(struct bh_vm_session *s, const struct bh_container *c, struct bh_err *err)
+{
+	int r = bh_loop_init(&s->loop, err);
+
+	return r < 0 ? r : bh_pod_connect(&s->loop, c->root, c->pod, &s->client, err);
+}
+
+/* ---- state ---- */
+
+static const enum bh_status statuses[] = {
+	[TASK__STATUS__UNKNOWN] = BH_STATUS_STOPPED, [TASK__STATUS__CREATED] = BH_STATUS_CREATED,
+	[TASK__STATUS__RUNNING] = BH_STATUS_RUNNING, [TASK__STATUS__STOPPED] = BH_STATUS_STOPPED,
+	[TASK__STATUS__PAUSED] = BH_STATUS_PAUSED,   [TASK__STATUS__PAUSING] = BH_STATUS_RUNNING,
+};
+
+static int ask_status(struct bh_vm_session *s, const char *id, enum bh_status *ret,
+		      struct bh_err *err)
+{
+	Task__StateRequest q = TASK__STATE_REQUEST__INIT;
+	Task__StateResponse *a = NULL;
+	int r;
+
+	q.id = (char *)id;
+	r = bh_pod_task(&s->client, "State", &q.base, &task__state_response__descriptor,
+			(ProtobufCMessage **)&a, err);
+	if (r < 0)
+		return r;
+	*ret = a->status < BH_ARRAY_SIZE(statuses) ? statuses[a->status] : BH_STATUS_STOPPED;
+	task__state_response__free_unpacked(a, NULL);
+	return 0;
+}
+
+int bh_vm_status(const struct bh_container *c, enum bh_status *ret, struct bh_err *err)
+{
+	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
+	int r = bh_vm_session_open(&s, c, err);
+
+	r = r < 0 ? r : ask_status(&s, c->id, ret, err);
+	/* A supervisor that does not know it is one of a later pod of the same name. */
+	if (!bh_pod_is_gone(r))
+		return r;
+	*ret = BH_STATUS_STOPPED;
+	return 0;
+}
+
+/* ---- one call
+ * ------------------------------------------------------------------------------------- */
+
+/* A verb that is one call without an answer. */
+static int task(const struct bh_container *c, const char *method, const ProtobufCMessage *request,
+		struct bh_err *err)
+{
+	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
+	int r = bh_vm_session_open(&s, c, err);
+
+	if (bh_pod_is_gone(r))
+		return bh_err_as(err, BH_ERR_STATE, -ESRCH,
+				 "container not running: its pod has ended");
+	return r < 0 ? r : bh_pod_task(&s.client, method, request, NULL, NULL, err);
+}
+
+int bh_vm_start(struct bh_container *c, struct bh_err *err)
+{
+	Task__StartRequest q = TASK__START_REQUEST__INIT;
+
+	q.id = (char *)c->id;
+	return task(c, "Start", &q.base, err);
+}
+
+static int kill_container(struct bh_container *c, int sig, bool all, struct bh_err *err)
+{
+	Task__KillRequest q = TASK__KILL_REQUEST__INIT;
+	enum bh_status now;
+	int r = bh_vm_status(c, &now, err);
+
+	if (r < 0)
+		return r;
+	if (now == BH_STATUS_STOPPED)
+		return bh_err_as(err, BH_ERR_STATE, -ESRCH, "container not running");
+	q.id = (char *)c->id;
+	q.signal = (uint32_t)sig;
+	q.all = all;
+	return task(c, "Kill", &q.base, err);
+}
+
+static int pause_container(struct bh_container *c, struct bh_err *err)
+{
+	Task__PauseRequest q = TASK__PAUSE_REQUEST__INIT;
+
+	q.id = (char *)c->id;
+	return task(c, "Pause", &q.base, err);
+}
+
+static int resume_container(struct bh_container *c, struct bh_err *err)
+{
+	Task__ResumeRequest q = TASK__RESUME_REQUEST__INIT;
+
+	q.id = (char *)c->id;
+	return task(c, "Resume", &q.base, err);
+}
+
+static int update(struct bh_container *c, const struct bh_resources *resources,
+		  const struct bh_intel_rdt *rdt, struct bh_err *err)
+{
+	bh_auto_buf struct bh_buf json = BH_BUF_INIT;
+	Task__UpdateRequest q = TASK__UPDATE_REQUEST__INIT;
+	Wire__Any any = WIRE__ANY__INIT;
+
+	if (rdt)
+		return bh_err_as(err, BH_ERR_SPEC, -EOPNOTSUPP,
+				 "kata: Intel RDT is not possible in a micro-VM");
+	bh_spec_write_resources(resources, &json);
+	if (json.failed)
+		return bh_err_oom(err);
+	any.type_url = (char *)"types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
+	any.value = (ProtobufCBinaryData){ .data = (uint8_t *)json.data, .len = json.len };
+	q.id = (char *)c->id;
+	q.resources = &any;
+	return task(c, "Update", &q.base, err);
+}
+
+/* ---- delete
+ * ----------------------------------------------------------------------------------------- */
+
+static int end_processes(struct bh_vm_session *s, const struct bh_container *c, struct bh_err *err)
+{
+	Task__KillRequest kill = TASK__KILL_REQUEST__INIT;
+	Task__WaitRequest wait = TASK__WAIT_REQUEST__INIT;
+	struct bh_err ignored = BH_ERR_INIT;
+
+	kill.id = wait.id = (char *)c->id;
+	kill.signal = SIGKILL;
+	kill.all = true;
+	(void)!bh_pod_task(&s->client, "Kill", &kill.base, NULL, NULL, &ignored);
+	return bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE_NAME, "Wait", &wait.base,
+				END_TIMEOUT_MS, NULL, NULL, err);
+}
+
+static int delete_by_supervisor(struct bh_vm_session *s, const struct bh_container *c, bool force,
+				struct bh_err *err)
+{
+	Task__DeleteRequest q = TASK__DELETE_REQUEST__INIT;
+	enum bh_status now = BH_STATUS_STOPPED;
+	int r = ask_status(s, c->id, &now, err);
+
+	if (r < 0)
+		return r;
+	if (now != BH_STATUS_STOPPED && now != BH_STATUS_CREATED && !force)
+		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
+				 "cannot delete container %s that is not stopped: %s", c->id,
+				 bh_status_name(now));
+	if (now != BH_STATUS_STOPPED)
+		r = end_processes(s, c, err);
+	q.id = (char *)c->id;
+	return r < 0 ? r : bh_pod_task(&s->client, "Delete", &q.base, NULL, NULL, err);
+}
+
+int bh_vm_delete(struct bh_container *c, bool force, struct bh_err *err)
+{
+	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
+	int r = bh_vm_session_open(&s, c, err);
+
+	if (bh_pod_is_gone(r))
+		r = bh_pod_undo_remains(c->root, c->pod, err);
+	else if (r == 0)
+		r = delete_by_supervisor(&s, c, force, err);
+	/* Also when nobody knew it. */
+	return r < 0 && r != -ENOENT ? r : bh_state_remove(c->root, c->id, err);
+}
+
+/* ---- processes, figures
+ * ----------------------------------------------------------------------------- */
+
+static int pids(const struct bh_container *c, pid_t **ret, size_t *ret_n, struct bh_err *err)
+{
+	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
+	Task__PidsRequest q = TASK__PIDS_REQUEST__INIT;
+	Task__PidsResponse *a = NULL;
+	int r = bh_vm_session_open(&s, c, err);
+
+	q.id = (char *)c->id;
+	r = r < 0 ? r
+		  : bh_pod_task(&s.client, "Pids", &q.base, &task__pids_response__descriptor,
+				(ProtobufCMessage **)&a, err);
+	if (r < 0)
+		return r;
+	*ret = calloc(a->n_processes + 1, sizeof(**ret));
+	*ret_n = *ret ? a->n_processes : 0;
+	for (size_t i = 0; i < *ret_n; i++)
+		(*ret)[i] = (pid_t)a->processes[i]->pid;
+	task__pids_response__free_unpacked(a, NULL);
+	return *ret ? 0 : bh_err_oom(err);
+}
+
+static int ps(const struct bh_container *c, const struct bh_strv *args, struct bh_buf *out,
+	      struct bh_err *err)
+{
+	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
+	Pod__ContainerRequest q = POD__CONTAINER_REQUEST__INIT;
+	Pod__ProcessesResponse *a = NULL;
+	int r = 0;
+
+	if (args->n > 1)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+				 "kata: options of ps(1) are not possible, it does not see into a "
+				 "micro-VM: '%s'",
+				 args->v[1]);
+	q.id = (char *)c->id;
+	r = bh_vm_session_open(&s, c, err);
+	r = r < 0 ? r
+		  : bh_pod_ask(&s.client, "Processes", &q.base,
+			       &pod__processes_response__descriptor, (ProtobufCMessage **)&a, err);
+	if (r < 0)
+		return r;
+	bh_buf_puts(out, "UID          PID    PPID  C STIME TTY          TIME CMD\n");
+	for (size_t i = 0; i < a->n_processes; i++) {
+		const Pod__Process *p = a->processes[i];
+
+		bh_buf_printf(out, "%-8s %7u %7u %2u %5s %-8s %8s %s\n", p->user, p->pid, p->ppid,
+			      p->cpu_percent, p->started, p->tty, p->time, p->command);
+	}
+	pod__processes_response__free_unpacked(a, NULL);
+	return 0;
+}
+
+static int stats(const struct bh_container *c, struct bh_buf *out, struct bh_err *err)
+{
+	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
+	Pod__ContainerRequest q = POD__CONTAINER_REQUEST__INIT;
+	Pod__StatsResponse *a = NULL;
+	int r = bh_vm_session_open(&s, c, err);
+
+	q.id = (char *)c->id;
+	r = r < 0 ? r
+		  : bh_pod_ask(&s.client, "Stats", &q.base, &pod__stats_response__descriptor,
+			       (ProtobufCMessage **)&a, err);
+	if (r < 0)
+		return r;
+	bh_buf_add(out, a->json.data, a->json.len);
+	pod__stats_response__free_unpacked(a, NULL);
+	return 0;
+}
+
+/* ---- events
+ * ------------------------------------------------------------------------------------------- */
+
+struct watch {
+	struct bh_vm_session s;
+	const struct bh_container *c;
+	struct bh_timer timer;
+	uint64_t interval_ms, oom_kills;
+	bool ended;
+	struct bh_err err;
+};
+
+static void on_watch_timer(struct bh_timer *timer)
+{
+	struct watch *w = (struct watch *)((char *)timer - offsetof(struct watch, timer));
+	char text[BH_ERR_TEXT_BYTES + 256];
+	struct bh_err err = BH_ERR_INIT;
+
+	/* The figures may be unreadable for a moment, as when the container is being deleted. */
+	if (bh_events_print_stats(w->c, &err) < 0)
+		bh_log(BH_LOG_ERROR, "%s", bh_err_format(&err, text, sizeof(text)));
+	bh_loop_arm(&w->s.loop, &w->timer, w->interval_ms);
+}
+
+static int ask_oom(struct watch *w);
+
+static void on_oom(void *arg, const struct bh_rpc_answer *answer)
+{
+	struct watch *w = arg;
+	Pod__OomResponse *a = NULL;
+
+	if (answer->code == BH_RPC_OK)
+		a = pod__oom_response__unpack(NULL, answer->len, answer->data);
+	for (; a && w->oom_kills < a->kills; w->oom_kills++)
+		(void)!bh_events_print_oom(w->c, &w->err);
+	if (a)
+		pod__oom_response__free_unpacked(a, NULL);
+	/* After the container's end it would be answered at once, for ever. */
+	if (answer->code == BH_RPC_OK && !w->ended)
+		(void)!ask_oom(w);
+}
+
+static int ask_oom(struct watch *w)
+{
+	Pod__OomRequest q = POD__OOM_REQUEST__INIT;
+
+	q.id = (char *)w->c->id;
+	q.seen = w->oom_kills;
+	return bh_rpc_call(w->s.client.rpc, BH_POD_SERVICE_NAME, "Oom", &q.base, 0, on_oom, w,
+			   &w->err);
+}
+
+static int watch(const struct bh_container *c, int64_t interval_ns, struct bh_err *err)
+{
+	struct watch w = { .s = BH_VM_SESSION_INIT,
+			   .c = c,
+			   .timer = { .fn = on_watch_timer },
+			   .interval_ms = (uint64_t)interval_ns / 1000000 };
+	Task__WaitRequest q = TASK__WAIT_REQUEST__INIT;
+	int r = bh_vm_session_open(&w.s, c, err);
+
+	q.id = (char *)c->id;
+	if (r == 0) {
+		bh_loop_arm(&w.s.loop, &w.timer, w.interval_ms);
+		r = ask_oom(&w);
+		if (r < 0)
+			*err = w.err;
+		r = r < 0 ? r : bh_pod_task(&w.s.client, "Wait", &q.base, NULL, NULL, err);
+		bh_loop_disarm(&w.s.loop, &w.timer);
+	}
+	w.ended = true;
+	bh_vm_session_deinit(&w.s);
+	return r;
+}
+
+const struct bh_runtime bh_runtime_vm = {
+	.name = "kata",
+	.create = bh_vm_create,
+	.run = bh_vm_run,
+	.dry_run = bh_vm_dry_run,
+	.exec = bh_vm_exec,
+	.status = bh_vm_status,
+	.start = bh_vm_start,
+	.kill = kill_container,
+	.pause = pause_container,
+	.resume = resume_container,
+	.update = update,
+	.remove = bh_vm_delete,
+	.pids = pids,
+	.ps = ps,
+	.stats = stats,
+	.watch = watch,
+};

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making processes in a micro-VM: create, run, exec. The supervisor has a process's stdio from this
+ * one's descriptors ("fd:N"), so what this program keeps from containers of its own (terminals,
+ * files) it relays here as well.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/console.h"
+#include "cli/foreground.h"
+#include "cli/vm.h"
+#include "container/handover.h"
+#include "container/state.h"
+#include "linux/proc.h"
+
+/* 128 + SIGKILL: what a process ends with when nobody can tell. */
+#define STATUS_KILLED 137
+
+static int hand_over_pid(const struct bh_process_io *io, pid_t pid, struct bh_err *err)
+{
+	int r = 0;
+
+	if (io->pidfd_socket)
+		r = bh_handover_pidfd(io->pidfd_socket, pid, err);
+	if (r == 0 && io->pid_file)
+		r = bh_handover_pid_file(io->pid_file, pid, err);
+	return r;
+}
+
+/* ---- the ends of a process's stdio, by which the supervisor fetches them
+ * ----------------------------- */
+
+struct stdio {
+	char uris[3][16];
+	int terminal; /* the supervisor's end of what stands for a terminal, or -1 */
+	int master;   /* this program's end of it, or -1 */
+};
+
+#define STDIO_INIT                                   \
+	(struct stdio)                               \
+	{                                            \
+		.terminal = -EBADF, .master = -EBADF \
+	}
+
+static void stdio_deinit(struct stdio *s)
+{
+	s->terminal = bh_close(s->terminal);
+	s->master = bh_close(s->master);
+}
+
+static void set_uris(struct stdio *s, const struct bh_process_io *io)
+{
+	for (int i = 0; i < 3; i++) {
+		int fd = io->stdio[i] >= 0 ? io->stdio[i] : i;
+
+		if (s->terminal >= 0)
+			fd = s->terminal;
+		snprintf(s->uris[i], sizeof(s->uris[i]), "fd:%d", fd);
+	}
+	if (s->terminal >= 0)
+		s->uris[2][0] = '\0';
+}
+
+/* @terminal: the process wants one: of whoever listens at the console socket, or of this program */
+static int make_stdio(struct stdio *s, const struct bh_process_io *io, bool terminal,
+		      struct bh_err *err)
+{
+	int r = 0;
+
+	if (terminal && io->console_socket)
+		r = bh_console_make(io->console_socket, &s->terminal, err);
+	else if (terminal)
+		r = bh_console_pair(&s->terminal, &s->master, err);
+	set_uris(s, io);
+	return r;
+}
+
+/* ---- create
+ * ---------------------------------------------------------------------------------------------- */
+
+/* What making a container needs to know of its document before the supervisor reads it. */
+static int read_terminal(const char *bundle, bool *ret, struct bh_console_size *size,
+			 struct bh_err *err)
+{
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	bh_auto_free char *text = NULL;
+	struct bh_spec spec;
+	size_t len;
+	int r = bh_bundle_read(bundle, &text, &len, err);
+
+	r = r < 0 ? r : bh_spec_parse(&arena, text, len, &spec, err);
+	if (r < 0)
+		return r;
+	*ret = spec.process.terminal;
+	*size = spec.process.console_size;
+	return 0;
+}
+
+static int check_create(const struct bh_create_opts *create, bool terminal, struct bh_err *err)
+{
+	const struct bh_process_io *io = &create->io;
+
+	if (create->rootless)
+		return bh_err_as(
+			err, BH_ERR_SPEC, -EOPNOTSUPP,
+			"kata: pods are made by root: taps, cgroups and shared directories "
+			"take its privileges");
+	if (io->preserve_fds)
+		return bh_err_as(
+			err, BH_ERR_SPEC, -EOPNOTSUPP,
+			"kata: --preserve-fds %u: descriptors do not reach into a micro-VM",
+			io->preserve_fds);
+	if (terminal && !io->console_socket && !io->want_master)
+		return bh_err_spec(
+			err, "/process/terminal",
+			"cannot allocate tty if runc will detach without setting console "
+			"socket");
+	if (!terminal && io->console_socket)
+		return bh_err_spec(
+			err, "/process/terminal",
+			"cannot use console socket if runc will not detach or allocate tty");
+	return 0;
+}
+
+/* To the pod's supervisor, which is started when there is none. */
+static int reach_pod(struct bh_cli *cli, struct bh_loop *loop, const struct bh_create_opts *create,
+		     const struct bh_run_opts *run, struct bh_pod_client *client,
+		     struct bh_err *err)
+{
+	const char *pod = run->pod ? run->pod : create->id;
+	int r = bh_container_id_check(pod, err);
+
+	if (r < 0)
+		return bh_err_ctx(err, "--pod");
+	if (run->pod) {
+		r = bh_pod_connect(loop, cli->root, pod, client, err);
+		if (!bh_pod_is_gone(r))
+			return r;
+	}
+	return bh_pod_start(cli, loop, pod, create, client, err);
+}
+
+static int resize(struct bh_pod_client *client, const char *id, const char *exec_id, uint32_t width,
+		  uint32_t height, struct bh_err *err)
+{
+	Task__ResizePtyRequest q = TASK__RESIZE_PTY_REQUEST__INIT;
+
+	q.id = (char *)id;
+	q.exec_id = (char *)exec_id;
+	q.width = width;
+	q.height = height;
+	return width || height ? bh_pod_task(client, "ResizePty", &q.base, NULL, NULL, err) : 0;
+}
+
+static int create_task(struct bh_pod_client *client, const struct bh_create_opts *create,
+		       bool terminal, struct stdio *stdio, struct bh_err *err)
+{
+	Task__CreateRequest q = TASK__CREATE_REQUEST__INIT;
+	Task__CreateResponse *a = NULL;
+	pid_t pid;
+	int r = make_stdio(stdio, &create->io, terminal, err);
+
+	if (r < 0)
+		return r;
+	q.id = (char *)create->id;
+	q.bundle = (char *)create->bundle;
+	q.terminal = terminal;
+	q.stdin = stdio->uris[0];
+	q.stdout = stdio->uris[1];
+	q.stderr = stdio->uris[2];
+	r = bh_pod_task(client, "Create", &q.base, &task__create_response__descriptor,
+			(ProtobufCMessage **)&a, err);
+	stdio->terminal = bh_close(stdio->terminal);
+	if (r < 0)
+		return r;
+	pid = (pid_t)a->pid;
+	task__create_response__free_unpacked(a, NULL);
+	return hand_over_pid(&create->io, pid, err);
+}
+
+/* A failed step after the container was made: it goes, and its pod with it. */
+static void take_back(struct bh_pod_client *client, const struct bh_create_opts *create)
+{
+	struct bh_err err = BH_ERR_INIT;
+	char text[BH_ERR_TEXT_BYTES + 256];
+	bh_auto_container struct bh_container *c = NULL;
+
+	bh_pod_client_deinit(client);
+	c = bh_container_load(create->root, create->id, &err);
+	if (c && c->pod && bh_vm_delete(c, true, &err) < 0)
+		bh_warn("%s, ignoring", bh_err_format(&err, text, sizeof(text)));
+}
+
+static int create_in(struct bh_pod_client *client, const struct bh_create_opts *create,
+		     struct stdio *stdio, struct bh_err *err)
+{
+	const struct bh_console_size *want = &create->io.console_size;
+	struct bh_console_size size = { 0 };
+	bool terminal;
+	int r = read_terminal(create->bundle, &terminal, &size, err);
+
+	r = r < 0 ? r : create_task(client, create, terminal, stdio, err);
+	if (r < 0)
+		return r;
+	if (want->width || want->height)
+		size = *want;
+	r = terminal ? resize(client, create->id, "", size.width, size.height, err) : 0;
+	if (r < 0)
+		take_back(client, create);
+	return r;
+}
+
+static int prepare(const struct bh_create_opts *create, struct bh_err *err)
+{
+	struct bh_console_size size;
+	bool terminal;
+	int r = bh_container_id_check(create->id, err);
+
+	r = r < 0 ? r : read_terminal(create->bundle, &terminal, &size, err);
+	return r < 0 ? r : check_create(create, terminal, err);
+}
+
+int bh_vm_create(struct bh_cli *cli, const struct bh_create_opts *create,
+		 const struct bh_run_opts *run, struct bh_err *err)
+{
+	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
+	bh_cleanup(stdio_deinit) struct stdio stdio = STDIO_INIT;
+	int r = prepare(create, err);
+
+	r = r < 0 ? r : bh_loop_init(&s.loop, err);
+	r = r < 0 ? r : reach_pod(cli, &s.loop, create, run, &s.client, err);
+	return r < 0 ? r : create_in(&s.client, create, &stdio, err);
+}
+
+/* ---- a process in the foreground
+ * ---------------------------------------------------------------------------- */
+
+struct remote {
+	struct bh_foreground fg;
+	struct bh_pod_client client;
+	struct bh_remote_process process;
+	const char *id, *exec_id;
+	struct bh_err err; /* of what happens in callbacks */
+	int failed;
+};
+
+static void on_ignored(void *arg, const struct bh_rpc_answer *answer)
+{
+	(void)arg;
+	(void)answer;
+}
+
+static void send_signal(void *arg, int sig)
+{
+	struct remote *p = arg;
+	Task__KillRequest q = TASK__KILL_REQUEST__INIT;
+
+	q.id = (char *)p->id;
+	q.exec_id = (char *)p->exec_id;
+	q.signal = (uint32_t)sig;
+	(void)!bh_rpc_call(p->client.rpc, BH_TASK_SERVICE_NAME, "Kill", &q.base, 0, on_ignored, p,
+			   &p->err);
+}
+
+static void send_size(void *arg, const struct winsize *size)
+{
+	struct remote *p = arg;
+	Task__ResizePtyRequest q = TASK__RESIZE_PTY_REQUEST__INIT;
+
+	q.id = (char *)p->id;
+	q.exec_id = (char *)p->exec_id;
+	q.width = size->ws_col;
+	q.height = size->ws_row;
+	(void)!bh_rpc_call(p->client.rpc, BH_TASK_SERVICE_NAME, "ResizePty", &q.base, 0, on_ignored,
+			   p, &p->err);
+}
+
+static void on_end(void *arg, const struct bh_rpc_answer *answer)
+{
+	struct remote *p = arg;
+	Task__WaitResponse *a = NULL;
+	int status = STATUS_KILLED;
+
+	if (answer->code == BH_RPC_OK)
+		a = task__wait_response__unpack(NULL, answer->len, answer->data);
+	else
+		p->failed = bh_rpc_answer_err(answer, &p->err);
+	if (a) {
+		status = (int)(a->exit_status & 0xff);
+		task__wait_response__free_unpacked(a, NULL);
+	}
+	if (bh_foreground_ended(&p->fg, status, &p->err) < 0)
+		bh_loop_stop(&p->fg.loop);
+}
+
+/* From the process's start to its end. Return: its exit status, or -errno with @err */
+static int attend(struct remote *p, int master_fd, struct bh_err *err)
+{
+	Task__WaitRequest wait = TASK__WAIT_REQUEST__INIT;
+	Task__StartRequest start = TASK__START_REQUEST__INIT;
+	int r;
+
+	wait.id = start.id = (char *)p->id;
+	wait.exec_id = start.exec_id = (char *)p->exec_id;
+	p->process =
+		(struct bh_remote_process){ .kill = send_signal, .resize = send_size, .arg = p };
+	r = bh_foreground_attend(&p->fg, &p->process, master_fd, err);
+	r = r < 0 ? r : bh_pod_task(&p->client, "Start", &start.base, NULL, NULL, err);
+	r = r < 0 ? r
+		  : bh_rpc_call(p->client.rpc, BH_TASK_SERVICE_NAME, "Wait", &wait.base, 0, on_end,
+				p, err);
+	r = r < 0 ? r : bh_loop_run(&p->fg.loop, err);
+	return r < 0 ? r : p->fg.status;
+}
+
+/* Why the pod ended, if it did: the exit status alone would not tell. */
+static void tell_of_death(struct bh_pod_client *client, const char *pod)
+{
+	Pod__StatusRequest q = POD__STATUS_REQUEST__INIT;
+	Pod__StatusResponse *a = NULL;
+	struct bh_err err = BH_ERR_INIT;
+
+	if (client->gone) {
+		bh_log(BH_LOG_ERROR, "pod '%s': its supervisor ended", pod);
+		return;
+	}
+	if (bh_pod_ask(client, "Status", &q.base, &pod__status_response__descriptor,
+		       (ProtobufCMessage **)&a, &err) < 0)
+		return;
+	if (*a->dead)
+		bh_log(BH_LOG_ERROR, "pod '%s': %s", pod, a->dead);
+	pod__status_response__free_unpacked(a, NULL);
+}
+
+static int run_foreground(struct bh_cli *cli, struct bh_create_opts *create,
+			  const struct bh_run_opts *run, struct remote *p, struct bh_err *err)
+{
+	bh_cleanup(stdio_deinit) struct stdio stdio = STDIO_INIT;
+	int r = bh_foreground_init(&p->fg, &create->io, err), status;
+
+	r = r < 0 ? r : prepare(create, err);
+	r = r < 0 ? r : reach_pod(cli, &p->fg.loop, create, run, &p->client, err);
+	r = r < 0 ? r : create_in(&p->client, create, &stdio, err);
+	if (r < 0)
+		return r;
+	status = attend(p, bh_take_fd(&stdio.master), err);
+	tell_of_death(&p->client, run->pod ? run->pod : create->id);
+	if (status < 0 || !run->keep)
+		take_back(&p->client, create);
+	return status;
+}
+
+static int run_detached(struct bh_cli *cli, const struct bh_create_opts *opts,
+			const struct bh_run_opts *run, struct bh_err *err)
+{
+	bh_auto_container struct bh_container *c = NULL;
+	int r = bh_vm_create(cli, opts, run, err);
+
+	if (r < 0)
+		return r;
+	c = bh_container_load(opts->root, opts->id, err);
+	r = c ? bh_vm_start(c, err) : err->code;
+	if (r < 0 && c) {
+		struct bh_err ignored = BH_ERR_INIT;
+
+		(void)!bh_vm_delete(c, true, &ignored);
+	}
+	return r;
+}
+
+int bh_vm_run(struct bh_cli *cli, const struct bh_create_opts *create,
+	      const struct bh_run_opts *run, struct bh_err *err)
+{
+	struct bh_create_opts opts = *create;
+	struct remote p = { .id = create->id, .exec_id = "" };
+	int r;
+
+	if (run->detach)
+		return run_detached(cli, create, run, err);
+	r = run_foreground(cli, &opts, run, &p, err);
+	bh_pod_client_deinit(&p.client);
+	bh_foreground_deinit(&p.fg);
+	return r;
+}
+
+int bh_vm_dry_run(struct bh_cli *cli, const struct bh_create_opts *create,
+		  const struct bh_run_opts *run, struct bh_buf *out, struct bh_err *err)
+{
+	int r = prepare(create, err);
+
+	return r < 0 ? r : bh_pod_plan(cli, run->pod ? run->pod : create->id, create, out, err);
+}
+
+/* ---- exec
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static int add_exec(struct bh_pod_client *client, const struct bh_container *c,
+		    const struct bh_exec_opts *exec, const char *exec_id, struct stdio *stdio,
+		    struct bh_err *err)
+{
+	bh_auto_buf struct bh_buf process = BH_BUF_INIT;
+	Task__ExecRequest q = TASK__EXEC_REQUEST__INIT;
+	Wire__Any spec = WIRE__ANY__INIT;
+	int r = make_stdio(stdio, &exec->io, exec->process->terminal, err);
+
+	if (r < 0)
+		return r;
+	bh_spec_write_process(exec->process, &process);
+	if (process.failed)
+		return bh_err_oom(err);
+	spec.type_url = (char *)"types.containerd.io/opencontainers/runtime-spec/1/Process";
+	spec.value = (ProtobufCBinaryData){ .data = (uint8_t *)process.data, .len = process.len };
+	q.id = (char *)c->id;
+	q.exec_id = (char *)exec_id;
+	q.terminal = exec->process->terminal;
+	q.stdin = stdio->uris[0];
+	q.stdout = stdio->uris[1];
+	q.stderr = stdio->uris[2];
+	q.spec = &spec;
+	r = bh_pod_task(client, "Exec", &q.base, NULL, NULL, err);
+	stdio->terminal = bh_close(stdio->terminal);
+	return r;
+}
+
+static int check_exec(const struct bh_container *c, const struct bh_exec_opts *exec,
+		      struct bh_err *err)
+{
+	enum bh_status now;
+	int r = bh_vm_status(c, &now, err);
+
+	if (r < 0)
+		return r;
+	if (now == BH_STATUS_STOPPED || now == BH_STATUS_CREATING)
+		return bh_err_as(err, BH_ERR_STATE, -ESRCH, "cannot exec in a stopped container");
+	if (now == BH_STATUS_PAUSED && !exec->ignore_paused)
+		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
+				 "cannot exec in a paused container (use --ignore-paused to "
+				 "override)");
+	if (exec->cgroups.n)
+		return bh_err_as(err, BH_ERR_SPEC, -EOPNOTSUPP,
+				 "kata: --cgroup %s: the groups of a micro-VM cannot be chosen",
+				 exec->cgroups.v[0]);
+	if (exec->io.preserve_fds)
+		return bh_err_as(
+			err, BH_ERR_SPEC, -EOPNOTSUPP,
+			"kata: --preserve-fds %u: descriptors do not reach into a micro-VM",
+			exec->io.preserve_fds);
+	return 0;
+}
+
+static int exec_detached(struct remote *p, const struct bh_container *c,
+			 const struct bh_exec_opts *exec, struct bh_err *err)
+{
+	bh_cleanup(stdio_deinit) struct stdio stdio = STDIO_INIT;
+	Task__StartRequest start = TASK__START_REQUEST__INIT;
+	Pod__DetachRequest detach = POD__DETACH_REQUEST__INIT;
+	int r = bh_loop_init(&p->fg.loop, err);
+
+	start.id = detach.id = (char *)c->id;
+	start.exec_id = detach.exec_id = (char *)p->exec_id;
+	r = r < 0 ? r : bh_pod_connect(&p->fg.loop, c->root, c->pod, &p->client, err);
+	r = r < 0 ? r : add_exec(&p->client, c, exec, p->exec_id, &stdio, err);
+	r = r < 0 ? r : bh_pod_task(&p->client, "Start", &start.base, NULL, NULL, err);
+	r = r < 0 ? r : bh_pod_ask(&p->client, "Detach", &detach.base, NULL, NULL, err);
+	return r < 0 ? r : hand_over_pid(&exec->io, c->init.pid, err);
+}
+
+static int exec_foreground(struct remote *p, const struct bh_container *c,
+			   struct bh_exec_opts *exec, struct bh_err *err)
+{
+	bh_cleanup(stdio_deinit) struct stdio stdio = STDIO_INIT;
+	Task__DeleteRequest remove = TASK__DELETE_REQUEST__INIT;
+	struct bh_err ignored = BH_ERR_INIT;
+	int r = bh_foreground_init(&p->fg, &exec->io, err);
+
+	remove.id = (char *)c->id;
+	remove.exec_id = (char *)p->exec_id;
+	r = r < 0 ? r : bh_pod_connect(&p->fg.loop, c->root, c->pod, &p->client, err);
+	r = r < 0 ? r : add_exec(&p->client, c, exec, p->exec_id, &stdio, err);
+	r = r < 0 ? r : hand_over_pid(&exec->io, c->init.pid, err);
+	if (r < 0)
+		return r;
+	r = attend(p, bh_take_fd(&stdio.master), err);
+	if (r >= 0 && p->failed)
+		tell_of_death(&p->client, c->pod);
+	(void)!bh_pod_task(&p->client, "Delete", &remove.base, NULL, NULL, &ignored);
+	return r;
+}
+
+int bh_vm_exec(struct bh_container *c, struct bh_exec_opts *exec, struct bh_err *err)
+{
+	char exec_id[48];
+	struct bh_proc self;
+	struct remote p = { .id = c->id, .exec_id = exec_id };
+	int r = bh_proc_identify(getpid(), &self, err);
+
+	r = r < 0 ? r : check_exec(c, exec, err);
+	if (r < 0)
+		return r;
+	/* No other process has both. */
+	snprintf(exec_id, sizeof(exec_id), "exec-%d-%" PRIu64, (int)self.pid, self.start_time);
+	r = exec->detach ? exec_detached(&p, c, exec, err) : exec_foreground(&p, c, exec, err);
+	bh_pod_client_deinit(&p.client);
+	if (exec->detach)
+		bh_loop_deinit(&p.fg.loop);
+	else
+		bh_foreground_deinit(&p.fg);
+	return r;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pod, to whoever serves it: the command line's supervisor, containerd's shim. Which runtime it
+ * is of is decided once, by name; from then on the Task verbs are all that there is.
+ *
+ * A pod has a directory of its own, ROOT/@pods/ID/. Everything that could outlive the process that
+ * serves the pod is on record there before it is made, so that bh_pod_undo() can take it away when
+ * that process is gone.
+ */
+#ifndef BH_POD_POD_H
+#define BH_POD_POD_H
+
+#include "container/container.h"
+#include "linux/cgroup.h"
+#include "rpc/rpc.h"
+
+/* Below the root of the containers' states; no container's id starts with "@". */
+#define BH_PODS_DIR "@pods"
+/* In a pod's directory: where its services are had. */
+#define BH_POD_SOCKET   "sock"
+#define BH_POD_SERVICE  "bulkhead.pod.v1.Pod"
+#define BH_TASK_SERVICE "containerd.task.v2.Task"
+
+enum bh_accelerator_choice {
+	BH_ACCELERATE_KVM = 0,   /* nothing else will do */
+	BH_ACCELERATE_EMULATION, /* allowed, and wanted */
+	BH_ACCELERATE_AUTO,      /* KVM where it works, else emulation, announced */
+	BH_ACCELERATE_MAX_,
+};
+
+struct bh_pod_config {
+	const char *root; /* of the containers' states */
+	const char *id;
+	const char *container; /* id of the container that the pod is made for */
+	const char
+		*bundle; /* its bundle, absolute: rules, size, network and cgroup follow from it */
+	enum bh_cgroup_manager cgroup_manager;
+	const char *guest_dir; /* kernel and initramfs */
+	enum bh_accelerator_choice accelerator;
+	const char *hypervisor; /* driver's name */
+};
+
+struct bh_pod;
+
+/* What a pod tells whoever serves it. */
+struct bh_pod_listener {
+	/** event() - of its tasks: the topic and message as containerd has them; may be NULL */
+	void (*event)(void *arg, const char *topic, const ProtobufCMessage *event);
+	/** over() - the last container was deleted and all of the pod is undone; bh_pod_free() is
+	 * all that is left to do */
+	void (*over)(void *arg);
+	void *arg;
+};
+
+struct bh_pod_kind {
+	const char *name;
+	int (*bring_up)(struct bh_loop *loop, const struct bh_pod_config *config,
+			const struct bh_pod_listener *listener, struct bh_pod **ret,
+			struct bh_err *err);
+	int (*plan)(const struct bh_pod_config *config, struct bh_buf *out, struct bh_err *err);
+	bool (*empty)(const struct bh_pod *pod);
+	const struct bh_rpc_service *(*services)(struct bh_pod *pod, size_t *ret_n);
+	void (*close)(struct bh_pod *pod);
+	struct bh_pod *(*free)(struct bh_pod *pod);
+};
+
+/* A kind's own struct starts with it. */
+struct bh_pod {
+	const struct bh_pod_kind *kind;
+};
+
+/**
+ * bh_pod_open() - bring a pod up, without any container. Suspends
+ * @kind:   "kata"
+ * @config: borrowed for the pod's life
+ *
+ * On failure nothing is left.
+ */
+int bh_pod_open(const char *kind, struct bh_loop *loop, const struct bh_pod_config *config,
+		const struct bh_pod_listener *listener, struct bh_pod **ret,
+		struct bh_err *err) bh_must_check;
+
+/** bh_pod_plan() - what bh_pod_open() and the creation of its first container would do, for people;
+ * changes nothing */
+int bh_pod_plan(const char *kind, const struct bh_pod_config *config, struct bh_buf *out,
+		struct bh_err *err) bh_must_check;
+
+/** bh_pod_empty() - whether it has no container */
+bool bh_pod_empty(const struct bh_pod *pod);
+
+/** bh_pod_services() - for bh_rpc_serve(): Task and Pod; valid as long as @pod */
+const struct bh_rpc_service *bh_pod_services(struct bh_pod *pod, size_t *ret_n);
+
+/** bh_pod_close() - end all containers and the pod, undo everything but the states of containers
+ * that nobody deleted. Suspends. Idempotent */
+void bh_pod_close(struct bh_pod *pod);
+
+/** bh_pod_free() - Takes NULL. Return: NULL */
+struct bh_pod *bh_pod_free(struct bh_pod *pod);
+
+/** bh_pod_undo() - by a process that knows nothing but @root and @id: end what is left of a pod
+ * whose server is gone, remove its directory. Idempotent */
+int bh_pod_undo(const char *root, const char *id, struct bh_err *err) bh_must_check;
+
+#endif

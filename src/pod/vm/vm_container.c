@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Containers of a micro-VM pod and their processes, as this host knows them: what a process is,
+ * whether it runs and how it ended is answered from here, however slow the guest may be. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "container/state.h"
+#include "loop/fiber.h"
+#include "pod/vm/vm_pod.h"
+#include "rpc/guest.h"
+#include "task/stdio.h"
+
+static const char *const stream_names[3] = { "standard input", "standard output",
+					     "standard error" };
+
+/* ---- finding ---- */
+
+struct bh_vm_container *bh_vm_container_find(struct bh_vm_pod *pod, const char *id,
+					     struct bh_err *err)
+{
+	for (struct bh_vm_container *c = pod->containers; c; c = c->next)
+		if (!strcmp(c->record->id, id))
+			return c;
+	bh_err_as(err, BH_ERR_STATE, -ENOENT, "container not created: %s: not found", id);
+	return NULL;
+}
+
+struct bh_vm_process *bh_vm_process_find(struct bh_vm_pod *pod, const char *id, const char *exec_id,
+					 struct bh_err *err)
+{
+	struct bh_vm_container *c = bh_vm_container_find(pod, id, err);
+
+	if (!c)
+		return NULL;
+	for (struct bh_vm_process *p = c->processes; p; p = p->next)
+		if (!strcmp(p->exec_id, exec_id ? exec_id : ""))
+			return p;
+	bh_err_as(err, BH_ERR_STATE, -ENOENT, "process does not exist %s: not found",
+		  exec_id ? exec_id : "");
+	return NULL;
+}
+
+/* ---- containers
+ * ---------------------------------------------------------------------------------- */
+
+static int fill_record(struct bh_vm_pod *pod, struct bh_container *c, struct bh_err *err)
+{
+	const char *root = c->spec.root.path ? c->spec.root.path : "";
+	char now[BH_CLOCK_BYTES];
+
+	c->rootfs = *root == '/' ? root : bh_arena_printf(&c->arena, "%s/%s", c->bundle, root);
+	c->created = bh_arena_strdup(&c->arena, bh_clock_now(now, true));
+	c->pod = bh_arena_strdup(&c->arena, pod->config.id);
+	c->init = pod->vmm;
+	return c->rootfs && c->created && c->pod ? 0 : bh_err_oom(err);
+}
+
+static int reserve(struct bh_vm_pod *pod, struct bh_container *c, struct bh_err *err)
+{
+	bh_auto_free char *text = NULL;
+	size_t len;
+	int r = bh_bundle_read(c->bundle, &text, &len, err);
+
+	r = r < 0 ? r : bh_spec_parse(&c->arena, text, len, &c->spec, err);
+	r = r < 0 ? r : fill_record(pod, c, err);
+	if (r < 0)
+		return r;
+	c->dirfd = bh_state_reserve(c->root, c->id, err);
+	if (c->dirfd < 0)
+		return c->dirfd;
+	r = bh_state_save_config(c->dirfd, text, len, err);
+	r = r < 0 ? r : bh_state_save(c, err);
+	if (r < 0)
+		(void)!bh_state_remove(c->root, c->id, NULL);
+	return r;
+}
+
+int bh_vm_container_new(struct bh_vm_pod *pod, const char *id, const char *bundle,
+			struct bh_vm_container **ret, struct bh_err *err)
+{
+	bh_auto_container struct bh_container *record = NULL;
+	struct bh_vm_container *c, **end = &pod->containers;
+	int r;
+
+	if (bh_vm_container_find(pod, id, NULL))
+		return bh_err_as(err, BH_ERR_STATE, -EEXIST,
+				 "container with given ID already exists: %s", id);
+	record = bh_container_new(pod->config.root, id, bundle, err);
+	r = record ? reserve(pod, record, err) : err->code;
+	if (r < 0)
+		return r;
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		(void)!bh_state_remove(record->root, record->id, NULL);
+		return bh_err_oom(err);
+	}
+	c->pod = pod;
+	c->record = bh_take(&record);
+	while (*end)
+		end = &(*end)->next;
+	*end = c;
+	*ret = c;
+	return 0;
+}
+
+struct bh_vm_container *bh_vm_container_free(struct bh_vm_container *c, bool remove)
+{
+	struct bh_vm_container **at = &c->pod->containers;
+	char text[BH_ERR_TEXT_BYTES + 256];
+	struct bh_err err = BH_ERR_INIT;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	while (c->processes)
+		bh_vm_process_free(c->processes);
+	bh_vm_container_answer_oom(c, true);
+	bh_guest_plan_free(c->plan);
+	if (remove && bh_state_remove(c->record->root, c->record->id, &err) < 0)
+		bh_warn("%s", bh_err_format(&err, text, sizeof(text)));
+	bh_container_free(c->record);
+	free(c);
+	return NULL;
+}
+
+/* ---- out of memory
+ * --------------------------------------------------------------------------------- */
+
+void bh_vm_container_answer_oom(struct bh_vm_container *c, bool all)
+{
+	struct bh_vm_oom_watch **at = &c->oom_watches, *w;
+
+	while ((w = *at)) {
+		Pod__OomResponse a = POD__OOM_RESPONSE__INIT;
+
+		if (!all && c->oom_kills <= w->seen) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		a.kills = c->oom_kills;
+		bh_rpc_reply(w->call, &a.base);
+		free(w);
+	}
+}
+
+void bh_vm_container_oom(struct bh_vm_container *c)
+{
+	Task__TaskOOM event = TASK__TASK_OOM__INIT;
+
+	c->oom_kills++;
+	event.container_id = (char *)c->record->id;
+	bh_vm_pod_event(c->pod, "/tasks/oom", &event.base);
+	bh_vm_container_answer_oom(c, false);
+}
+
+/* ---- processes
+ * --------------------------------------------------------------------------------------- */
+
+int bh_vm_process_new(struct bh_vm_container *c, const char *exec_id, const char *const uris[3],
+		      bool terminal, struct bh_vm_process **ret, struct bh_err *err)
+{
+	struct bh_vm_process *p = calloc(1, sizeof(*p)), **end = &c->processes;
+	bool complete = p != NULL;
+
+	if (p) {
+		p->container = c;
+		p->terminal = terminal;
+		p->status = TASK__STATUS__CREATED;
+		p->input_hold = -EBADF;
+		wire__timestamp__init(&p->exited_at);
+		p->exec_id = strdup(exec_id);
+		complete = p->exec_id != NULL;
+		for (int i = 0; i < 3; i++) {
+			p->uris[i] = strdup(uris[i] ? uris[i] : "");
+			complete = complete && p->uris[i];
+		}
+		while (*end)
+			end = &(*end)->next;
+		*end = p;
+	}
+	if (!complete) {
+		if (p)
+			bh_vm_process_free(p);
+		return bh_err_oom(err);
+	}
+	*ret = p;
+	return 0;
+}
+
+/* It ended, and nobody can tell how. */
+static void set_killed(struct bh_vm_process *p)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	p->exit_status = BH_VM_STATUS_KILLED;
+	p->exited_at.seconds = now.tv_sec;
+	p->exited_at.nanos = (int32_t)now.tv_nsec;
+}
+
+static void answer_waiters(struct bh_vm_process *p)
+{
+	while (p->waiters) {
+		struct bh_vm_waiter *w = p->waiters;
+		Task__WaitResponse a = TASK__WAIT_RESPONSE__INIT;
+
+		p->waiters = w->next;
+		a.exit_status = p->exit_status;
+		a.exited_at = &p->exited_at;
+		bh_rpc_reply(w->call, &a.base);
+		free(w);
+	}
+}
+
+void bh_vm_process_close_input(struct bh_vm_process *p)
+{
+	p->input_hold = bh_close(p->input_hold);
+}
+
+static void release(struct bh_vm_process *p)
+{
+	for (int i = 0; i < 3; i++)
+		free(p->uris[i]);
+	free(p->exec_id);
+	free(p);
+}
+
+struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p)
+{
+	struct bh_vm_process **at = &p->container->processes;
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	bh_vm_process_close_input(p);
+	for (int i = 0; i < 3; i++)
+		bh_relay_end(&p->relays[i]);
+	if (p->followed) {
+		set_killed(p);
+		answer_waiters(p);
+		p->container = NULL; /* who follows it lets go of it */
+	} else {
+		release(p);
+	}
+	return NULL;
+}
+
+/* One stream between @host_fd (consumed) and the guest. */
+static int connect_stream(struct bh_vm_process *p, int i, int host_fd, uint32_t *ret_token,
+			  struct bh_err *err)
+{
+	struct bh_vm_pod *pod = p->container->pod;
+	bh_auto_close int host = host_fd;
+	int stream;
+
+	*ret_token = ++pod->last_token;
+	stream = bh_link_open(pod->link, BH_STREAM_STDIO, *ret_token, err);
+	if (stream < 0)
+		return bh_err_ctx(err, "%s", stream_names[i]);
+	/* Output is read although nobody listens any more: the guest's process is not to hang. */
+	return bh_relay_start(&p->relays[i], pod->loop, i == 0 ? bh_take_fd(&host) : stream,
+			      i == 0 ? stream : bh_take_fd(&host), i > 0, stream_names[i], err);
+}
+
+int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *arena,
+			  const char *ret_uris[3], struct bh_err *err)
+{
+	const char *const uris[3] = { p->uris[0], p->uris[1], p->uris[2] };
+	struct bh_task_stdio stdio = BH_TASK_STDIO_INIT;
+	int r = bh_vm_pod_check(p->container->pod, err);
+
+	r = r < 0 ? r : bh_stdio_open(NULL, peer, uris, p->terminal, &stdio, err);
+	p->input_hold = stdio.hold;
+	for (int i = 0; i < 3; i++) {
+		uint32_t token = 0;
+
+		ret_uris[i] = "";
+		if (stdio.fds[i] < 0)
+			continue;
+		if (r < 0) {
+			bh_close(stdio.fds[i]);
+			continue;
+		}
+		r = connect_stream(p, i, stdio.fds[i], &token, err);
+		ret_uris[i] = bh_arena_printf(arena, BH_STREAM_URI "%u", token);
+		if (r == 0 && !ret_uris[i])
+			r = bh_err_oom(err);
+	}
+	return r;
+}
+
+/* ---- the end of a process
+ * ------------------------------------------------------------------------------ */
+
+static void publish_exit(struct bh_vm_process *p)
+{
+	Task__TaskExit event = TASK__TASK_EXIT__INIT;
+
+	event.container_id = (char *)p->container->record->id;
+	event.id = *p->exec_id ? p->exec_id : event.container_id;
+	event.pid = p->pid;
+	event.exit_status = p->exit_status;
+	event.exited_at = &p->exited_at;
+	bh_vm_pod_event(p->container->pod, "/tasks/exit", &event.base);
+}
+
+/* What the process wrote came before the news of its end: pass it on, as far as the reader takes
+ * it. */
+static void flush_output(struct bh_vm_process *p)
+{
+	struct bh_err err = BH_ERR_INIT;
+
+	bh_relay_end(&p->relays[0]);
+	for (int i = 1; i < 3; i++)
+		(void)!bh_relay_push(&p->relays[i], &err);
+}
+
+static void ended(struct bh_vm_process *p)
+{
+	struct bh_vm_container *c = p->container;
+
+	flush_output(p);
+	p->status = TASK__STATUS__STOPPED;
+	answer_waiters(p);
+	publish_exit(p);
+	if (!*p->exec_id)
+		bh_vm_container_answer_oom(c, true);
+	if (p->detached)
+		bh_vm_process_free(p);
+}
+
+/* A fiber: from the process's start to its end. */
+static void follow(void *arg)
+{
+	struct bh_vm_process *p = arg;
+	struct bh_vm_pod *pod = p->container->pod;
+	Task__WaitRequest q = TASK__WAIT_REQUEST__INIT;
+	Task__WaitResponse *a = NULL;
+	struct bh_err err = BH_ERR_INIT;
+	int r;
+
+	q.id = (char *)p->container->record->id;
+	q.exec_id = p->exec_id;
+	r = bh_rpc_call_wait(pod->agent, BH_TASK_SERVICE, "Wait", &q.base, 0,
+			     &task__wait_response__descriptor, (ProtobufCMessage **)&a, &err);
+	p->followed = false;
+	if (r < 0) {
+		set_killed(p);
+	} else {
+		p->exit_status = a->exit_status;
+		if (a->exited_at) {
+			p->exited_at.seconds = a->exited_at->seconds;
+			p->exited_at.nanos = a->exited_at->nanos;
+		}
+		task__wait_response__free_unpacked(a, NULL);
+	}
+	if (p->container)
+		ended(p);
+	else
+		release(p);
+}
+
+int bh_vm_process_follow(struct bh_vm_process *p, struct bh_err *err)
+{
+	int r;
+
+	p->followed = true;
+	r = bh_fiber_start(p->container->pod->loop, follow, p, err);
+	if (r < 0)
+		p->followed = false;
+	return r;
+}

@@ -1,0 +1,755 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A micro-VM pod from its start to its end, in phases: what fails names its phase, and from the
+ *boot on the guest's last console lines.
+ *
+ *	admit     rules, size, accelerator                      nothing has been made
+ *	prepare   ROOT/@pods/ID/, cgroup, network, shared directory
+ *	boot      the monitor, confined, in the pod's namespaces and cgroup
+ *	hello     the agent answers
+ *	network   addresses and routes in the guest; then the cpu quota, so that boot does not crawl
+ */
+#include "pod/vm/vm_pod.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "container/state.h"
+#include "loop/fiber.h"
+#include "rpc/agent.pb-c.h"
+#include "vmm/kvm_probe.h"
+
+#define RESOLV_BYTES_MAX (64U << 10)
+#define ENTROPY_BYTES    64
+#define CONSOLE_LINES    12
+#define NS_PER_USEC      1000U
+#define USEC_PER_S       1000000U
+#define HELLO_LIMIT_MS   10000 /* for the agent to answer */
+#define EMULATION_FACTOR 6     /* times as long where the guest is emulated */
+#define HELLO_POLL_MS    2
+#define ASK_TIMEOUT_MS   60000
+#define SHARE_DIR        "share"
+/* No user or vsock address on this range; one for each process that there can be. */
+#define VMM_UID_BASE   0x42000000U
+#define VSOCK_CID_BASE 0x1000000U
+
+const char *const bh_vm_phase_names[BH_VM_PHASE_MAX_] = {
+	[BH_VM_PHASE_ADMIT] = "admit",     [BH_VM_PHASE_PREPARE] = "prepare",
+	[BH_VM_PHASE_BOOT] = "boot",       [BH_VM_PHASE_HELLO] = "hello",
+	[BH_VM_PHASE_NETWORK] = "network",
+};
+
+/* ---- admit ---- */
+
+static int read_spec(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	bh_auto_free char *text = NULL;
+	size_t len;
+	int r = bh_bundle_read(pod->config.bundle, &text, &len, err);
+
+	return r < 0 ? r : bh_spec_parse(&pod->arena, text, len, &pod->spec, err);
+}
+
+static int choose_accelerator(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	char text[BH_ERR_TEXT_BYTES + 256];
+	int r = 0;
+
+	pod->accelerator = BH_ACCELERATOR_KVM;
+	if (pod->config.accelerator != BH_ACCELERATE_EMULATION)
+		r = bh_kvm_probe(err);
+	if (r < 0 && pod->config.accelerator == BH_ACCELERATE_KVM)
+		return bh_err_ctx(err, "KVM is not to be had, and emulation is not allowed "
+				       "(--accelerator emulation or auto)");
+	if (r == 0 && pod->config.accelerator != BH_ACCELERATE_EMULATION)
+		return 0;
+	pod->accelerator = BH_ACCELERATOR_EMULATION;
+	if (r < 0)
+		bh_warn("kata: software emulation, many times slower than KVM: %s",
+			bh_err_format(err, text, sizeof(text)));
+	return 0;
+}
+
+static int admit(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	int r = read_spec(pod, err);
+
+	r = r < 0 ? r : bh_vm_admit(&pod->spec, err);
+	r = r < 0 ? r : choose_accelerator(pod, err);
+	r = r < 0 ? r : bh_vm_size(&pod->spec, pod->accelerator, &pod->size, err);
+	if (r < 0)
+		return r;
+	r = bh_guest_image_read(&pod->arena, pod->config.guest_dir, pod->accelerator, &pod->image,
+				err);
+	if (r < 0)
+		return r;
+	pod->hypervisor = bh_hypervisor_find(pod->config.hypervisor);
+	if (!pod->hypervisor)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "there is no hypervisor '%s'",
+				 pod->config.hypervisor);
+	return pod->hypervisor->ready(err);
+}
+
+/* ---- prepare ---- */
+
+static int save(const struct bh_vm_pod *pod, struct bh_err *err)
+{
+	const struct bh_pod_record record = { .server = pod->server,
+					      .cg = pod->cg,
+					      .network = pod->network };
+
+	return bh_pod_record_save(pod->dirfd, &record, err);
+}
+
+/* A process that does nothing but be in the scope until the monitor is. */
+static int start_scope(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	bh_auto_close int pidfd = -EBADF;
+	pid_t pid = bh_sys_fork(&pidfd);
+	int r;
+
+	if (pid < 0)
+		return bh_err_set(err, -errno, "fork for the pod's scope");
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0UL, 0UL, 0UL);
+		for (;;)
+			pause();
+	}
+	r = bh_cgroup_start_scope(pod->cg, &pod->spec, pid, err);
+	r = r < 0 ? r : bh_cgroup_open(pod->cg, &(struct bh_strv){ .n = 0 }, 0, err);
+	return r; /* it goes with the scope */
+}
+
+static int make_cgroup(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	const struct bh_resources memory = {
+		.set = true,
+		.memory.limit = { .set = true, .v = (int64_t)pod->size.cgroup_memory },
+	};
+	int r;
+
+	if (pod->config.cgroup_manager == BH_CGROUP_DISABLED)
+		return 0;
+	r = bh_cgroup_plan(&pod->spec, pod->config.id, pod->config.cgroup_manager, false, &pod->cg,
+			   err);
+	r = r < 0 ? r : save(pod, err);
+	r = r < 0 ? r : bh_cgroup_create(pod->cg, err);
+	if (r == 0 && bh_cgroup_needs_scope(pod->cg))
+		r = start_scope(pod, err);
+	return r < 0 ? r : bh_cgroup_apply(pod->cg, &memory, err);
+}
+
+/* Whether it is the namespace that this process is in: the host's. */
+static bool is_hosts(int netns_fd)
+{
+	struct stat ours, theirs;
+
+	return stat("/proc/self/ns/net", &ours) == 0 && fstat(netns_fd, &theirs) == 0 &&
+	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+static int plan_network(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	const struct bh_namespace *ns = bh_spec_namespace(&pod->spec, BH_NS_NETWORK);
+	int r;
+
+	if (!ns->path)
+		return 0;
+	pod->netns_path = ns->path;
+	pod->netns_fd = bh_path_open(AT_FDCWD, ns->path, O_RDONLY, 0, BH_PATH_HOST, err);
+	if (pod->netns_fd < 0)
+		return bh_err_ctx(err, "network namespace");
+	if (is_hosts(pod->netns_fd))
+		return bh_err_spec(err, "/linux/namespaces",
+				   "kata: the host's network is not supported: \"%s\" is it",
+				   ns->path);
+	r = bh_network_plan(pod->netns_fd, ns->path, &pod->network, err);
+	r = r < 0 ? r : save(pod, err);
+	return r < 0 ? r : bh_network_apply(pod->network, err);
+}
+
+#define CGROUP_FDS_MAX 16
+
+struct cgroup_fds {
+	int v[CGROUP_FDS_MAX];
+	size_t n;
+};
+
+static void cgroup_fds_close(struct cgroup_fds *fds)
+{
+	while (fds->n > 0)
+		bh_close(fds->v[--fds->n]);
+}
+
+/* What a process enters the pod's cgroups by. */
+static int open_cgroups(const struct bh_vm_pod *pod, struct cgroup_fds *fds, struct bh_err *err)
+{
+	const struct bh_cgroup_hierarchy *h = NULL;
+	char path[PATH_MAX];
+	size_t n = 0;
+
+	if (pod->cg)
+		h = bh_cgroup_hierarchies(pod->cg, &n);
+	for (size_t i = 0; i < n; i++) {
+		int len = snprintf(path, sizeof(path), "%s%s/%s", h[i].mountpoint, h[i].path,
+				   h[i].v2 ? "cgroup.procs" : "tasks");
+
+		if (len < 0 || (size_t)len >= sizeof(path) || fds->n == CGROUP_FDS_MAX)
+			return bh_err_as(err, BH_ERR_BUG, -E2BIG, "too many or too deep cgroups");
+		fds->v[fds->n] = bh_path_open(AT_FDCWD, path, O_WRONLY, 0, BH_PATH_HOST, err);
+		if (fds->v[fds->n] < 0)
+			return fds->v[fds->n];
+		fds->n++;
+	}
+	return 0;
+}
+
+static void on_share_dead(void *arg, const struct bh_err *why)
+{
+	bh_vm_pod_died(arg, "shared directory", why);
+}
+
+static int start_share(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	bh_cleanup(cgroup_fds_close) struct cgroup_fds fds = { .n = 0 };
+	const char *dir = bh_arena_printf(&pod->arena, "%s/" BH_PODS_DIR "/%s/" SHARE_DIR,
+					  pod->config.root, pod->config.id);
+	struct bh_share_config config;
+	int r = dir ? open_cgroups(pod, &fds, err) : bh_err_oom(err);
+
+	if (r == 0 && mkdirat(pod->dirfd, SHARE_DIR, 0700) < 0)
+		r = bh_err_set(err, -errno, "make '%s'", dir);
+	if (r < 0)
+		return r;
+	config = (struct bh_share_config){ .dir = dir, .cgroup_fds = fds.v, .n_cgroup_fds = fds.n };
+	return bh_share_start(pod->loop, &config, on_share_dead, pod, &pod->share, err);
+}
+
+static int prepare(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	int r = bh_proc_identify(getpid(), &pod->server, err);
+
+	if (r < 0)
+		return r;
+	pod->dirfd = bh_pod_dir_make(pod->config.root, pod->config.id, err);
+	if (pod->dirfd < 0)
+		return pod->dirfd;
+	r = save(pod, err);
+	r = r < 0 ? r : make_cgroup(pod, err);
+	r = r < 0 ? r : plan_network(pod, err);
+	return r < 0 ? r : start_share(pod, err);
+}
+
+/* ---- boot ---- */
+
+static void on_vm_dead(void *arg, const struct bh_err *why)
+{
+	bh_vm_pod_died(arg, "virtual machine", why);
+}
+
+static int boot(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	bh_cleanup(cgroup_fds_close) struct cgroup_fds fds = { .n = 0 };
+	struct bh_vm_figures figures;
+	struct bh_vm_config c = {
+		.kernel = pod->image.kernel,
+		.initramfs = pod->image.initramfs,
+		.cmdline = pod->image.cmdline,
+		.acpi = pod->image.acpi,
+		.accelerator = pod->accelerator,
+		.vcpus = pod->size.vcpus,
+		.memory = pod->size.ram,
+		.share_tag = BH_SHARE_TAG,
+		.share_fd = bh_share_fd(pod->share),
+		.serial_name = BH_LINK_SERIAL_NAME,
+		.netns_fd = pod->netns_fd,
+		.uid = VMM_UID_BASE + (uid_t)getpid(),
+		.name = pod->config.id,
+	};
+	int r = open_cgroups(pod, &fds, err);
+
+	if (r < 0)
+		return r;
+	if (access("/dev/vhost-vsock", F_OK) == 0) {
+		c.vsock_cid = VSOCK_CID_BASE + (uint32_t)getpid();
+		c.serial_name = NULL;
+	}
+	if (pod->network)
+		c.nics = bh_network_nics(pod->network, &c.n_nics);
+	c.cgroup_fds = fds.v;
+	c.n_cgroup_fds = fds.n;
+	r = bh_vm_boot(pod->hypervisor, pod->loop, &c, on_vm_dead, pod, &pod->vm, err);
+	r = r < 0 ? r : bh_vm_figures(pod->vm, &figures, err);
+	return r < 0 ? r : bh_proc_identify(figures.pid, &pod->vmm, err);
+}
+
+/* ---- hello ---- */
+
+static void on_link_dead(void *arg, const struct bh_err *why)
+{
+	bh_vm_pod_died(arg, "link to the agent", why);
+}
+
+static void on_agent_closed(void *arg)
+{
+	struct bh_err why = BH_ERR_INIT;
+
+	bh_err_as(&why, BH_ERR_PEER, -EPIPE, "the agent closed it");
+	bh_vm_pod_died(arg, "connection to the agent", &why);
+}
+
+static int connect_link(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	int fd;
+
+	if (access("/dev/vhost-vsock", F_OK) == 0)
+		return bh_link_vsock(pod->loop, VSOCK_CID_BASE + (uint32_t)getpid(), on_link_dead,
+				     pod, &pod->link, err);
+	fd = bh_vm_channel(pod->vm, err);
+	return fd < 0 ? fd : bh_link_serial(pod->loop, fd, on_link_dead, pod, &pod->link, err);
+}
+
+static int await_agent(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	int limit = HELLO_LIMIT_MS, r;
+
+	if (pod->accelerator == BH_ACCELERATOR_EMULATION)
+		limit *= EMULATION_FACTOR;
+	for (int waited = 0; waited < limit; waited += HELLO_POLL_MS) {
+		r = bh_vm_pod_check(pod, err);
+		r = r < 0 ? r : bh_link_ready(pod->link, err);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		r = bh_fiber_sleep(pod->loop, HELLO_POLL_MS, err);
+		if (r < 0)
+			return r;
+	}
+	return bh_err_as(err, BH_ERR_PEER, -ETIMEDOUT, "no hello within %d s", limit / 1000);
+}
+
+static int say_hello(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	Agent__HelloRequest q = AGENT__HELLO_REQUEST__INIT;
+	Agent__HelloResponse *a = NULL;
+	Wire__Timestamp now = WIRE__TIMESTAMP__INIT;
+	bh_auto_free char *resolv = NULL;
+	uint8_t entropy[ENTROPY_BYTES];
+	struct timespec ts;
+	int r;
+
+	(void)!bh_path_read(AT_FDCWD, "/etc/resolv.conf", BH_PATH_HOST, RESOLV_BYTES_MAX, &resolv,
+			    NULL, NULL);
+	if (getrandom(entropy, sizeof(entropy), 0) != (ssize_t)sizeof(entropy))
+		return bh_err_set(err, -errno, "get random bytes");
+	clock_gettime(CLOCK_REALTIME, &ts);
+	now.seconds = ts.tv_sec;
+	now.nanos = (int32_t)ts.tv_nsec;
+	q.version = (char *)BH_VERSION;
+	q.now = &now;
+	q.entropy = (ProtobufCBinaryData){ .data = entropy, .len = sizeof(entropy) };
+	q.hostname = (char *)(pod->spec.hostname ? pod->spec.hostname : pod->config.id);
+	q.resolv_conf = resolv ? resolv : (char *)"";
+	r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Hello", &q.base,
+			  &agent__hello_response__descriptor, (ProtobufCMessage **)&a, err);
+	if (r < 0)
+		return r;
+	pod->kernel = bh_arena_strdup(&pod->arena, a->kernel);
+	agent__hello_response__free_unpacked(a, NULL);
+	return pod->kernel ? 0 : bh_err_oom(err);
+}
+
+static int hello(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	int r = connect_link(pod, err), fd;
+
+	r = r < 0 ? r : await_agent(pod, err);
+	if (r < 0)
+		return r;
+	fd = bh_link_open(pod->link, BH_STREAM_RPC, 0, err);
+	if (fd < 0)
+		return fd;
+	r = bh_rpc_connect(pod->loop, fd, on_agent_closed, pod, &pod->agent, err);
+	return r < 0 ? r : say_hello(pod, err);
+}
+
+/* ---- network, and the quota ---- */
+
+int bh_vm_pod_limit_cpu(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	const struct bh_resources cpu = {
+		.set = true,
+		.cpu = { .quota = { .set = true, .v = (int64_t)pod->size.cgroup_quota_usec },
+			 .period = { .set = true, .v = pod->size.period_usec } },
+	};
+
+	return pod->cg ? bh_cgroup_apply(pod->cg, &cpu, err) : 0;
+}
+
+static int network(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	int r = 0;
+
+	if (pod->network)
+		r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Network",
+				  &bh_network_message(pod->network)->base, NULL, NULL, err);
+	return r < 0 ? r : bh_vm_pod_limit_cpu(pod, err);
+}
+
+/* ---- what the agent tells by itself ---- */
+
+static void on_agent_event(struct bh_vm_pod *pod, const Agent__Event *e)
+{
+	Task__TaskOOM *oom;
+	struct bh_vm_container *c;
+
+	if (strcmp(e->topic, "/tasks/oom") != 0 || !e->event)
+		return;
+	oom = task__task_oom__unpack(NULL, e->event->value.len, e->event->value.data);
+	c = oom ? bh_vm_container_find(pod, oom->container_id, NULL) : NULL;
+	if (c)
+		bh_vm_container_oom(c);
+	if (oom)
+		task__task_oom__free_unpacked(oom, NULL);
+}
+
+/* A fiber: until the agent is gone. */
+static void hear_agent(void *arg)
+{
+	struct bh_vm_pod *pod = arg;
+	struct bh_err err = BH_ERR_INIT;
+
+	while (!pod->dead && pod->agent) {
+		Agent__EventsRequest q = AGENT__EVENTS_REQUEST__INIT;
+		Agent__EventsResponse *a = NULL;
+
+		if (bh_rpc_call_wait(pod->agent, BH_AGENT_SERVICE, "Events", &q.base, 0,
+				     &agent__events_response__descriptor, (ProtobufCMessage **)&a,
+				     &err) < 0)
+			return;
+		for (size_t i = 0; i < a->n_events && !pod->dead; i++)
+			on_agent_event(pod, a->events[i]);
+		agent__events_response__free_unpacked(a, NULL);
+	}
+}
+
+/* ---- talking to the agent ---- */
+
+int bh_vm_pod_check(const struct bh_vm_pod *pod, struct bh_err *err)
+{
+	if (!pod->dead)
+		return 0;
+	if (err)
+		*err = pod->why;
+	return pod->why.code;
+}
+
+int bh_vm_pod_ask(struct bh_vm_pod *pod, const char *service, const char *method,
+		  const ProtobufCMessage *request, const ProtobufCMessageDescriptor *type,
+		  ProtobufCMessage **ret, struct bh_err *err)
+{
+	int r = bh_vm_pod_check(pod, err);
+
+	if (r < 0)
+		return r;
+	if (!pod->agent)
+		return bh_err_as(err, BH_ERR_STATE, -ENOTCONN, "the pod has no agent");
+	r = bh_rpc_call_wait(pod->agent, service, method, request, ASK_TIMEOUT_MS, type, ret, err);
+	/* The connection's end is the less interesting story. */
+	return r < 0 && pod->dead ? bh_vm_pod_check(pod, err) : r;
+}
+
+static void on_forwarded(void *arg, const struct bh_rpc_answer *answer)
+{
+	struct bh_rpc_call *call = arg;
+
+	if (answer->code == BH_RPC_OK)
+		bh_rpc_reply_bytes(call, answer->data, answer->len);
+	else
+		bh_rpc_fail(call, answer->code, "%s", answer->message);
+}
+
+void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc_call *call)
+{
+	struct bh_err err = BH_ERR_INIT;
+	int r = bh_vm_pod_check(pod, &err);
+	const void *payload;
+	size_t len;
+
+	payload = bh_rpc_call_payload(call, &len);
+	if (r == 0 && !pod->agent)
+		r = bh_err_as(&err, BH_ERR_STATE, -ENOTCONN, "the pod has no agent");
+	if (r == 0)
+		r = bh_rpc_call_bytes(pod->agent, service, bh_rpc_call_method(call), payload, len,
+				      0, on_forwarded, call, &err);
+	if (r < 0)
+		bh_rpc_fail_err(call, &err);
+}
+
+void bh_vm_pod_event(struct bh_vm_pod *pod, const char *topic, const ProtobufCMessage *event)
+{
+	if (pod->listener.event)
+		pod->listener.event(pod->listener.arg, topic, event);
+}
+
+struct job {
+	struct bh_vm_pod *pod;
+	struct bh_rpc_call *call;
+	const void *request;
+	bh_vm_verb_fn fn;
+};
+
+static void run_job(void *arg)
+{
+	struct job job = *(struct job *)arg;
+	struct bh_err err = BH_ERR_INIT;
+
+	free(arg);
+	if (job.fn(job.pod, job.call, job.request, &err) < 0)
+		bh_rpc_fail_err(job.call, &err);
+}
+
+void bh_vm_verb(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		bh_vm_verb_fn fn)
+{
+	struct bh_err err = BH_ERR_INIT;
+	struct job *job = malloc(sizeof(*job));
+	int r = job ? 0 : bh_err_oom(&err);
+
+	if (r == 0) {
+		*job = (struct job){ .pod = pod, .call = call, .request = request, .fn = fn };
+		r = bh_fiber_start(pod->loop, run_job, job, &err);
+	}
+	if (r < 0) {
+		free(job);
+		bh_rpc_fail_err(call, &err);
+	}
+}
+
+/* ---- the end
+ * -------------------------------------------------------------------------------------- */
+
+/* The guest's last words, as a part of an error. */
+static void add_console(const struct bh_vm_pod *pod, struct bh_err *err)
+{
+	bh_auto_buf struct bh_buf tail = BH_BUF_INIT;
+	size_t used = strlen(err->text), len;
+
+	if (!pod->vm)
+		return;
+	bh_vm_console_tail(pod->vm, CONSOLE_LINES, &tail);
+	len = strlen(bh_buf_str(&tail));
+	if (len == 0)
+		return;
+	snprintf(err->text + used, sizeof(err->text) - used, "; guest console: \"%s\"",
+		 bh_buf_str(&tail) +
+			 (len > sizeof(err->text) / 2 ? len - sizeof(err->text) / 2 : 0));
+}
+
+/* Outside of the callbacks of what is taken away here. Calls that wait for the agent are answered
+ * by this, and with them the processes' ends are told. */
+static void bury(struct bh_deferred *deferred)
+{
+	struct bh_vm_pod *pod =
+		(struct bh_vm_pod *)((char *)deferred - offsetof(struct bh_vm_pod, burial));
+
+	pod->agent = bh_rpc_client_free(pod->agent);
+	pod->link = bh_link_free(pod->link);
+	pod->vm = bh_vm_free(pod->vm);
+}
+
+void bh_vm_pod_died(struct bh_vm_pod *pod, const char *what, const struct bh_err *why)
+{
+	if (pod->dead || pod->closed)
+		return;
+	pod->dead = true;
+	pod->why = *why;
+	bh_err_ctx(&pod->why, "the pod's %s ended", what);
+	add_console(pod, &pod->why);
+	bh_loop_defer(pod->loop, &pod->burial);
+}
+
+/* Takes away what the phases made, whichever they were; what cannot be is logged. */
+static void undo(struct bh_vm_pod *pod)
+{
+	char text[BH_ERR_TEXT_BYTES + 256];
+	struct bh_err err = BH_ERR_INIT;
+
+	pod->closed = true;
+	/* This process is the one on record, and must not be ended with the rest. */
+	pod->server = (struct bh_proc){ .pid = 0 };
+	if (pod->dirfd >= 0 && save(pod, &err) < 0)
+		bh_warn("pod '%s': %s", pod->config.id, bh_err_format(&err, text, sizeof(text)));
+	bh_loop_undefer(pod->loop, &pod->burial);
+	bury(&pod->burial);
+	pod->share = bh_share_free(pod->share);
+	pod->network = bh_network_free(pod->network);
+	pod->netns_fd = bh_close(pod->netns_fd);
+	if (pod->dirfd >= 0 && err.code == 0 &&
+	    bh_pod_undo(pod->config.root, pod->config.id, &err) < 0)
+		bh_warn("%s", bh_err_format(&err, text, sizeof(text)));
+	pod->dirfd = bh_close(pod->dirfd);
+}
+
+static void close_pod(struct bh_pod *base)
+{
+	struct bh_vm_pod *pod = (struct bh_vm_pod *)base;
+
+	if (!pod->closed)
+		undo(pod);
+}
+
+/* ---- the beginning
+ * -------------------------------------------------------------------------------- */
+
+static int (*const phases[BH_VM_PHASE_MAX_])(struct bh_vm_pod *pod, struct bh_err *err) = {
+	[BH_VM_PHASE_ADMIT] = admit, [BH_VM_PHASE_PREPARE] = prepare, [BH_VM_PHASE_BOOT] = boot,
+	[BH_VM_PHASE_HELLO] = hello, [BH_VM_PHASE_NETWORK] = network,
+};
+
+static uint64_t now_usec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((uint64_t)ts.tv_sec * USEC_PER_S) + ((uint64_t)ts.tv_nsec / NS_PER_USEC);
+}
+
+static int run_phases(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	for (int i = 0; i < BH_VM_PHASE_MAX_; i++) {
+		uint64_t start = now_usec();
+		int r = phases[i](pod, err);
+
+		pod->phase_usec[i] = now_usec() - start;
+		bh_debug("pod '%s': %s took %llu µs", pod->config.id, bh_vm_phase_names[i],
+			 (unsigned long long)pod->phase_usec[i]);
+		if (r < 0) {
+			if (!pod->dead)
+				add_console(pod, err);
+			return bh_err_ctx(err, "%s", bh_vm_phase_names[i]);
+		}
+	}
+	return bh_fiber_start(pod->loop, hear_agent, pod, err);
+}
+
+/* Without the probe of KVM: a plan says what is wanted. */
+static int plan(struct bh_vm_pod *pod, struct bh_buf *out, struct bh_err *err)
+{
+	static const char *const choices[BH_ACCELERATE_MAX_] = { "kvm", "emulation",
+								 "kvm, else emulation" };
+	bool emulated = pod->config.accelerator == BH_ACCELERATE_EMULATION;
+	bh_auto_free char *text = NULL;
+	struct bh_guest_source source = { .id = pod->config.container,
+					  .bundle = pod->config.bundle,
+					  .spec = &pod->spec };
+	struct bh_guest_plan *guest = NULL;
+	const struct bh_namespace *ns;
+	int r = read_spec(pod, err);
+
+	r = r < 0 ? r : bh_vm_admit(&pod->spec, err);
+	r = r < 0 ? r
+		  : bh_vm_size(&pod->spec, emulated ? BH_ACCELERATOR_EMULATION : BH_ACCELERATOR_KVM,
+			       &pod->size, err);
+	r = r < 0 ? r : bh_bundle_read(pod->config.bundle, &text, &source.config_len, err);
+	source.config = text;
+	r = r < 0 ? r : bh_guest_plan_new(&source, &guest, err);
+	if (r < 0)
+		return r;
+	ns = bh_spec_namespace(&pod->spec, BH_NS_NETWORK);
+	bh_buf_printf(out,
+		      "container %s\nbundle %s\npod %s: a micro-VM by %s, accelerator %s\n"
+		      "vm: %u vcpus, %llu MiB of RAM; cgroup: %llu µs of %llu µs, %llu MiB\n"
+		      "network: %s\n",
+		      pod->config.container, pod->config.bundle, pod->config.id,
+		      pod->config.hypervisor, choices[pod->config.accelerator], pod->size.vcpus,
+		      (unsigned long long)(pod->size.ram / BH_POD_MIB),
+		      (unsigned long long)pod->size.cgroup_quota_usec,
+		      (unsigned long long)pod->size.period_usec,
+		      (unsigned long long)(pod->size.cgroup_memory / BH_POD_MIB),
+		      ns->path ? ns->path : "loopback only");
+	bh_guest_plan_print(guest, out);
+	bh_guest_plan_free(guest);
+	return out->failed ? bh_err_oom(err) : 0;
+}
+
+static int plan_pod(const struct bh_pod_config *config, struct bh_buf *out, struct bh_err *err)
+{
+	struct bh_vm_pod pod = { .config = *config };
+	int r = plan(&pod, out, err);
+
+	bh_arena_deinit(&pod.arena);
+	return r;
+}
+
+static bool empty(const struct bh_pod *base)
+{
+	const struct bh_vm_pod *pod = (const struct bh_vm_pod *)base;
+
+	return !pod->containers;
+}
+
+static struct bh_pod *free_pod(struct bh_pod *base)
+{
+	struct bh_vm_pod *pod = (struct bh_vm_pod *)base;
+
+	close_pod(base);
+	while (pod->containers)
+		bh_vm_container_free(pod->containers, false);
+	bh_cgroup_free(pod->cg);
+	bh_arena_deinit(&pod->arena);
+	free(pod);
+	return NULL;
+}
+
+static int open_pod(struct bh_loop *loop, const struct bh_pod_config *config,
+		    const struct bh_pod_listener *listener, struct bh_pod **ret, struct bh_err *err)
+{
+	struct bh_vm_pod *pod = calloc(1, sizeof(*pod));
+	int r;
+
+	if (!pod)
+		return bh_err_oom(err);
+	pod->pod.kind = &bh_vm_pod_kind;
+	pod->loop = loop;
+	pod->config = *config;
+	pod->listener = *listener;
+	pod->dirfd = -EBADF;
+	pod->netns_fd = -EBADF;
+	pod->burial.fn = bury;
+	pod->services[0] = bh_vm_task_service(pod);
+	pod->services[1] = bh_vm_pod_service(pod);
+	r = run_phases(pod, err);
+	if (r < 0) {
+		free_pod(&pod->pod);
+		return bh_err_ctx(err, "pod '%s'", config->id);
+	}
+	*ret = &pod->pod;
+	return 0;
+}
+
+static const struct bh_rpc_service *services(struct bh_pod *base, size_t *ret_n)
+{
+	struct bh_vm_pod *pod = (struct bh_vm_pod *)base;
+
+	*ret_n = BH_ARRAY_SIZE(pod->services);
+	return pod->services;
+}
+
+const struct bh_pod_kind bh_vm_pod_kind = {
+	.name = "kata",
+	.bring_up = open_pod,
+	.plan = plan_pod,
+	.empty = empty,
+	.services = services,
+	.close = close_pod,
+	.free = free_pod,
+};

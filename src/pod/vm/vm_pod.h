@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pod in a micro-VM: what its parts share. vm_pod.c brings it up and down, vm_container.c keeps
+ * the containers and their processes, vm_task.c and vm_service.c are the verbs.
+ */
+#ifndef BH_POD_VM_VM_POD_H
+#define BH_POD_VM_VM_POD_H
+
+#include "loop/relay.h"
+#include "pod/pod.h"
+#include "pod/vm/guest_image.h"
+#include "pod/vm/network.h"
+#include "pod/vm/record.h"
+#include "pod/vm/share.h"
+#include "pod/vm/size.h"
+#include "pod/vm/translate.h"
+#include "rpc/link.h"
+#include "rpc/pod.pb-c.h"
+#include "vmm/hypervisor.h"
+
+extern const struct bh_pod_kind bh_vm_pod_kind;
+
+#define BH_AGENT_SERVICE "bulkhead.agent.v1.Agent"
+
+/* 128 + SIGKILL: what processes end with that nobody can tell the end of. */
+#define BH_VM_STATUS_KILLED 137
+
+enum bh_vm_phase {
+	BH_VM_PHASE_ADMIT = 0,
+	BH_VM_PHASE_PREPARE,
+	BH_VM_PHASE_BOOT,
+	BH_VM_PHASE_HELLO,
+	BH_VM_PHASE_NETWORK,
+	BH_VM_PHASE_MAX_,
+};
+
+struct bh_vm_container;
+
+/* The first process of a container, or an exec. */
+struct bh_vm_process {
+	struct bh_vm_process *next;
+	struct bh_vm_container *container;
+	char *exec_id; /* "" = the first */
+	char *uris[3]; /* of its stdio, as the request has them */
+	bool terminal;
+	bool detached; /* nobody will delete it */
+	bool followed; /* a fiber waits for its end, and frees it if it was forgotten meanwhile */
+	Task__Status status;
+	uint32_t pid; /* in the guest */
+	uint32_t exit_status;
+	Wire__Timestamp exited_at;
+	int input_hold; /* closed by CloseIO, see struct bh_task_stdio */
+	struct bh_relay
+		relays[3]; /* between its stdio's ends on this host and the link's streams */
+	struct bh_vm_waiter *waiters;
+};
+
+/* A call that waits for a process's end. */
+struct bh_vm_waiter {
+	struct bh_vm_waiter *next;
+	struct bh_rpc_call *call;
+};
+
+/* A call that waits for the next OOM kill in a container. */
+struct bh_vm_oom_watch {
+	struct bh_vm_oom_watch *next;
+	struct bh_rpc_call *call;
+	uint64_t seen;
+};
+
+struct bh_vm_container {
+	struct bh_vm_container *next;
+	struct bh_vm_pod *pod;
+	struct bh_container *record; /* ROOT/ID/ */
+	struct bh_guest_plan *plan;
+	struct bh_vm_process *processes; /* the first one is the container's own */
+	struct bh_vm_oom_watch *oom_watches;
+	uint64_t oom_kills;
+	uint64_t quota_usec; /* of CPU in the pod's period; 0 = no limit of its own */
+	unsigned int busy;   /* verbs that are at work on it and suspended */
+	bool prepared;       /* the agent has storages of it */
+	bool deleting;
+};
+
+struct bh_vm_pod {
+	struct bh_pod pod;
+	struct bh_loop *loop;
+	struct bh_pod_config config;
+	struct bh_pod_listener listener;
+	struct bh_arena arena;
+	struct bh_spec spec; /* of the container that the pod is made for */
+	int dirfd;
+	struct bh_proc server;
+	struct bh_vm_size size;
+	enum bh_accelerator accelerator;
+	struct bh_guest_image image;
+	const struct bh_hypervisor *hypervisor;
+	struct bh_cgroup *cg;
+	int netns_fd;
+	const char *netns_path;
+	struct bh_network *network;
+	struct bh_share *share;
+	struct bh_vm *vm;
+	struct bh_link *link;
+	struct bh_rpc_client *agent;
+	struct bh_proc vmm; /* what engines are told as the containers' pid */
+	const char *kernel; /* release, as the agent says */
+	uint64_t phase_usec[BH_VM_PHASE_MAX_];
+	bool dead; /* nothing is to be had from the guest any more; why says the reason */
+	bool closed;
+	struct bh_err why;
+	struct bh_deferred burial;
+	struct bh_vm_container *containers;
+	uint32_t last_token; /* of a stream */
+	struct bh_rpc_service services[2];
+};
+
+extern const char *const bh_vm_phase_names[BH_VM_PHASE_MAX_];
+
+/** bh_vm_pod_check() - whether the guest can be asked anything. Return: 0, or the reason why not */
+int bh_vm_pod_check(const struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/** bh_vm_pod_died() - @what of the pod ended: the VM with all its processes is over */
+void bh_vm_pod_died(struct bh_vm_pod *pod, const char *what, const struct bh_err *why);
+
+/** bh_vm_pod_ask() - a call to the agent, waiting for its answer. Suspends
+ * @ret: as in bh_rpc_call_wait() */
+int bh_vm_pod_ask(struct bh_vm_pod *pod, const char *service, const char *method,
+		  const ProtobufCMessage *request, const ProtobufCMessageDescriptor *type,
+		  ProtobufCMessage **ret, struct bh_err *err) bh_must_check;
+
+/** bh_vm_pod_forward() - pass @call on to the agent as it is, and the answer back */
+void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc_call *call);
+
+/** bh_vm_pod_limit_cpu() - hold the pod's cgroup to its quota, from now on */
+int bh_vm_pod_limit_cpu(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/** bh_vm_pod_event() - tell the listener */
+void bh_vm_pod_event(struct bh_vm_pod *pod, const char *topic, const ProtobufCMessage *event);
+
+/* ---- verbs as fibers ------------------------------------------------------------------------- */
+
+/** A verb: answers @call and returns 0, or returns -errno with @err, which becomes the answer */
+typedef int (*bh_vm_verb_fn)(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+			     struct bh_err *err);
+
+/** bh_vm_verb() - run @fn for @call in a fiber of its own */
+void bh_vm_verb(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		bh_vm_verb_fn fn);
+
+/* ---- containers and processes: vm_container.c -------------------------------------------------
+ */
+
+/** bh_vm_container_find() - by id. Return: NULL with @err when there is none */
+struct bh_vm_container *bh_vm_container_find(struct bh_vm_pod *pod, const char *id,
+					     struct bh_err *err);
+
+/** bh_vm_process_find() - by container and exec id ("" or NULL = the first process) */
+struct bh_vm_process *bh_vm_process_find(struct bh_vm_pod *pod, const char *id, const char *exec_id,
+					 struct bh_err *err);
+
+/** bh_vm_container_new() - read the bundle, take the id: ROOT/ID/ is made. Is in the pod's list */
+int bh_vm_container_new(struct bh_vm_pod *pod, const char *id, const char *bundle,
+			struct bh_vm_container **ret, struct bh_err *err) bh_must_check;
+
+/** bh_vm_container_free() - forget it and its processes; with @remove ROOT/ID/ goes as well.
+ * Return: NULL */
+struct bh_vm_container *bh_vm_container_free(struct bh_vm_container *c, bool remove);
+
+/** bh_vm_process_new() - not started yet. @uris: three; @exec_id: "" for the first */
+int bh_vm_process_new(struct bh_vm_container *c, const char *exec_id, const char *const uris[3],
+		      bool terminal, struct bh_vm_process **ret, struct bh_err *err) bh_must_check;
+
+/** bh_vm_process_free() - close its stdio, forget it. Return: NULL */
+struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p);
+
+/**
+ * bh_vm_process_connect() - its stdio, from this host to the guest. Suspends
+ * @peer:     process that asked
+ * @ret_uris: what the guest is to be told, three; in @arena
+ */
+int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *arena,
+			  const char *ret_uris[3], struct bh_err *err) bh_must_check;
+
+/** bh_vm_process_close_input() - no more input than what is on its way. Idempotent */
+void bh_vm_process_close_input(struct bh_vm_process *p);
+
+/** bh_vm_process_follow() - wait for its end from now on, then tell all who want to know */
+int bh_vm_process_follow(struct bh_vm_process *p, struct bh_err *err) bh_must_check;
+
+/** bh_vm_container_oom() - the kernel killed a process of it for want of memory */
+void bh_vm_container_oom(struct bh_vm_container *c);
+
+/** bh_vm_container_answer_oom() - calls that wait for an OOM kill; all of them with @all */
+void bh_vm_container_answer_oom(struct bh_vm_container *c, bool all);
+
+/* ---- services: vm_task.c, vm_service.c ---------------------------------------------------------
+ */
+
+struct bh_rpc_service bh_vm_task_service(struct bh_vm_pod *pod);
+struct bh_rpc_service bh_vm_pod_service(struct bh_vm_pod *pod);
+
+#endif

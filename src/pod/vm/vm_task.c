@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Task verbs of a micro-VM pod: translated and passed on to the agent, which serves the same.
+ */
+#include <string.h>
+
+#include "container/state.h"
+#include "loop/fiber.h"
+#include "pod/vm/vm_pod.h"
+#include "rpc/agent.pb-c.h"
+
+#define BUSY_POLL_MS 5
+
+static uint64_t quota_in(const struct bh_vm_pod *pod, const struct bh_cpu *cpu)
+{
+	uint64_t period = cpu->period.set ? cpu->period.v : BH_POD_CPU_PERIOD_USEC;
+
+	if (!cpu->quota.set || cpu->quota.v <= 0 || !period)
+		return 0;
+	return (uint64_t)cpu->quota.v * pod->size.period_usec / period;
+}
+
+/* ---- create ---------------------------------------------------------------------------------- */
+
+/* The guest lets go, then the host. */
+static void undo_container(struct bh_vm_container *c)
+{
+	struct bh_vm_pod *pod = c->pod;
+	Agent__ReleaseRequest q = AGENT__RELEASE_REQUEST__INIT;
+	struct bh_err err = BH_ERR_INIT;
+
+	q.id = (char *)c->record->id;
+	if (c->prepared)
+		(void)!bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Release", &q.base, NULL, NULL, &err);
+	if (c->plan)
+		(void)!bh_guest_plan_undo(c->plan, pod->share, pod->vm, &err);
+	bh_vm_container_free(c, true);
+}
+
+static int plan_container(struct bh_vm_container *c, const Task__CreateRequest *q,
+			  struct bh_err *err)
+{
+	struct bh_vm_pod *pod = c->pod;
+	const struct bh_vm_process *sandbox = pod->containers->processes;
+	bh_auto_free char *config = NULL;
+	struct bh_guest_source source = {
+		.id = c->record->id,
+		.bundle = c->record->bundle,
+		.spec = &c->record->spec,
+		.rootfs = q->rootfs,
+		.n_rootfs = q->n_rootfs,
+		.sandbox_pid = pod->containers != c && sandbox ? (pid_t)sandbox->pid : 0,
+	};
+	int r = bh_state_read_config(c->record->dirfd, &config, &source.config_len, err);
+
+	source.config = config;
+	r = r < 0 ? r : bh_guest_plan_new(&source, &c->plan, err);
+	return r < 0 ? r : bh_guest_plan_apply(c->plan, pod->share, pod->vm, err);
+}
+
+/* Storages and document in the guest, then the container from them. */
+static int create_in_guest(struct bh_vm_container *c, struct bh_vm_process *p,
+			   const char *const uris[3], struct bh_err *err)
+{
+	struct bh_vm_pod *pod = c->pod;
+	Task__CreateRequest q = TASK__CREATE_REQUEST__INIT;
+	Agent__PrepareResponse *prepared = NULL;
+	Task__CreateResponse *a = NULL;
+	int r;
+
+	r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Prepare", &bh_guest_plan_message(c->plan)->base,
+			  &agent__prepare_response__descriptor, (ProtobufCMessage **)&prepared,
+			  err);
+	if (r < 0)
+		return r;
+	c->prepared = true;
+	q.id = (char *)c->record->id;
+	q.bundle = prepared->bundle;
+	q.terminal = p->terminal;
+	q.stdin = (char *)uris[0];
+	q.stdout = (char *)uris[1];
+	q.stderr = (char *)uris[2];
+	r = bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Create", &q.base,
+			  &task__create_response__descriptor, (ProtobufCMessage **)&a, err);
+	agent__prepare_response__free_unpacked(prepared, NULL);
+	if (r < 0)
+		return r;
+	p->pid = a->pid;
+	task__create_response__free_unpacked(a, NULL);
+	return 0;
+}
+
+static int create_process(struct bh_vm_container *c, const Task__CreateRequest *q, pid_t peer,
+			  struct bh_err *err)
+{
+	const char *const uris[3] = { q->stdin, q->stdout, q->stderr };
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	const char *guest_uris[3];
+	struct bh_vm_process *p;
+	int r = bh_vm_process_new(c, "", uris, q->terminal, &p, err);
+
+	r = r < 0 ? r : bh_vm_process_connect(p, peer, &arena, guest_uris, err);
+	r = r < 0 ? r : create_in_guest(c, p, guest_uris, err);
+	return r < 0 ? r : bh_vm_process_follow(p, err);
+}
+
+static void publish_create(struct bh_vm_container *c, const Task__CreateRequest *q)
+{
+	Task__TaskCreate event = TASK__TASK_CREATE__INIT;
+	Task__TaskIO io = TASK__TASK_IO__INIT;
+
+	io.stdin = q->stdin;
+	io.stdout = q->stdout;
+	io.stderr = q->stderr;
+	io.terminal = q->terminal;
+	event.container_id = q->id;
+	event.bundle = q->bundle;
+	event.rootfs = q->rootfs;
+	event.n_rootfs = q->n_rootfs;
+	event.io = &io;
+	event.pid = (uint32_t)c->record->init.pid;
+	bh_vm_pod_event(c->pod, "/tasks/create", &event.base);
+}
+
+static int create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		  struct bh_err *err)
+{
+	const Task__CreateRequest *q = request;
+	Task__CreateResponse a = TASK__CREATE_RESPONSE__INIT;
+	struct bh_vm_container *c;
+	int r = bh_vm_pod_check(pod, err);
+
+	if (r == 0 && *q->checkpoint)
+		r = bh_err_as(err, BH_ERR_SPEC, -EOPNOTSUPP, "checkpoint/restore is not supported");
+	r = r < 0 ? r : bh_vm_container_new(pod, q->id, q->bundle, &c, err);
+	if (r < 0)
+		return r;
+	c->quota_usec = quota_in(pod, &c->record->spec.linux_.resources.cpu);
+	r = plan_container(c, q, err);
+	r = r < 0 ? r : create_process(c, q, bh_rpc_call_peer(call), err);
+	if (r < 0) {
+		undo_container(c);
+		return r;
+	}
+	publish_create(c, q);
+	a.pid = (uint32_t)c->record->init.pid;
+	bh_rpc_reply(call, &a.base);
+	return 0;
+}
+
+/* ---- start, exec ---- */
+
+static void publish_start(struct bh_vm_process *p)
+{
+	Task__TaskStart start = TASK__TASK_START__INIT;
+	Task__TaskExecStarted exec = TASK__TASK_EXEC_STARTED__INIT;
+
+	start.container_id = exec.container_id = (char *)p->container->record->id;
+	exec.exec_id = p->exec_id;
+	start.pid = (uint32_t)p->container->record->init.pid;
+	exec.pid = p->pid;
+	if (*p->exec_id)
+		bh_vm_pod_event(p->container->pod, "/tasks/exec-started", &exec.base);
+	else
+		bh_vm_pod_event(p->container->pod, "/tasks/start", &start.base);
+}
+
+static int start(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		 struct bh_err *err)
+{
+	const Task__StartRequest *q = request;
+	struct bh_vm_process *p = bh_vm_process_find(pod, q->id, q->exec_id, err);
+	Task__StartResponse *a = NULL, reply = TASK__START_RESPONSE__INIT;
+	int r = p ? bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Start", &q->base,
+				  &task__start_response__descriptor, (ProtobufCMessage **)&a, err)
+		  : err->code;
+
+	if (r < 0)
+		return r;
+	p = bh_vm_process_find(pod, q->id, q->exec_id, err); /* it may have ended meanwhile */
+	if (p) {
+		p->pid = a->pid;
+		if (p->status == TASK__STATUS__CREATED)
+			p->status = TASK__STATUS__RUNNING;
+		publish_start(p);
+		reply.pid = *p->exec_id ? p->pid : (uint32_t)p->container->record->init.pid;
+	}
+	task__start_response__free_unpacked(a, NULL);
+	bh_rpc_reply(call, &reply.base);
+	return 0;
+}
+
+static int exec_in_guest(struct bh_vm_process *p, const Task__ExecRequest *q, pid_t peer,
+			 struct bh_err *err)
+{
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	Task__ExecRequest guest = TASK__EXEC_REQUEST__INIT;
+	Wire__Any spec = WIRE__ANY__INIT;
+	bh_auto_free char *process = NULL;
+	const char *uris[3];
+	int r = bh_guest_process((const char *)q->spec->value.data, q->spec->value.len, &process,
+				 err);
+
+	r = r < 0 ? r : bh_vm_process_connect(p, peer, &arena, uris, err);
+	if (r < 0)
+		return r;
+	guest.id = q->id;
+	guest.exec_id = q->exec_id;
+	guest.terminal = q->terminal;
+	guest.stdin = (char *)uris[0];
+	guest.stdout = (char *)uris[1];
+	guest.stderr = (char *)uris[2];
+	spec.type_url = q->spec->type_url;
+	spec.value = (ProtobufCBinaryData){ .data = (uint8_t *)process, .len = strlen(process) };
+	guest.spec = &spec;
+	r = bh_vm_pod_ask(p->container->pod, BH_TASK_SERVICE, "Exec", &guest.base, NULL, NULL, err);
+	return r < 0 ? r : bh_vm_process_follow(p, err);
+}
+
+static int exec(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		struct bh_err *err)
+{
+	const Task__ExecRequest *q = request;
+	const char *const uris[3] = { q->stdin, q->stdout, q->stderr };
+	struct bh_vm_container *c = bh_vm_container_find(pod, q->id, err);
+	Task__TaskExecAdded event = TASK__TASK_EXEC_ADDED__INIT;
+	struct bh_vm_process *p;
+	int r = c ? 0 : err->code;
+
+	if (r == 0 && c->deleting)
+		r = bh_err_as(err, BH_ERR_STATE, -ESRCH, "container %s is being deleted", q->id);
+	if (r == 0 && (!q->spec || !*q->exec_id))
+		r = bh_err_as(err, BH_ERR_SPEC, -EINVAL, "exec without %s",
+			      q->spec ? "an id" : "a process document");
+	if (r == 0 && bh_vm_process_find(pod, q->id, q->exec_id, NULL))
+		r = bh_err_as(err, BH_ERR_STATE, -EEXIST, "id %s: already exists", q->exec_id);
+	r = r < 0 ? r : bh_vm_process_new(c, q->exec_id, uris, q->terminal, &p, err);
+	if (r < 0)
+		return r;
+	c->busy++;
+	r = exec_in_guest(p, q, bh_rpc_call_peer(call), err);
+	c->busy--;
+	if (r < 0) {
+		bh_vm_process_free(p);
+		return r;
+	}
+	event.container_id = q->id;
+	event.exec_id = q->exec_id;
+	bh_vm_pod_event(pod, "/tasks/exec-added", &event.base);
+	bh_rpc_reply(call, NULL);
+	return 0;
+}
+
+/* ---- state, wait ---- */
+
+static int state(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		 struct bh_err *err)
+{
+	const Task__StateRequest *q = request;
+	struct bh_vm_process *p = bh_vm_process_find(pod, q->id, q->exec_id, err);
+	Task__StateResponse a = TASK__STATE_RESPONSE__INIT;
+
+	if (!p)
+		return err->code;
+	a.id = q->id;
+	a.exec_id = p->exec_id;
+	a.bundle = (char *)p->container->record->bundle;
+	a.pid = *p->exec_id ? p->pid : (uint32_t)p->container->record->init.pid;
+	a.status = p->status;
+	a.stdin = p->uris[0];
+	a.stdout = p->uris[1];
+	a.stderr = p->uris[2];
+	a.terminal = p->terminal;
+	a.exit_status = p->exit_status;
+	if (p->status == TASK__STATUS__STOPPED)
+		a.exited_at = &p->exited_at;
+	bh_rpc_reply(call, &a.base);
+	return 0;
+}
+
+static int wait_end(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		    struct bh_err *err)
+{
+	const Task__WaitRequest *q = request;
+	struct bh_vm_process *p = bh_vm_process_find(pod, q->id, q->exec_id, err);
+	Task__WaitResponse a = TASK__WAIT_RESPONSE__INIT;
+	struct bh_vm_waiter *w;
+
+	if (!p)
+		return err->code;
+	if (p->status == TASK__STATUS__STOPPED) {
+		a.exit_status = p->exit_status;
+		a.exited_at = &p->exited_at;
+		bh_rpc_reply(call, &a.base);
+		return 0;
+	}
+	w = malloc(sizeof(*w));
+	if (!w)
+		return bh_err_oom(err);
+	*w = (struct bh_vm_waiter){ .next = p->waiters, .call = call };
+	p->waiters = w;
+	return 0;
+}
+
+/* ---- input ---- */
+
+/* The end of the input travels to the guest as the end of the stream. */
+static int close_io(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		    struct bh_err *err)
+{
+	const Task__CloseIORequest *q = request;
+	struct bh_vm_process *p = bh_vm_process_find(pod, q->id, q->exec_id, err);
+
+	if (!p)
+		return err->code;
+	if (q->stdin)
+		bh_vm_process_close_input(p);
+	bh_rpc_reply(call, NULL);
+	return 0;
+}
+
+/* ---- kill, pause, resume, update
+ * ------------------------------------------------------------------ */
+
+static int kill_process(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+			struct bh_err *err)
+{
+	const Task__KillRequest *q = request;
+	struct bh_vm_process *p = bh_vm_process_find(pod, q->id, q->exec_id, err);
+
+	if (!p)
+		return err->code;
+	if (p->status == TASK__STATUS__STOPPED && !q->all)
+		return bh_err_as(err, BH_ERR_STATE, -ESRCH, "process already finished: not found");
+	bh_vm_pod_forward(pod, BH_TASK_SERVICE, call);
+	return 0;
+}
+
+static int freeze(struct bh_vm_pod *pod, const char *id, bool frozen, const char *method,
+		  const ProtobufCMessage *request, struct bh_err *err)
+{
+	struct bh_vm_container *c = bh_vm_container_find(pod, id, err);
+	Task__TaskPaused paused = TASK__TASK_PAUSED__INIT;
+	Task__TaskResumed resumed = TASK__TASK_RESUMED__INIT;
+	struct bh_vm_process *p;
+	int r = c ? bh_vm_pod_ask(pod, BH_TASK_SERVICE, method, request, NULL, NULL, err)
+		  : err->code;
+
+	if (r < 0)
+		return r;
+	p = bh_vm_process_find(pod, id, NULL, NULL);
+	if (p && p->status != TASK__STATUS__STOPPED)
+		p->status = frozen ? TASK__STATUS__PAUSED : TASK__STATUS__RUNNING;
+	paused.container_id = resumed.container_id = (char *)id;
+	bh_vm_pod_event(pod, frozen ? "/tasks/paused" : "/tasks/resumed",
+			frozen ? &paused.base : &resumed.base);
+	return 0;
+}
+
+static int pause_container(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+			   struct bh_err *err)
+{
+	const Task__PauseRequest *q = request;
+	int r = freeze(pod, q->id, true, "Pause", &q->base, err);
+
+	if (r == 0)
+		bh_rpc_reply(call, NULL);
+	return r;
+}
+
+static int resume_container(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+			    struct bh_err *err)
+{
+	const Task__ResumeRequest *q = request;
+	int r = freeze(pod, q->id, false, "Resume", &q->base, err);
+
+	if (r == 0)
+		bh_rpc_reply(call, NULL);
+	return r;
+}
+
+/* The VM's size is fixed; what its containers may have of it is not. */
+static int check_update(const struct bh_vm_pod *pod, const struct bh_resources *r,
+			struct bh_err *err)
+{
+	if (r->memory.limit.set && r->memory.limit.v > (int64_t)pod->size.memory)
+		return bh_err_as(
+			err, BH_ERR_SPEC, -EINVAL,
+			"kata: memory limit of %lld bytes: the pod was made with %llu bytes, "
+			"and its size is fixed",
+			(long long)r->memory.limit.v, (unsigned long long)pod->size.memory);
+	return 0;
+}
+
+/* The pod's quota changes by as much as the container's. */
+static int update_quota(struct bh_vm_container *c, const struct bh_cpu *cpu, struct bh_err *err)
+{
+	struct bh_vm_pod *pod = c->pod;
+	const uint64_t most = pod->size.vcpus * pod->size.period_usec;
+	uint64_t now = quota_in(pod, cpu), others;
+
+	if (!now)
+		return 0;
+	others = pod->size.cgroup_quota_usec > c->quota_usec
+			 ? pod->size.cgroup_quota_usec - c->quota_usec
+			 : 0;
+	c->quota_usec = now;
+	pod->size.cgroup_quota_usec = others + now < most ? others + now : most;
+	return bh_vm_pod_limit_cpu(pod, err);
+}
+
+static int update(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		  struct bh_err *err)
+{
+	const Task__UpdateRequest *q = request;
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	struct bh_vm_container *c = bh_vm_container_find(pod, q->id, err);
+	struct bh_resources resources = { .set = false };
+	int r = c ? 0 : err->code;
+
+	if (r == 0 && q->resources)
+		r = bh_spec_parse_resources(&arena, (const char *)q->resources->value.data,
+					    q->resources->value.len, &resources, err);
+	r = r < 0 ? r : check_update(pod, &resources, err);
+	r = r < 0 ? r : bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Update", &q->base, NULL, NULL, err);
+	if (r < 0)
+		return r;
+	c = bh_vm_container_find(pod, q->id, NULL);
+	if (c)
+		r = update_quota(c, &resources.cpu, err);
+	if (r == 0)
+		bh_rpc_reply(call, NULL);
+	return r;
+}
+
+/* ---- delete
+ * ---------------------------------------------------------------------------------------- */
+
+static void delete_reply(struct bh_rpc_call *call, const Task__DeleteResponse *ended)
+{
+	bh_rpc_reply(call, &ended->base);
+}
+
+static int delete_exec(struct bh_vm_pod *pod, struct bh_rpc_call *call,
+		       const Task__DeleteRequest *q, struct bh_vm_process *p, struct bh_err *err)
+{
+	Task__DeleteResponse a = TASK__DELETE_RESPONSE__INIT;
+	Wire__Timestamp at = p->exited_at;
+
+	a.pid = p->pid;
+	a.exit_status = p->exit_status;
+	a.exited_at = &at;
+	/* What the guest does not know any more is deleted. */
+	(void)!bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Delete", &q->base, NULL, NULL, err);
+	p = bh_vm_process_find(pod, q->id, q->exec_id, NULL);
+	if (p)
+		bh_vm_process_free(p);
+	delete_reply(call, &a);
+	return 0;
+}
+
+static int delete_container(struct bh_vm_pod *pod, struct bh_rpc_call *call,
+			    const Task__DeleteRequest *q, struct bh_vm_container *c,
+			    struct bh_err *err)
+{
+	Task__DeleteResponse a = TASK__DELETE_RESPONSE__INIT;
+	Task__TaskDelete event = TASK__TASK_DELETE__INIT;
+	Wire__Timestamp at = c->processes->exited_at;
+
+	a.pid = event.pid = (uint32_t)c->record->init.pid;
+	a.exit_status = event.exit_status = c->processes->exit_status;
+	a.exited_at = event.exited_at = &at;
+	event.container_id = q->id;
+	c->deleting = true;
+	while (c->busy > 0 && bh_fiber_sleep(pod->loop, BUSY_POLL_MS, err) == 0)
+		continue;
+	(void)!bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Delete", &q->base, NULL, NULL, err);
+	undo_container(c);
+	bh_vm_pod_event(pod, "/tasks/delete", &event.base);
+	if (!pod->containers)
+		bh_pod_close(&pod->pod);
+	delete_reply(call, &a);
+	if (!pod->containers)
+		pod->listener.over(pod->listener.arg);
+	return 0;
+}
+
+static int delete (struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		   struct bh_err *err)
+{
+	const Task__DeleteRequest *q = request;
+	struct bh_vm_process *p = bh_vm_process_find(pod, q->id, q->exec_id, err);
+
+	if (!p)
+		return err->code;
+	if (p->container->deleting)
+		return bh_err_as(err, BH_ERR_STATE, -EBUSY, "container %s is being deleted", q->id);
+	/* An exec that never started has no end to wait for. */
+	if (p->status != TASK__STATUS__STOPPED &&
+	    !(*p->exec_id && p->status == TASK__STATUS__CREATED))
+		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
+				 "cannot delete a running process: %s: failed precondition", q->id);
+	return *p->exec_id ? delete_exec(pod, call, q, p, err)
+			   : delete_container(pod, call, q, p->container, err);
+}
+
+/* ---- the table
+ * -------------------------------------------------------------------------------------- */
+
+#define VERB(fn)                                                                       \
+	static void on_##fn(void *self, struct bh_rpc_call *call, const void *request) \
+	{                                                                              \
+		bh_vm_verb(self, call, request, fn);                                   \
+	}
+
+VERB(create)
+VERB(start)
+VERB(exec)
+VERB(state)
+VERB(wait_end)
+VERB(close_io)
+VERB(kill_process)
+VERB(pause_container)
+VERB(resume_container)
+VERB(update)
+VERB(delete)
+
+static void on_forward(void *self, struct bh_rpc_call *call, const void *request)
+{
+	(void)request;
+	bh_vm_pod_forward(self, BH_TASK_SERVICE, call);
+}
+
+static void on_checkpoint(void *self, struct bh_rpc_call *call, const void *request)
+{
+	(void)self;
+	(void)request;
+	bh_rpc_fail(call, BH_RPC_UNIMPLEMENTED, "checkpoint/restore is not supported");
+}
+
+static const struct bh_rpc_method methods[] = {
+	{ "Create", &task__create_request__descriptor, on_create },
+	{ "Start", &task__start_request__descriptor, on_start },
+	{ "Exec", &task__exec_request__descriptor, on_exec },
+	{ "State", &task__state_request__descriptor, on_state },
+	{ "Wait", &task__wait_request__descriptor, on_wait_end },
+	{ "Kill", &task__kill_request__descriptor, on_kill_process },
+	{ "Pause", &task__pause_request__descriptor, on_pause_container },
+	{ "Resume", &task__resume_request__descriptor, on_resume_container },
+	{ "Update", &task__update_request__descriptor, on_update },
+	{ "Delete", &task__delete_request__descriptor, on_delete },
+	{ "Pids", &task__pids_request__descriptor, on_forward },
+	{ "Stats", &task__stats_request__descriptor, on_forward },
+	{ "ResizePty", &task__resize_pty_request__descriptor, on_forward },
+	{ "CloseIO", &task__close_iorequest__descriptor, on_close_io },
+	{ "Checkpoint", &task__checkpoint_request__descriptor, on_checkpoint },
+};
+
+struct bh_rpc_service bh_vm_task_service(struct bh_vm_pod *pod)
+{
+	static const char *const names[] = { "containerd.task.v2.Task", "containerd.task.v3.Task",
+					     NULL };
+
+	return (struct bh_rpc_service){
+		.names = names, .methods = methods, .n_methods = BH_ARRAY_SIZE(methods), .self = pod
+	};
+}

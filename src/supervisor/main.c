@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bulkhead-pod: serves one pod to the command line, from the pod's start to the deletion of its
+ *last container. Started by `bulkhead --runtime kata create` and `run`, not by hand.
+ *
+ *	bulkhead-pod serve …    detach from the caller, bring the pod up, answer its socket
+ *	bulkhead-pod plan …     print what would be done
+ *	bulkhead-pod undo …     take away what is left of a pod whose server is gone
+ *
+ * Whether the pod came up is told on the descriptor --report, as one struct bh_err; warnings until
+ * then go to standard error.
+ */
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/log.h"
+#include "base/names.h"
+#include "base/path.h"
+#include "loop/fiber.h"
+#include "pod/pod.h"
+
+#define LISTEN_BACKLOG 64
+/* For the last answers to be read before this process ends. */
+#define FAREWELL_MS 2000
+/* For the caller to ask for its container, before a pod that nobody wants ends. */
+#define COURTESY_MS 30000
+
+struct options {
+	struct bh_pod_config pod;
+	const char *runtime, *log;
+	enum bh_log_format log_format;
+	enum bh_log_level log_level;
+	int report_fd;
+};
+
+struct server {
+	const struct options *o;
+	struct bh_loop loop;
+	struct bh_pod *pod;
+	struct bh_source listener, signals;
+	struct bh_timer farewell, courtesy;
+	size_t n_connections;
+	bool over;
+	int status; /* of this program */
+};
+
+/* ---- options ---- */
+
+static const struct bh_name accelerators_v[] = {
+	{ "kvm", BH_ACCELERATE_KVM },
+	{ "emulation", BH_ACCELERATE_EMULATION },
+	{ "auto", BH_ACCELERATE_AUTO },
+};
+static const struct bh_name managers_v[] = {
+	{ "cgroupfs", BH_CGROUP_FS },
+	{ "systemd", BH_CGROUP_SYSTEMD },
+	{ "disabled", BH_CGROUP_DISABLED },
+};
+static const struct bh_name formats_v[] = { { "text", BH_LOG_TEXT }, { "json", BH_LOG_JSON } };
+static const struct bh_name levels_v[] = {
+	{ "error", BH_LOG_ERROR },
+	{ "warning", BH_LOG_WARN },
+	{ "info", BH_LOG_INFO },
+	{ "debug", BH_LOG_DEBUG },
+};
+
+enum option_id {
+	OPTION_ROOT = 0,
+	OPTION_POD,
+	OPTION_RUNTIME,
+	OPTION_CONTAINER,
+	OPTION_BUNDLE,
+	OPTION_GUEST,
+	OPTION_HYPERVISOR,
+	OPTION_ACCELERATOR,
+	OPTION_CGROUP_MANAGER,
+	OPTION_LOG,
+	OPTION_LOG_FORMAT,
+	OPTION_LOG_LEVEL,
+	OPTION_REPORT,
+	OPTION_MAX_,
+};
+
+static const struct option long_options[OPTION_MAX_ + 1] = {
+	[OPTION_ROOT] = { "root", required_argument, NULL, OPTION_ROOT },
+	[OPTION_POD] = { "pod", required_argument, NULL, OPTION_POD },
+	[OPTION_RUNTIME] = { "runtime", required_argument, NULL, OPTION_RUNTIME },
+	[OPTION_CONTAINER] = { "container", required_argument, NULL, OPTION_CONTAINER },
+	[OPTION_BUNDLE] = { "bundle", required_argument, NULL, OPTION_BUNDLE },
+	[OPTION_GUEST] = { "guest", required_argument, NULL, OPTION_GUEST },
+	[OPTION_HYPERVISOR] = { "hypervisor", required_argument, NULL, OPTION_HYPERVISOR },
+	[OPTION_ACCELERATOR] = { "accelerator", required_argument, NULL, OPTION_ACCELERATOR },
+	[OPTION_CGROUP_MANAGER] = { "cgroup-manager", required_argument, NULL,
+				    OPTION_CGROUP_MANAGER },
+	[OPTION_LOG] = { "log", required_argument, NULL, OPTION_LOG },
+	[OPTION_LOG_FORMAT] = { "log-format", required_argument, NULL, OPTION_LOG_FORMAT },
+	[OPTION_LOG_LEVEL] = { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+	[OPTION_REPORT] = { "report", required_argument, NULL, OPTION_REPORT },
+};
+
+/* Where the option's text goes, or the table that makes it a number. */
+static int set_option(struct options *o, int option, const char *text, struct bh_err *err)
+{
+	const struct {
+		const char **text;
+		const struct bh_names names;
+		void *number;
+	} rows[OPTION_MAX_] = {
+		[OPTION_ROOT] = { .text = &o->pod.root },
+		[OPTION_POD] = { .text = &o->pod.id },
+		[OPTION_RUNTIME] = { .text = &o->runtime },
+		[OPTION_CONTAINER] = { .text = &o->pod.container },
+		[OPTION_BUNDLE] = { .text = &o->pod.bundle },
+		[OPTION_GUEST] = { .text = &o->pod.guest_dir },
+		[OPTION_HYPERVISOR] = { .text = &o->pod.hypervisor },
+		[OPTION_ACCELERATOR] = { .names = { accelerators_v, BH_ARRAY_SIZE(accelerators_v) },
+					 .number = &o->pod.accelerator },
+		[OPTION_CGROUP_MANAGER] = { .names = { managers_v, BH_ARRAY_SIZE(managers_v) },
+					    .number = &o->pod.cgroup_manager },
+		[OPTION_LOG] = { .text = &o->log },
+		[OPTION_LOG_FORMAT] = { .names = { formats_v, BH_ARRAY_SIZE(formats_v) },
+					.number = &o->log_format },
+		[OPTION_LOG_LEVEL] = { .names = { levels_v, BH_ARRAY_SIZE(levels_v) },
+				       .number = &o->log_level },
+	};
+	int64_t number;
+
+	if (option == OPTION_REPORT) {
+		o->report_fd = (int)strtol(text, NULL, 10);
+		return fcntl(o->report_fd, F_SETFD, FD_CLOEXEC) < 0
+			       ? bh_err_set(err, -errno, "--report %s", text)
+			       : 0;
+	}
+	if (rows[option].text) {
+		*rows[option].text = text;
+		return 0;
+	}
+	number = bh_names_find(&rows[option].names, text, -1);
+	if (number < 0)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "--%s: there is no '%s'",
+				 long_options[option].name, text);
+	*(unsigned int *)rows[option].number = (unsigned int)number;
+	return 0;
+}
+
+static int parse(int argc, char **argv, struct options *o, struct bh_err *err)
+{
+	int option, r = 0;
+
+	*o = (struct options){ .runtime = "kata",
+			       .pod.hypervisor = "qemu",
+			       .log_level = BH_LOG_INFO,
+			       .report_fd = -EBADF };
+	while (r == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+		r = option == '?' ? bh_err_as(err, BH_ERR_SPEC, -EINVAL, "unknown option")
+				  : set_option(o, option, optarg, err);
+	if (r == 0 && (!o->pod.root || !o->pod.id))
+		r = bh_err_as(err, BH_ERR_SPEC, -EINVAL, "--root and --pod are wanted");
+	return r < 0 ? r : bh_container_id_check(o->pod.id, err);
+}
+
+/* ---- connections ---- */
+
+static void close_and_leave(void *arg)
+{
+	struct server *s = arg;
+
+	bh_pod_close(s->pod);
+	bh_loop_stop(&s->loop);
+}
+
+/* Ends the pod with all that is in it. */
+static void end(struct server *s)
+{
+	struct bh_err err = BH_ERR_INIT;
+
+	if (s->over)
+		return;
+	s->over = true;
+	if (bh_fiber_start(&s->loop, close_and_leave, s, &err) < 0)
+		bh_loop_stop(&s->loop);
+}
+
+/* Without callers: when the pod is over, this process is; one without containers is of no use. */
+static void look_whether_wanted(struct server *s)
+{
+	if (s->n_connections > 0)
+		return;
+	if (s->over)
+		bh_loop_stop(&s->loop);
+	else if (bh_pod_empty(s->pod))
+		end(s);
+}
+
+static void on_courtesy(struct bh_timer *timer)
+{
+	look_whether_wanted((struct server *)((char *)timer - offsetof(struct server, courtesy)));
+}
+
+static void on_closed(void *arg, struct bh_rpc_server *connection)
+{
+	struct server *s = arg;
+
+	(void)connection;
+	s->n_connections--;
+	look_whether_wanted(s);
+}
+
+static int on_connection(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct server *s = (struct server *)((char *)source - offsetof(struct server, listener));
+	struct bh_rpc_server *connection;
+	const struct bh_rpc_service *services;
+	size_t n;
+	int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	(void)err;
+	if (fd < 0)
+		return 0; /* the caller is gone already */
+	services = bh_pod_services(s->pod, &n);
+	if (bh_rpc_serve(&s->loop, fd, services, n, on_closed, s, &connection, NULL) == 0)
+		s->n_connections++;
+	return 0;
+}
+
+static int listen_on(struct server *s, struct bh_err *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	bh_auto_close int dir = -EBADF;
+	char path[PATH_MAX];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR "/%s", s->o->pod.root, s->o->pod.id);
+	dir = bh_path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	if (dir < 0)
+		return dir;
+	/* Socket names are 107 bytes at most; the directory's descriptor keeps ours short. */
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" BH_POD_SOCKET,
+		 dir);
+	s->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->listener.fd < 0 ||
+	    bind(s->listener.fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(s->listener.fd, LISTEN_BACKLOG) < 0)
+		return bh_err_set(err, -errno, "listen at '%s/" BH_POD_SOCKET "'", path);
+	r = bh_loop_add(&s->loop, &s->listener, EPOLLIN, err);
+	return r < 0 ? r : 0;
+}
+
+/* ---- the pod's life
+ * -------------------------------------------------------------------------------- */
+
+static void on_farewell(struct bh_timer *timer)
+{
+	struct server *s = (struct server *)((char *)timer - offsetof(struct server, farewell));
+
+	bh_loop_stop(&s->loop);
+}
+
+static void on_over(void *arg)
+{
+	struct server *s = arg;
+
+	s->over = true;
+	bh_loop_remove(&s->loop, &s->listener);
+	bh_loop_arm(&s->loop, &s->farewell, FAREWELL_MS);
+	look_whether_wanted(s);
+}
+
+/* SIGTERM: the pod is to end. */
+static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct server *s = (struct server *)((char *)source - offsetof(struct server, signals));
+	struct signalfd_siginfo info;
+
+	(void)events;
+	(void)err;
+	if (read(source->fd, &info, sizeof(info)) == (ssize_t)sizeof(info) && s->pod)
+		end(s);
+	return 0;
+}
+
+/* Return: whether somebody heard it */
+static bool report(const struct server *s, const struct bh_err *err)
+{
+	ssize_t n = write(s->o->report_fd, err, sizeof(*err));
+
+	bh_close(s->o->report_fd);
+	return n == (ssize_t)sizeof(*err);
+}
+
+/* From now on nobody hears what is written to the caller's standard error. */
+static int let_go_of_caller(const struct options *o, struct bh_err *err)
+{
+	bh_auto_close int null = bh_path_open(AT_FDCWD, "/dev/null", O_RDWR, 0, BH_PATH_HOST, err);
+
+	if (null < 0)
+		return null;
+	if (!o->log)
+		bh_log_end();
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (dup2(null, fd) < 0)
+			return bh_err_set(err, -errno, "let go of the caller's stdio");
+	return 0;
+}
+
+static void open_and_listen(void *arg)
+{
+	struct server *s = arg;
+	const struct bh_pod_listener listener = { .over = on_over, .arg = s };
+	struct bh_err err = BH_ERR_INIT;
+	int r;
+
+	r = bh_pod_open(s->o->runtime, &s->loop, &s->o->pod, &listener, &s->pod, &err);
+	r = r < 0 ? r : listen_on(s, &err);
+	r = r < 0 ? r : let_go_of_caller(s->o, &err);
+	if (report(s, &err) && r == 0) {
+		bh_loop_arm(&s->loop, &s->courtesy, COURTESY_MS);
+		return;
+	}
+	s->status = EXIT_FAILURE;
+	bh_loop_stop(&s->loop);
+}
+
+static int watch_signals(struct server *s, struct bh_err *err)
+{
+	sigset_t set;
+	int r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	s->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || s->signals.fd < 0)
+		return bh_err_set(err, -errno, "watch for signals");
+	r = bh_loop_add(&s->loop, &s->signals, EPOLLIN, err);
+	return r < 0 ? r : 0;
+}
+
+/* A session, a mount namespace and descriptors of its own; what the host mounts later is still
+ * seen. */
+static int detach(struct bh_err *err)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return bh_err_set(err, -errno, "fork");
+	if (pid > 0)
+		_exit(EXIT_SUCCESS);
+	umask(022);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	if (setsid() < 0 || chdir("/") < 0)
+		return bh_err_set(err, -errno, "leave the caller's session");
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return bh_err_set(err, -errno, "make a mount namespace");
+	return 0;
+}
+
+static int serve(const struct options *o)
+{
+	struct server s = {
+		.o = o,
+		.listener = { .fd = -EBADF, .fn = on_connection, .what = "pod's socket" },
+		.signals = { .fd = -EBADF, .fn = on_signal, .what = "signals" },
+		.farewell = { .fn = on_farewell },
+		.courtesy = { .fn = on_courtesy },
+	};
+	struct bh_err err = BH_ERR_INIT;
+	int r = detach(&err);
+
+	r = r < 0 ? r : bh_loop_init(&s.loop, &err);
+	r = r < 0 ? r : watch_signals(&s, &err);
+	if (r < 0) {
+		(void)report(&s, &err);
+		return EXIT_FAILURE;
+	}
+	r = bh_fiber_start(&s.loop, open_and_listen, &s, &err);
+	if (r == 0 && s.status == EXIT_SUCCESS && !(s.over && s.n_connections == 0))
+		r = bh_loop_run(&s.loop, &err);
+	s.pod = bh_pod_free(s.pod);
+	return r < 0 ? EXIT_FAILURE : s.status;
+}
+
+static int print_plan(const struct options *o, struct bh_err *err)
+{
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
+	int r = bh_pod_plan(o->runtime, &o->pod, &out, err);
+
+	r = r < 0 ? r : bh_fd_write(STDOUT_FILENO, bh_buf_str(&out), out.len);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	struct bh_err err = BH_ERR_INIT;
+	struct options o;
+	int r = parse(argc, argv, &o, &err);
+	const char *what = argc > optind ? argv[optind] : "";
+
+	if (r == 0)
+		r = bh_log_open(o.log, o.log_format, o.log_level, &err);
+	if (r == 0 && !strcmp(what, "serve"))
+		return serve(&o);
+	if (r == 0 && !strcmp(what, "plan"))
+		r = print_plan(&o, &err);
+	else if (r == 0 && !strcmp(what, "undo"))
+		r = bh_pod_undo(o.pod.root, o.pod.id, &err);
+	else if (r == 0)
+		r = bh_err_as(&err, BH_ERR_SPEC, -EINVAL, "serve, plan or undo is wanted, not '%s'",
+			      what);
+	if (r == 0)
+		return EXIT_SUCCESS;
+	fprintf(stderr, "bulkhead-pod: %s\n", bh_err_format(&err, text, sizeof(text)));
+	return EXIT_FAILURE;
+}
