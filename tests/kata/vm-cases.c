@@ -465,7 +465,9 @@ static int case_figures(void)
 	       (double)f.pss / (double)MIB, (double)f.guest_ram / (double)MIB,
 	       (double)f.cpu_usec / 1e6);
 	CHECK(f.guest_ram > 8 * MIB && f.guest_ram <= c.memory);
-	CHECK(f.pss > f.guest_ram && f.pss < f.guest_ram + (100 * MIB));
+	/* The kernel's file is mapped, 50 MiB that all VMs share; the emulator's code 64 at most.
+	 */
+	CHECK(f.pss > f.guest_ram && f.pss < f.guest_ram + (150 * MIB));
 	CHECK(f.cpu_usec > 10000);
 	return 0;
 }
@@ -507,19 +509,6 @@ static int case_no_kernel(void)
 	CHECK(boot_with(&c) < 0);
 	printf("%s\n", err.text);
 	CHECK(strstr(err.text, "QEMU ended with status 1; its last words: "));
-	return 0;
-}
-
-static int case_too_small(void)
-{
-	struct bh_vm_config c = config();
-	bh_auto_buf struct bh_buf tail = BH_BUF_INIT;
-
-	c.memory = 16 * MIB;
-	CHECK(boot_with(&c) == 0);
-	CHECK(wait_dead(60));
-	bh_vm_console_tail(vm, 5, &tail);
-	printf("%s\n%s", dead.text, bh_buf_str(&tail));
 	return 0;
 }
 
@@ -571,7 +560,6 @@ static const struct {
 	{ "parent", case_parent },
 	{ "pause", case_pause },
 	{ "time", case_time },
-	{ "too-small", case_too_small },
 };
 
 int main(int argc, char **argv)
