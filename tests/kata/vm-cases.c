@@ -27,7 +27,7 @@
 #include "vmm/kvm_probe.h"
 
 #define UID        870001
-#define PATIENCE_S 120 /* an emulated guest on a busy machine */
+#define PATIENCE_S 120 /* an emulated guest on a busy machine; times $PATIENCE in a slower one */
 #define MIB        (UINT64_C(1) << 20)
 
 static struct bh_err err;
@@ -63,6 +63,13 @@ static double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + ((double)ts.tv_nsec / 1e9);
+}
+
+static double patience(void)
+{
+	const char *text = getenv("PATIENCE");
+
+	return text ? strtod(text, NULL) : 1;
 }
 
 static void on_dead(void *arg, const struct bh_err *why)
@@ -101,7 +108,7 @@ static int boot_with(const struct bh_vm_config *c)
 /* The loop goes on meanwhile. Return: whether @want stood in what came, which is in @buf */
 static bool hear(char *buf, size_t size, const char *want)
 {
-	double until = now() + PATIENCE_S;
+	double until = now() + (PATIENCE_S * patience());
 	size_t len = 0;
 
 	buf[0] = '\0';
