@@ -65,7 +65,7 @@ static const struct {
 	mode_t mode;
 } folders[] = {
 	{ "proc", 0555 }, { "sys", 0555 },          { "dev", 0755 },  { "etc", 0755 },
-	{ "run", 0755 },  { "run/bulkhead", 0700 }, { "tmp", 01777 },
+	{ "run", 0755 },  { "run/bulkhead", 0711 }, { "tmp", 01777 },
 };
 
 /* Settings of the kernel that a node which runs containers has. */
@@ -128,22 +128,30 @@ static const struct {
 	{ SIGABRT, "bulkhead-agent: killed by SIGABRT\n" },
 };
 
-/* A child that has not yet executed its program dies as it should; the agent takes the machine
- * along: the kernel panics when its first process ends. */
-static void on_fatal_signal(int sig)
+/*
+ * A child that has not yet executed its program dies as it should; the agent takes the machine
+ * along: the kernel panics when its first process ends. What somebody else sent is not heeded, as
+ * the kernel would not have it for a first process without a handler: a container may be in the
+ * guest's own pid namespace.
+ */
+static void on_fatal_signal(int sig, siginfo_t *info, void *context)
 {
+	(void)context;
+	if (info->si_code <= 0 && info->si_pid != getpid())
+		return;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(fatal_signals); i++)
 		if (fatal_signals[i].signal == sig)
 			say(fatal_signals[i].line);
 	if (getpid() == 1)
 		_exit(128 + sig);
-	raise(sig); /* the default action by now, once the handler has returned */
+	signal(sig, SIG_DFL);
+	raise(sig);
 }
 
 static void watch_fatal_signals(void)
 {
-	const struct sigaction action = { .sa_handler = on_fatal_signal,
-					  .sa_flags = (int)(SA_RESETHAND | SA_NODEFER) };
+	const struct sigaction action = { .sa_sigaction = on_fatal_signal,
+					  .sa_flags = SA_SIGINFO | SA_NODEFER };
 
 	for (size_t i = 0; i < BH_ARRAY_SIZE(fatal_signals); i++)
 		sigaction(fatal_signals[i].signal, &action, NULL);

@@ -146,7 +146,7 @@ static int make_storage(struct preparation *p, const Agent__Storage *storage, st
 		return r;
 	if (!own && pod_has(p->bundles, storage->target))
 		return 0;
-	r = bh_storage_make(p->bundles->loop, storage, &made, err);
+	r = bh_storage_make(p->bundles->loop, p->bundles->modules_fd, storage, &made, err);
 	if (r == 0)
 		r = add_device(p, storage, made.disk.device, err);
 	/* Another container may have been faster while this one waited for its disk. */

@@ -13,6 +13,7 @@ struct bh_bundle;
 
 struct bh_bundles {
 	struct bh_loop *loop;
+	int modules_fd; /* of what disks may need; borrowed; -1 = none */
 	struct bh_bundle *list;
 	struct bh_bundle *pod; /* what is the pod's, under no id */
 	struct bh_sweep sweep;

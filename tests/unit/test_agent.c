@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
@@ -38,22 +39,6 @@ static void a_list_of_modules_is_walked_in_order(void **state)
 	assert_null(bh_modules_next(&m));
 }
 
-static void a_list_tells_what_is_yet_to_be_loaded(void **state)
-{
-	char text[] = "/modules/xfs.ko\n/modules/ext4.ko\n/modules/erofs.ko";
-	struct bh_modules m = { .dirfd = -1, .text = text, .next = text };
-	const struct bh_modules none = BH_MODULES_INIT;
-
-	(void)state;
-	assert_true(bh_modules_has(&m, "xfs.ko"));
-	assert_true(bh_modules_has(&m, "erofs.ko"));
-	assert_false(bh_modules_has(&m, "fs.ko"));
-	assert_false(bh_modules_has(&m, "ext4"));
-	assert_string_equal(bh_modules_next(&m), "xfs.ko");
-	assert_false(bh_modules_has(&m, "xfs.ko"));
-	assert_false(bh_modules_has(&none, "xfs.ko"));
-}
-
 static void a_list_that_is_not_there_is_empty(void **state)
 {
 	struct bh_err err = BH_ERR_INIT;
@@ -64,6 +49,29 @@ static void a_list_that_is_not_there_is_empty(void **state)
 	assert_null(bh_modules_next(&m));
 	assert_false(bh_modules_load_one(&m));
 	bh_modules_deinit(&m);
+}
+
+static void file_systems_have_lists_of_their_own(void **state)
+{
+	char dir[] = "/tmp/test_agent.XXXXXX", path[64];
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/fs-ext4", dir);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	assert_true(bh_modules_has_fs(fd, "ext4"));
+	assert_false(bh_modules_has_fs(fd, "xfs"));
+	assert_false(bh_modules_has_fs(fd, ""));
+	assert_false(bh_modules_has_fs(fd, "ext4/../fs-ext4"));
+	assert_false(bh_modules_has_fs(fd, "a-name-that-is-longer-than-any-type"));
+	assert_false(bh_modules_has_fs(-1, "ext4"));
+	bh_modules_load_fs(-1, "ext4");
+	bh_modules_load_fs(fd, "ext4");
+	assert_false(bh_modules_has_fs(fd, "ext4"));
+	close(fd);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 /* ---- disks ----------------------------------------------------------------------------------- */
@@ -539,7 +547,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_list_of_modules_is_walked_in_order),
-		cmocka_unit_test(a_list_tells_what_is_yet_to_be_loaded),
+		cmocka_unit_test(file_systems_have_lists_of_their_own),
 		cmocka_unit_test(a_list_that_is_not_there_is_empty),
 		cmocka_unit_test(targets_are_small_numbers),
 		cmocka_unit_test(file_systems_are_told_by_their_superblocks),
