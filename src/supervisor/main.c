@@ -319,13 +319,14 @@ static void open_and_listen(void *arg)
 {
 	struct server *s = arg;
 	const struct bh_pod_listener listener = { .over = on_over, .arg = s };
+	const struct bh_err fine = BH_ERR_INIT;
 	struct bh_err err = BH_ERR_INIT;
 	int r;
 
 	r = bh_pod_open(s->o->runtime, &s->loop, &s->o->pod, &listener, &s->pod, &err);
 	r = r < 0 ? r : listen_on(s, &err);
 	r = r < 0 ? r : let_go_of_caller(s->o, &err);
-	if (report(s, &err) && r == 0) {
+	if (report(s, r < 0 ? &err : &fine) && r == 0) {
 		bh_loop_arm(&s->loop, &s->courtesy, COURTESY_MS);
 		return;
 	}

@@ -74,7 +74,7 @@ struct bh_vm_disk {
 
 struct bh_vm_figures {
 	pid_t pid;          /* of the monitor */
-	uint64_t pss;       /* bytes, guest RAM included */
+	uint64_t pss;       /* bytes, without the guest's RAM */
 	uint64_t guest_ram; /* bytes of the guest's RAM that are in memory */
 	uint64_t cpu_usec;  /* of all its threads */
 };
