@@ -77,6 +77,7 @@ case_is_ok() { # NAME
 @test "a raw disk is the device of the document" { case_is_ok a_raw_disk_is_a_device; }
 @test "a disk that is not there is an error with its number" { case_is_ok a_disk_that_is_not_there; }
 @test "targets and ids that lead elsewhere are refused" { case_is_ok a_target_outside_is_refused; }
+@test "a bundle is released, twice if need be" { case_is_ok a_bundle_is_released; }
 @test "memory file systems of a container and of the pod" { case_is_ok memory_file_systems; }
 @test "the shared directory" { case_is_ok the_shared_directory; }
 @test "exec with and without a terminal, processes" { case_is_ok processes_beside_the_first; }
