@@ -65,7 +65,7 @@ static const struct {
 	mode_t mode;
 } folders[] = {
 	{ "proc", 0555 }, { "sys", 0555 },          { "dev", 0755 },  { "etc", 0755 },
-	{ "run", 0755 },  { "run/bulkhead", 0700 }, { "tmp", 01777 },
+	{ "run", 0755 },  { "run/bulkhead", 0711 }, { "tmp", 01777 },
 };
 
 /* Settings of the kernel that a node which runs containers has. */
