@@ -506,6 +506,23 @@ static void a_target_outside_is_refused(void)
 	refused(AGENT, "Prepare", &request, "");
 }
 
+/* Undone without a container, as often as it is asked for; meanwhile the id is taken. */
+static void a_bundle_is_released(void)
+{
+	Agent__Storage root = storage("disk", "1", ROOTFS("given-up"));
+	struct container c = { .id = "given-up", .shell = "true", .storages = { &root } };
+	Agent__ReleaseRequest request = AGENT__RELEASE_REQUEST__INIT;
+	Agent__PrepareRequest again = AGENT__PREPARE_REQUEST__INIT;
+
+	request.id = again.id = (char *)c.id;
+	for (int i = 0; i < 2; i++) {
+		free(prepare(&c));
+		refused(AGENT, "Prepare", &again, "a bundle for given-up exists");
+		call(AGENT, "Release", &request, NULL);
+		call(AGENT, "Release", &request, NULL);
+	}
+}
+
 /* Two containers, one /dev/shm; a tmpfs of a container's own. */
 static void memory_file_systems(void)
 {
@@ -862,6 +879,7 @@ static const struct {
 	{ "a_raw_disk_is_a_device", a_raw_disk_is_a_device },
 	{ "a_disk_that_is_not_there", a_disk_that_is_not_there },
 	{ "a_target_outside_is_refused", a_target_outside_is_refused },
+	{ "a_bundle_is_released", a_bundle_is_released },
 	{ "memory_file_systems", memory_file_systems },
 	{ "the_shared_directory", the_shared_directory },
 	{ "processes_beside_the_first", processes_beside_the_first },

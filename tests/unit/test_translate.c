@@ -426,11 +426,14 @@ static void test_namespaces(void **state)
 	(void)state;
 	NEEDS_ROOT();
 	EXPECT(LINUX "'namespaces':[{'type':'network','path':'/run/netns/x'},{'type':'ipc'}]}}",
-	       "'namespaces':[{'type':'ipc'}]");
+	       "'namespaces':[{'type':'ipc'},{'type':'cgroup'}]");
+	EXPECT(LINUX "'namespaces':[{'type':'cgroup'},{'type':'ipc'}]}}",
+	       "'namespaces':[{'type':'cgroup'},{'type':'ipc'}]");
 	expect_of(&(struct request){ joins, .sandbox = 42 },
 		  (const char *const[]){
 			  "'namespaces':[{'type':'pid'},{'type':'ipc','path':'/proc/42/ns/ipc'},"
-			  "{'type':'mount'},{'type':'uts','path':'/proc/42/ns/uts'}]",
+			  "{'type':'mount'},{'type':'uts','path':'/proc/42/ns/uts'},"
+			  "{'type':'cgroup'}]",
 			  NULL });
 	REFUSE(joins, "/linux/namespaces/4/path", "the first container of a pod has none to join");
 	for (size_t i = 0; i < BH_ARRAY_SIZE(bad); i++) {
