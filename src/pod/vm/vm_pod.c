@@ -751,6 +751,7 @@ const struct bh_pod_kind bh_vm_pod_kind = {
 	.name = "kata",
 	.bring_up = open_pod,
 	.plan = plan_pod,
+	.check = bh_vm_node_check,
 	.empty = empty,
 	.services = services,
 	.close = close_pod,
