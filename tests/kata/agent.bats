@@ -28,6 +28,9 @@ make_disks() {
     truncate -s 48m "$WORK/disk1" "$WORK/disk2"
     mkfs.ext4 -q -d "$WORK/share/rootfs" "$WORK/disk1"
     mkfs.ext4 -q -d "$WORK/share/rootfs" "$WORK/disk2"
+    mkfs.xfs -q -d name="$WORK/disk4",file,size=300m # the smallest that there is
+    cp --sparse=always "$WORK/disk4" "$WORK/disk5"
+    mkfs.erofs --quiet "$WORK/disk6" "$WORK/share/rootfs"
     printf 'raw disk' >"$WORK/disk3"
     truncate -s 1m "$WORK/disk3"
 }
@@ -40,7 +43,7 @@ disk() { # NUMBER OPTION…: QEMU's arguments for a disk on that SCSI target
 # The machine and its client, whose words are in $WORK/told.
 run_cases() {
     local disks
-    mapfile -t disks < <(disk 1; disk 2 ,read-only=on; disk 3)
+    mapfile -t disks < <(disk 1; disk 2 ,read-only=on; disk 3; disk 4; disk 5; disk 6 ,read-only=on)
     /usr/lib/qemu/virtiofsd --socket-path="$WORK/virtiofs" -o source="$WORK/share" -o cache=auto \
         >"$WORK/virtiofsd.log" 2>&1 3>&- &
     export VIRTIOFSD=$!
@@ -78,6 +81,8 @@ case_is_ok() { # NAME
 @test "a disk that is not there is an error with its number" { case_is_ok a_disk_that_is_not_there; }
 @test "targets and ids that lead elsewhere are refused" { case_is_ok a_target_outside_is_refused; }
 @test "a bundle is released, twice if need be" { case_is_ok a_bundle_is_released; }
+@test "two snapshots of one XFS beside each other" { case_is_ok two_snapshots_of_one_xfs; }
+@test "a root on EROFS" { case_is_ok a_root_on_erofs; }
 @test "memory file systems of a container and of the pod" { case_is_ok memory_file_systems; }
 @test "the shared directory" { case_is_ok the_shared_directory; }
 @test "exec with and without a terminal, processes" { case_is_ok processes_beside_the_first; }

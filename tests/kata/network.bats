@@ -154,9 +154,9 @@ picture() {
     # busybox's ip on both sides, so that the words are the same
     local ask command
     for command in "addr show dev eth0 scope global" "addr show dev eth0 scope link" route "-6 route" "link show dev eth0"; do
-        ask="ip -o $command | sed -E 's/^[0-9]+: //; s/@if[0-9]+//; s/qdisc [^ ]* (state [A-Z]+ )?(qlen [0-9]+)?//;
+        ask="ip -o $command | sed -E 's/^[0-9]+: //; s/@[^:]+:/:/; s/LOWER_UP200/LOWER_UP/; s/qdisc [^ ]* (state [A-Z]+ )?(qlen [0-9]+)?//;
             s/(valid|preferred)_lft.*//; s/ (nodad|noprefixroute|flags 02)//g; s/NO-CARRIER,//; s/ +/ /g; s/ \$//' |
-            grep -v bhtap | sort"
+            grep -v 'dev bhtap' | sort"
         diff <(in_pod chroot "$ROOTFS" sh -c "$ask") <(rt exec "$ID" sh -c "$ask")
     done
     rt exec "$ID" ip neigh | grep "10.11.0.77 .*lladdr 02:00:00:00:00:77.*PERMANENT"
