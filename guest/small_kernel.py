@@ -8,6 +8,7 @@ import fcntl
 import glob
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -19,7 +20,10 @@ from installed_kernel import ImageError
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 SOURCE = "/usr/src/linux-source-6.12.tar.xz"
-FRAGMENTS = sorted(glob.glob(f"{HERE}/kernel/*.config"))
+# The file of what an architecture alone has, by machine (uname -m): there is no other yet.
+ARCHITECTURES = {"x86_64": "x86_64.config"}
+# To be changed when what follows makes another kernel of the same source and configuration.
+RECIPE = "1"
 # The same bytes whoever compiles where and when.
 REPRODUCIBLE = {"KBUILD_BUILD_TIMESTAMP": "1970-01-01", "KBUILD_BUILD_USER": "bulkhead",
                 "KBUILD_BUILD_HOST": "bulkhead", "LC_ALL": "C"}
@@ -33,8 +37,12 @@ def say(text):
 
 def wanted():
     """Returns what the fragments set, {symbol: value}, and their text."""
+    machine = platform.machine()
+    if machine not in ARCHITECTURES:
+        raise ImageError(f"no small kernel for {machine}: make the guest from a distribution's")
     text = ""
-    for path in FRAGMENTS:
+    for path in sorted(glob.glob(f"{HERE}/kernel/[0-9]*.config")) + [
+            f"{HERE}/kernel/{ARCHITECTURES[machine]}"]:
         with open(path, encoding="utf-8") as file:
             text += file.read()
     return dict(re.findall(r"^(CONFIG_\w+)=(.*)$", text, re.M)), text
@@ -103,13 +111,11 @@ def build(folder):
 
 
 def fingerprint():
-    """Returns a name for what the kernel is made from: source, configuration, this recipe, compiler."""
-    digest = hashlib.sha256()
-    for path in FRAGMENTS + [os.path.realpath(__file__)]:
-        with open(path, "rb") as file:
-            digest.update(file.read())
+    """Returns a name for what the kernel is made from: configuration (not its comments), recipe,
+    source, compiler."""
     stat = os.stat(SOURCE)
-    digest.update(f"{stat.st_size} {int(stat.st_mtime)}".encode())
+    inputs = [RECIPE, sorted(wanted()[0].items()), stat.st_size, int(stat.st_mtime)]
+    digest = hashlib.sha256(repr(inputs).encode())
     try:
         said = subprocess.run(["gcc", "--version"], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "container/container.h"
+#include "linux/attr.h"
 #include "rpc/guest.h"
 
 #define STORAGES_MAX 1024 /* of one container */
@@ -80,6 +81,7 @@ static void undo(struct bh_bundles *bundles, struct bh_bundle *b)
 	if (dir < 0 || bh_path_remove_tree(dir, b->id, &why) < 0)
 		bh_warn("bundle %s: %s", b->id, bh_err_format(&why, text, sizeof(text)));
 	bh_close(dir);
+	bh_sweep_later(&bundles->sweep, b->id);
 	forget(bundles, b);
 }
 
@@ -144,7 +146,7 @@ static int make_storage(struct preparation *p, const Agent__Storage *storage, st
 		return r;
 	if (!own && pod_has(p->bundles, storage->target))
 		return 0;
-	r = bh_storage_make(p->bundles->loop, storage, &made, err);
+	r = bh_storage_make(p->bundles->loop, p->bundles->modules_fd, storage, &made, err);
 	if (r == 0)
 		r = add_device(p, storage, made.disk.device, err);
 	/* Another container may have been faster while this one waited for its disk. */
@@ -152,6 +154,20 @@ static int make_storage(struct preparation *p, const Agent__Storage *storage, st
 		r = give_to_pod(p->bundles, &made, err);
 	p->b->storages[p->b->n++] = made;
 	return r;
+}
+
+/* Those of the pod's network, which is this very one; the document keeps the others. */
+static int set_sysctls(struct bh_buf *document, struct bh_err *err)
+{
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	bh_auto_close int proc = -EBADF;
+	bh_kv_list sysctls;
+	int r = bh_document_take_sysctls(document, &arena, &sysctls, err);
+
+	if (r < 0 || sysctls.n == 0)
+		return r;
+	proc = bh_path_open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	return proc < 0 ? proc : bh_attr_sysctls(proc, &sysctls, err);
 }
 
 static int write_document(const struct preparation *p, struct bh_err *err)
@@ -162,6 +178,8 @@ static int write_document(const struct preparation *p, struct bh_err *err)
 	int r = bh_document_fix((const char *)config->data, config->len, p->devices, p->n_devices,
 				&out, err);
 
+	if (r == 0)
+		r = set_sysctls(&out, err);
 	if (r < 0)
 		return bh_err_ctx(err, "config.json");
 	dir = bh_path_open(AT_FDCWD, p->dir, O_RDONLY | O_DIRECTORY, 0, BH_PATH_HOST, err);
@@ -255,6 +273,7 @@ void bh_bundles_release_all(struct bh_bundles *bundles)
 		undo(bundles, b);
 		b = bundles->list;
 	}
+	bh_sweep_deinit(&bundles->sweep);
 	while (bundles->pod && bundles->pod->n > 0)
 		bh_storage_undo(bundles->loop, &bundles->pod->storages[--bundles->pod->n]);
 }

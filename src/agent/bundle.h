@@ -6,15 +6,17 @@
 #ifndef BH_AGENT_BUNDLE_H
 #define BH_AGENT_BUNDLE_H
 
-#include "loop/loop.h"
+#include "agent/sweep.h"
 #include "rpc/agent.pb-c.h"
 
 struct bh_bundle;
 
 struct bh_bundles {
 	struct bh_loop *loop;
+	int modules_fd; /* of what disks may need; borrowed; -1 = none */
 	struct bh_bundle *list;
 	struct bh_bundle *pod; /* what is the pod's, under no id */
+	struct bh_sweep sweep;
 };
 
 /** bh_bundles_prepare() - method Prepare. Suspends. On failure nothing is left but what is the

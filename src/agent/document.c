@@ -2,10 +2,12 @@
 #include "agent/document.h"
 
 #include <json-c/json.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
 #include "base/json.h"
+#include "linux/attr.h"
 
 static struct json_object *member(struct json_object *object, const char *key)
 {
@@ -108,11 +110,20 @@ static int fix_tree(struct json_object *document, const struct bh_document_devic
 	return r < 0 ? bh_err_oom(err) : 0;
 }
 
+static int write_tree(struct json_object *document, struct bh_buf *out, struct bh_err *err)
+{
+	const char *text = json_object_to_json_string_ext(
+		document, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	if (text)
+		bh_buf_puts(out, text);
+	return !text || out->failed ? bh_err_oom(err) : 0;
+}
+
 int bh_document_fix(const char *config, size_t len, const struct bh_document_device *devices,
 		    size_t n, struct bh_buf *out, struct bh_err *err)
 {
 	struct json_object *document = NULL;
-	const char *text;
 	int r;
 
 	if (n == 0) {
@@ -123,14 +134,71 @@ int bh_document_fix(const char *config, size_t len, const struct bh_document_dev
 	if (r < 0)
 		return r;
 	r = fix_tree(document, devices, n, err);
-	if (r == 0) {
-		text = json_object_to_json_string_ext(
-			document, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-		if (text)
-			bh_buf_puts(out, text);
-		if (!text || out->failed)
-			r = bh_err_oom(err);
-	}
+	if (r == 0)
+		r = write_tree(document, out, err);
 	json_object_put(document);
+	return r;
+}
+
+/* Whether the sysctl @name, in either way of writing it, is one of the network's. */
+static bool is_of_network(const char *name)
+{
+	char path[PATH_MAX];
+
+	return bh_sysctl_path(name, path, sizeof(path)) == 0 && !strncmp(path, "net/", 4);
+}
+
+static int take_sysctl(struct json_object *sysctls, const char *name, struct json_object *value,
+		       struct bh_arena *arena, bh_kv_list *ret)
+{
+	struct bh_kv *bigger = bh_arena_grow(arena, ret->v, ret->n, ret->n + 1, sizeof(*ret->v));
+
+	if (!bigger)
+		return -ENOMEM;
+	ret->v = bigger;
+	bigger[ret->n] = (struct bh_kv){
+		.key = bh_arena_strdup(arena, name),
+		.value = bh_arena_strdup(arena, json_object_get_string(value)),
+	};
+	if (!bigger[ret->n].key || !bigger[ret->n].value)
+		return -ENOMEM;
+	ret->n++;
+	json_object_object_del(sysctls, name);
+	return 0;
+}
+
+static int take_sysctls(struct json_object *sysctls, struct bh_arena *arena, bh_kv_list *ret)
+{
+	int r = 0;
+
+	if (!json_object_is_type(sysctls, json_type_object))
+		return 0;
+	/* The one at hand may be removed. */
+	json_object_object_foreach (sysctls, name, value)
+		if (r == 0 && json_object_is_type(value, json_type_string) && is_of_network(name))
+			r = take_sysctl(sysctls, name, value, arena, ret);
+	return r;
+}
+
+int bh_document_take_sysctls(struct bh_buf *document, struct bh_arena *arena, bh_kv_list *ret,
+			     struct bh_err *err)
+{
+	struct json_object *tree = NULL;
+	int r;
+
+	*ret = (bh_kv_list){ .n = 0 };
+	/* Most have none, and parsing takes its time. */
+	if (!strstr(bh_buf_str(document), "\"sysctl\""))
+		return 0;
+	r = bh_json_parse(document->data, document->len, &tree, err);
+	if (r < 0)
+		return r;
+	r = take_sysctls(member(member(tree, "linux"), "sysctl"), arena, ret) < 0 ? bh_err_oom(err)
+										  : 0;
+	if (r == 0 && ret->n) {
+		document->len = 0;
+		r = write_tree(tree, document, err);
+	}
+	json_object_put(tree);
 	return r;
 }

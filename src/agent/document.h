@@ -6,8 +6,10 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/value.h"
 
 /* linux.devices[index] is the block device @device. */
 struct bh_document_device {
@@ -24,5 +26,15 @@ struct bh_document_device {
  */
 int bh_document_fix(const char *config, size_t len, const struct bh_document_device *devices,
 		    size_t n, struct bh_buf *out, struct bh_err *err) bh_must_check;
+
+/**
+ * bh_document_take_sysctls() - the network's (net.*) are taken out of @document: here they are the
+ * agent's to set, as a container's network is the one that it is in itself
+ * @arena: receives what @ret points to
+ *
+ * Pure. Return: 0, -EINVAL, -ENOMEM
+ */
+int bh_document_take_sysctls(struct bh_buf *document, struct bh_arena *arena, bh_kv_list *ret,
+			     struct bh_err *err) bh_must_check;
 
 #endif

@@ -125,7 +125,8 @@ static const char *print_start(struct bh_arena *arena, int64_t start, int64_t no
 	struct tm tm;
 	char text[16];
 
-	gmtime_r(&when, &tm);
+	if (!gmtime_r(&when, &tm))
+		return "?";
 	strftime(text, sizeof(text), now - start < 24 * 3600 ? "%H:%M" : "%b%d", &tm);
 	return bh_arena_strdup(arena, text);
 }
@@ -176,7 +177,8 @@ int bh_ps_row(struct bh_arena *arena, const struct bh_ps_clock *clock, const cha
 	ret->ppid = ppid;
 	ret->user = uid ? bh_arena_printf(arena, "%u", uid) : (char *)"root";
 	if (clock->now > started)
-		ret->cpu_percent = (uint32_t)(seconds * 100 / (clock->now - started));
+		ret->cpu_percent =
+			(uint32_t)((uint64_t)seconds * 100 / (uint64_t)(clock->now - started));
 	ret->started = (char *)print_start(arena, started, clock->now);
 	ret->tty = (char *)print_tty(arena, tty);
 	ret->time = bh_arena_printf(arena, "%02lld:%02lld:%02lld", (long long)seconds / 3600,

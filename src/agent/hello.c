@@ -98,8 +98,8 @@ static void add_filesystem(Agent__HelloResponse *ret, const char *name)
 }
 
 /* Lines of /proc/filesystems: "nodev\tproc" or "\text4". */
-static int list_filesystems(struct bh_arena *arena, const struct bh_modules *later,
-			    Agent__HelloResponse *ret, struct bh_err *err)
+static int list_filesystems(struct bh_arena *arena, int modules_fd, Agent__HelloResponse *ret,
+			    struct bh_err *err)
 {
 	bh_auto_free char *text = NULL;
 	char *save = NULL;
@@ -117,18 +117,14 @@ static int list_filesystems(struct bh_arena *arena, const struct bh_modules *lat
 		if (name)
 			add_filesystem(ret, name);
 	}
-	for (size_t i = 0; bh_disk_filesystem(i); i++) {
-		char file[32];
-
-		snprintf(file, sizeof(file), "%s.ko", bh_disk_filesystem(i));
-		if (bh_modules_has(later, file))
+	for (size_t i = 0; bh_disk_filesystem(i); i++)
+		if (bh_modules_has_fs(modules_fd, bh_disk_filesystem(i)))
 			add_filesystem(ret, bh_disk_filesystem(i));
-	}
 	return 0;
 }
 
-static int tell_facts(struct bh_arena *arena, const struct bh_modules *later,
-		      Agent__HelloResponse *ret, struct bh_err *err)
+static int tell_facts(struct bh_arena *arena, int modules_fd, Agent__HelloResponse *ret,
+		      struct bh_err *err)
 {
 	bh_auto_free char *memory = NULL;
 	struct utsname name;
@@ -149,11 +145,11 @@ static int tell_facts(struct bh_arena *arena, const struct bh_modules *later,
 		return r;
 	ret->memory = bh_figures_memory(memory, "MemTotal");
 	r = read_word(arena, "/proc/sys/kernel/random/boot_id", &ret->boot_id, err);
-	return r < 0 ? r : list_filesystems(arena, later, ret, err);
+	return r < 0 ? r : list_filesystems(arena, modules_fd, ret, err);
 }
 
-int bh_hello(struct bh_arena *arena, const Agent__HelloRequest *request,
-	     const struct bh_modules *later, Agent__HelloResponse *ret, struct bh_err *err)
+int bh_hello(struct bh_arena *arena, const Agent__HelloRequest *request, int modules_fd,
+	     Agent__HelloResponse *ret, struct bh_err *err)
 {
 	int r;
 
@@ -168,5 +164,5 @@ int bh_hello(struct bh_arena *arena, const Agent__HelloRequest *request,
 		r = add_entropy(&request->entropy, err);
 	if (r == 0)
 		r = set_names(request, err);
-	return r < 0 ? r : tell_facts(arena, later, ret, err);
+	return r < 0 ? r : tell_facts(arena, modules_fd, ret, err);
 }

@@ -103,6 +103,8 @@ static int serve(struct bh_agent *agent, struct bh_err *err)
 	int r = bh_loop_init(&agent->loop, err);
 
 	agent->bundles.loop = &agent->loop;
+	agent->bundles.modules_fd = agent->later.dirfd;
+	agent->bundles.sweep.loop = &agent->loop;
 	agent->streams.loop = &agent->loop;
 	agent->events.loop = &agent->loop;
 	agent->load_later.fn = on_load_later;
@@ -129,6 +131,5 @@ int main(int argc, char **argv)
 	if (bh_boot_console(&err) < 0 || bh_boot(&agent.later, &err) < 0)
 		bh_boot_fail(&err);
 	serve(&agent, &err);
-	bh_err_ctx(&err, "event loop");
 	bh_boot_fail(&err);
 }

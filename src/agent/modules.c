@@ -43,6 +43,21 @@ const char *bh_modules_next(struct bh_modules *modules)
 	return NULL;
 }
 
+/* Those that would make things by themselves which nobody asked for. */
+static const struct {
+	const char *file, *parameters;
+} quiet[] = {
+	{ "dummy.ko", "numdummies=0" },
+};
+
+static const char *parameters_of(const char *file)
+{
+	for (size_t i = 0; i < BH_ARRAY_SIZE(quiet); i++)
+		if (!strcmp(quiet[i].file, file))
+			return quiet[i].parameters;
+	return "";
+}
+
 /* Return: 0 or -errno */
 static int load(int dirfd, const char *name)
 {
@@ -50,7 +65,7 @@ static int load(int dirfd, const char *name)
 
 	if (fd < 0)
 		return fd;
-	return bh_sys_finit_module(fd, "", 0) < 0 ? -errno : 0;
+	return bh_sys_finit_module(fd, parameters_of(name), 0) < 0 ? -errno : 0;
 }
 
 bool bh_modules_load_one(struct bh_modules *modules)
@@ -74,19 +89,39 @@ void bh_modules_load_all(struct bh_modules *modules)
 		continue;
 }
 
-bool bh_modules_has(const struct bh_modules *modules, const char *name)
+/* Return: whether @fstype can be a file system's name */
+static bool fs_list(const char *fstype, char ret[static BH_MODULES_FS_BYTES])
 {
-	size_t len = strlen(name);
+	if (!fstype[0] || strchr(fstype, '/'))
+		return false;
+	return snprintf(ret, BH_MODULES_FS_BYTES, "fs-%s", fstype) < BH_MODULES_FS_BYTES;
+}
 
-	for (const char *at = modules->next; at && (at = strstr(at, name)); at += len)
-		if ((at == modules->text || at[-1] == '/' || at[-1] == '\n') &&
-		    (at[len] == '\n' || at[len] == '\0'))
-			return true;
-	return false;
+void bh_modules_load_fs(int dirfd, const char *fstype)
+{
+	struct bh_modules list = BH_MODULES_INIT;
+	char name[BH_MODULES_FS_BYTES], text[BH_ERR_TEXT_BYTES + 128];
+	struct bh_err err = BH_ERR_INIT;
+
+	if (dirfd < 0 || !fs_list(fstype, name))
+		return;
+	if (bh_modules_open(dirfd, name, &list, &err) < 0)
+		bh_warn("%s", bh_err_format(&err, text, sizeof(text)));
+	if (list.text)
+		unlinkat(dirfd, name, 0);
+	bh_modules_load_all(&list);
+	bh_modules_deinit(&list);
+}
+
+bool bh_modules_has_fs(int dirfd, const char *fstype)
+{
+	char name[BH_MODULES_FS_BYTES];
+
+	return dirfd >= 0 && fs_list(fstype, name) && faccessat(dirfd, name, F_OK, 0) == 0;
 }
 
 void bh_modules_deinit(struct bh_modules *modules)
 {
 	free(modules->text);
-	*modules = BH_MODULES_INIT;
+	modules->text = modules->next = NULL;
 }

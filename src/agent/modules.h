@@ -11,7 +11,7 @@
 #include "base/err.h"
 
 struct bh_modules {
-	int dirfd;  /* where the files are; borrowed */
+	int dirfd;  /* where the files are; borrowed; -1 = there are none */
 	char *text; /* the list; NULL = none */
 	char *next; /* of its lines */
 };
@@ -38,11 +38,17 @@ bool bh_modules_load_one(struct bh_modules *modules);
 /** bh_modules_load_all() - what is left of the list */
 void bh_modules_load_all(struct bh_modules *modules);
 
-/** bh_modules_has() - whether the part of the list that is not yet loaded has @name, as in
- * "ext4.ko" */
-bool bh_modules_has(const struct bh_modules *modules, const char *name);
+/* Name of the list for a type of file system: "fs-ext4". */
+#define BH_MODULES_FS_BYTES 32
 
-/** bh_modules_deinit() - free the list; idempotent */
+/** bh_modules_load_fs() - what the file system @fstype needs, if @dirfd has a list for it. Whatever
+ * goes wrong shows at the mount */
+void bh_modules_load_fs(int dirfd, const char *fstype);
+
+/** bh_modules_has_fs() - whether there is a list for @fstype, which is not yet loaded then */
+bool bh_modules_has_fs(int dirfd, const char *fstype);
+
+/** bh_modules_deinit() - free the list; idempotent. dirfd stays */
 void bh_modules_deinit(struct bh_modules *modules);
 
 #endif

@@ -31,7 +31,7 @@ static void hello(void *self, struct bh_rpc_call *call, const void *request)
 	struct bh_err err = BH_ERR_INIT;
 	struct bh_agent *agent = self;
 
-	if (bh_hello(&arena, request, &agent->later, &response, &err) < 0) {
+	if (bh_hello(&arena, request, agent->later.dirfd, &response, &err) < 0) {
 		bh_rpc_fail_err(call, &err);
 		return;
 	}
@@ -51,10 +51,14 @@ static void clock_(void *self, struct bh_rpc_call *call, const void *request)
 
 static void network(void *self, struct bh_rpc_call *call, const void *request)
 {
+	struct bh_agent *agent = self;
 	struct bh_err err = BH_ERR_INIT;
+	int r = bh_network_apply(request, &err);
 
-	(void)self;
-	answer(call, bh_network_apply(request, &err), &err);
+	/* The driver may be among the modules that are not loaded yet; it is one of the first. */
+	while (r == -ENODEV && bh_modules_load_one(&agent->later))
+		r = bh_network_apply(request, &err);
+	answer(call, r, &err);
 }
 
 static void events(void *self, struct bh_rpc_call *call, const void *request)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/modules.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -18,12 +19,18 @@
 #define FSTYPE_NONE  "none"
 #define SHARE_FSTYPE "virtiofs"
 
+/* What a driver is given. */
+struct making {
+	struct bh_loop *loop;
+	int modules_fd;
+	const Agent__Storage *storage;
+	struct bh_storage_options options;
+};
+
 struct driver {
 	const char *name;
 	/* Return: descriptor of a detached mount; BH_NO_MOUNT; -errno with @err */
-	int (*make)(struct bh_loop *loop, const Agent__Storage *storage,
-		    const struct bh_storage_options *options, struct bh_storage *ret,
-		    struct bh_err *err);
+	int (*make)(const struct making *m, struct bh_storage *ret, struct bh_err *err);
 	int (*check_source)(const Agent__Storage *storage, struct bh_err *err);
 };
 
@@ -74,24 +81,21 @@ static int check_share(const Agent__Storage *storage, struct bh_err *err)
 	return 0;
 }
 
-static int make_share(struct bh_loop *loop, const Agent__Storage *storage,
-		      const struct bh_storage_options *options, struct bh_storage *ret,
-		      struct bh_err *err)
+static int make_share(const struct making *m, struct bh_storage *ret, struct bh_err *err)
 {
-	const struct bh_mount_change change = { .set = bh_mount_attr_of(options->flags),
+	const struct bh_mount_change change = { .set = bh_mount_attr_of(m->options.flags),
 						.clear = MOUNT_ATTR__ATIME,
 						.recursive = true };
 	bh_auto_close int dir = -EBADF, source = -EBADF, tree = -EBADF;
 	int r;
 
-	(void)loop;
 	(void)ret;
-	if (options->data[0])
-		bh_warn("share '%s': options are ignored: %s", storage->source, options->data);
+	if (m->options.data[0])
+		bh_warn("share '%s': options are ignored: %s", m->storage->source, m->options.data);
 	dir = bh_path_open(AT_FDCWD, BH_SHARE_GUEST_DIR, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST,
 			   err);
 	source = dir < 0 ? dir
-			 : bh_path_open(dir, storage->source, O_PATH, 0, BH_PATH_BENEATH, err);
+			 : bh_path_open(dir, m->storage->source, O_PATH, 0, BH_PATH_BENEATH, err);
 	tree = source < 0 ? source : bh_mount_clone(source, "", AT_RECURSIVE, err);
 	if (tree < 0)
 		return tree;
@@ -120,13 +124,12 @@ static int add_nouuid(struct bh_storage_options *options, struct bh_err *err)
 	return 0;
 }
 
-static int mount_disk(const Agent__Storage *storage, const struct bh_storage_options *given,
-		      const struct bh_disk *disk, struct bh_err *err)
+static int mount_disk(const struct making *m, const struct bh_disk *disk, struct bh_err *err)
 {
-	const char *fstype = storage->fstype[0] ? storage->fstype : bh_disk_probe(disk, err);
-	struct bh_storage_options options = { .flags = given->flags, .data = strdup(given->data) };
+	const char *fstype = m->storage->fstype[0] ? m->storage->fstype : bh_disk_probe(disk, err);
+	struct bh_storage_options options = { .data = strdup(m->options.data) };
 	char device[sizeof("/dev/") + sizeof(disk->name)];
-	struct bh_mount_fs fs = { .type = fstype, .source = device, .flags = given->flags };
+	struct bh_mount_fs fs = { .type = fstype, .source = device, .flags = m->options.flags };
 	int r = fstype ? 0 : err->code;
 
 	snprintf(device, sizeof(device), "/dev/%s", disk->name);
@@ -135,24 +138,24 @@ static int mount_disk(const Agent__Storage *storage, const struct bh_storage_opt
 	if (r == 0 && !strcmp(fstype, "xfs"))
 		r = add_nouuid(&options, err);
 	fs.data = options.data;
-	if (r == 0)
+	if (r == 0) {
+		bh_modules_load_fs(m->modules_fd, fstype);
 		r = bh_mount_new(&fs, err);
+	}
 	free(options.data);
 	return r;
 }
 
-static int make_disk(struct bh_loop *loop, const Agent__Storage *storage,
-		     const struct bh_storage_options *options, struct bh_storage *ret,
-		     struct bh_err *err)
+static int make_disk(const struct making *m, struct bh_storage *ret, struct bh_err *err)
 {
 	unsigned int target;
-	int r = bh_disk_parse_target(storage->source, &target, err);
+	int r = bh_disk_parse_target(m->storage->source, &target, err);
 
 	if (r == 0)
-		r = bh_disk_wait(loop, target, &ret->disk, err);
-	if (r < 0 || !strcmp(storage->fstype, FSTYPE_NONE))
+		r = bh_disk_wait(m->loop, target, &ret->disk, err);
+	if (r < 0 || !strcmp(m->storage->fstype, FSTYPE_NONE))
 		return r < 0 ? r : BH_NO_MOUNT;
-	return mount_disk(storage, options, &ret->disk, err);
+	return mount_disk(m, &ret->disk, err);
 }
 
 static int check_tmpfs(const Agent__Storage *storage, struct bh_err *err)
@@ -162,16 +165,14 @@ static int check_tmpfs(const Agent__Storage *storage, struct bh_err *err)
 	return 0;
 }
 
-static int make_tmpfs(struct bh_loop *loop, const Agent__Storage *storage,
-		      const struct bh_storage_options *options, struct bh_storage *ret,
-		      struct bh_err *err)
+static int make_tmpfs(const struct making *m, struct bh_storage *ret, struct bh_err *err)
 {
+	const char *source = m->storage->source;
 	const struct bh_mount_fs fs = { .type = "tmpfs",
-					.source = storage->source[0] ? storage->source : "tmpfs",
-					.data = options->data,
-					.flags = options->flags };
+					.source = source[0] ? source : "tmpfs",
+					.data = m->options.data,
+					.flags = m->options.flags };
 
-	(void)loop;
 	(void)ret;
 	return bh_mount_new(&fs, err);
 }
@@ -289,20 +290,19 @@ static int attach(int tree, const char *target, struct bh_storage *ret, struct b
 	return 0;
 }
 
-int bh_storage_make(struct bh_loop *loop, const Agent__Storage *storage, struct bh_storage *ret,
-		    struct bh_err *err)
+int bh_storage_make(struct bh_loop *loop, int modules_fd, const Agent__Storage *storage,
+		    struct bh_storage *ret, struct bh_err *err)
 {
-	const struct driver *driver = find_driver(storage->driver);
-	struct bh_storage_options options;
+	struct making m = { .loop = loop, .modules_fd = modules_fd, .storage = storage };
 	bh_auto_close int tree = -EBADF;
 	int r;
 
 	*ret = (struct bh_storage){ .target = NULL };
-	r = bh_storage_options(storage->options, storage->n_options, &options, err);
+	r = bh_storage_options(storage->options, storage->n_options, &m.options, err);
 	if (r < 0)
 		return r;
-	tree = driver->make(loop, storage, &options, ret, err);
-	free(options.data);
+	tree = find_driver(storage->driver)->make(&m, ret, err);
+	free(m.options.data);
 	if (tree == BH_NO_MOUNT)
 		return 0;
 	return tree < 0 ? tree : attach(tree, storage->target, ret, err);

@@ -19,10 +19,11 @@ struct bh_storage {
 int bh_storage_check(const Agent__Storage *storage, const char *bundle, bool *owner,
 		     struct bh_err *err) bh_must_check;
 
-/** bh_storage_make() - a checked one. Suspends. @ret is to be undone by the caller, also after a
- * failure */
-int bh_storage_make(struct bh_loop *loop, const Agent__Storage *storage, struct bh_storage *ret,
-		    struct bh_err *err) bh_must_check;
+/** bh_storage_make() - a checked one. Suspends
+ * @modules_fd: where modules of file systems are, see bh_modules_load_fs()
+ * @ret: to be undone by the caller, also after a failure */
+int bh_storage_make(struct bh_loop *loop, int modules_fd, const Agent__Storage *storage,
+		    struct bh_storage *ret, struct bh_err *err) bh_must_check;
 
 /** bh_storage_undo() - unmount, remove the disk. Suspends. Idempotent; what fails is logged */
 void bh_storage_undo(struct bh_loop *loop, struct bh_storage *storage);

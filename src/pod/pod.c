@@ -50,6 +50,14 @@ pid_t bh_pod_pid(const struct bh_pod *pod, const char *id)
 	return pod->kind->pid(pod, id);
 }
 
+int bh_pod_check(const char *name, const struct bh_pod_config *config, struct bh_arena *arena,
+		 struct bh_check_report *report, struct bh_err *err)
+{
+	const struct bh_pod_kind *kind = find(name, err);
+
+	return kind ? kind->check(config, arena, report, err) : err->code;
+}
+
 bool bh_pod_empty(const struct bh_pod *pod)
 {
 	return pod->kind->empty(pod);

@@ -10,6 +10,7 @@
 #ifndef BH_POD_POD_H
 #define BH_POD_POD_H
 
+#include "base/check.h"
 #include "container/container.h"
 #include "linux/cgroup.h"
 #include "rpc/rpc.h"
@@ -64,6 +65,8 @@ struct bh_pod_kind {
 			const struct bh_pod_listener *listener, struct bh_pod **ret,
 			struct bh_err *err);
 	int (*plan)(const struct bh_pod_config *config, struct bh_buf *out, struct bh_err *err);
+	int (*check)(const struct bh_pod_config *config, struct bh_arena *arena,
+		     struct bh_check_report *report, struct bh_err *err);
 	bool (*empty)(const struct bh_pod *pod);
 	pid_t (*pid)(const struct bh_pod *pod, const char *id);
 	const struct bh_rpc_service *(*services)(struct bh_pod *pod, size_t *ret_n);
@@ -99,6 +102,12 @@ int bh_pod_kind_known(const char *kind, struct bh_err *err) bh_must_check;
 /** bh_pod_own_mounts() - whether pods of @kind are to be served from a mount namespace that is not
  * the host's, so that what they mount goes with their server */
 bool bh_pod_own_mounts(const char *kind);
+
+/** bh_pod_check() - whether this node is fit for pods of @kind, as far as this program knows: rows
+ * added to @report. Makes nothing that outlives the call
+ * @config: guest_dir, accelerator and hypervisor are read */
+int bh_pod_check(const char *kind, const struct bh_pod_config *config, struct bh_arena *arena,
+		 struct bh_check_report *report, struct bh_err *err) bh_must_check;
 
 /** bh_pod_empty() - whether it has no container */
 bool bh_pod_empty(const struct bh_pod *pod);

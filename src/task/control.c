@@ -177,10 +177,12 @@ void bh_task_resize(void *self, struct bh_rpc_call *call, const void *request)
 
 	if (!p)
 		return;
-	if (bh_task_io_resize(&p->io, rq->width, rq->height, &err) < 0)
+	if (bh_task_io_resize(&p->io, rq->width, rq->height, &err) < 0) {
 		bh_rpc_fail_err(call, &err);
-	else
-		bh_rpc_reply(call, NULL);
+		return;
+	}
+	p->size = (struct bh_console_size){ .height = rq->height, .width = rq->width };
+	bh_rpc_reply(call, NULL);
 }
 
 void bh_task_close_io(void *self, struct bh_rpc_call *call, const void *request)

@@ -33,7 +33,8 @@ struct bh_task_process {
 	const char *exec_id;          /* "" = init */
 	const char *uris[3];
 	bool terminal;
-	struct bh_process process; /* of an exec: what to run */
+	struct bh_process process;   /* of an exec: what to run */
+	struct bh_console_size size; /* asked for before there was a terminal */
 	enum bh_task_stage stage;
 	pid_t pid; /* also after its end; 0 = never had one */
 	bool busy; /* a verb will tell of its beginning: its end waits for that */

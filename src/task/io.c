@@ -181,11 +181,11 @@ int bh_task_io_resize(struct bh_task_io *io, uint32_t width, uint32_t height, st
 {
 	struct winsize size = { .ws_col = (unsigned short)width, .ws_row = (unsigned short)height };
 
-	if (io->master < 0)
-		return 0;
 	if (width > UINT16_MAX || height > UINT16_MAX)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "a terminal of %u x %u characters",
 				 width, height);
+	if (io->master < 0)
+		return 0;
 	return ioctl(io->master, TIOCSWINSZ, &size) < 0 ? bh_err_set(err, -errno, "resize") : 0;
 }
 

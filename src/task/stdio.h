@@ -5,8 +5,8 @@
  *	""               nothing
  *	/PATH, fifo://   a named pipe (or a file or device that is there)
  *	file://PATH      a log: made with its directories, appended to
- *	fd:N             descriptor N of the process that asks
  *	binary://PATH…   a program that reads it, see task/logger.h
+ *	fd:N             descriptor N of the process that asks (for Create, or for an exec's Start)
  *
  * Source: containerd core/runtime/v2/README.md "IO"; fifo(7), pidfd_getfd(2)
  */

@@ -30,11 +30,11 @@ void bh_figures_parse(const char *smaps, uint64_t memory, struct bh_vm_figures *
 	for (const char *line = smaps; *line; line += *line == '\n') {
 		if (field(line, "Size", &value))
 			size = value;
-		else if (field(line, "Pss", &value))
-			ret->pss += value;
 		/* Resident, not its share: another process maps it, but the pod alone pays. */
 		else if (size == memory && field(line, "Rss", &value))
 			ret->guest_ram += value;
+		else if (size != memory && field(line, "Pss", &value))
+			ret->pss += value;
 		line += strcspn(line, "\n");
 	}
 }

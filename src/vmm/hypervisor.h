@@ -74,7 +74,7 @@ struct bh_vm_disk {
 
 struct bh_vm_figures {
 	pid_t pid;          /* of the monitor */
-	uint64_t pss;       /* bytes, guest RAM included */
+	uint64_t pss;       /* bytes, without the guest's RAM */
 	uint64_t guest_ram; /* bytes of the guest's RAM that are in memory */
 	uint64_t cpu_usec;  /* of all its threads */
 };
@@ -84,6 +84,9 @@ struct bh_hypervisor {
 	/** ready() - whether it can run here: its programs are there. Return: 0 or -errno with @err
 	 */
 	int (*ready)(struct bh_err *err);
+	/** check() - the same closely, which takes a while. @found: receives what it is, for people
+	 */
+	int (*check)(struct bh_buf *found, struct bh_err *err);
 	int (*boot)(struct bh_loop *loop, const struct bh_vm_config *config, bh_vm_dead_fn dead,
 		    void *arg, struct bh_vm **ret, struct bh_err *err);
 	int (*channel)(struct bh_vm *vm, struct bh_err *err);

@@ -4,8 +4,9 @@
  * tells what came of each on standard output: `ok NAME`, or `not ok NAME: REASON`; figures are told
  * as `# NAME VALUE`. A case builds on those before it. agent.bats starts the machine.
  *
- * The machine has: disk 1 with a root file system on ext4 (writable), disk 2 with one on erofs or
- * squashfs, disk 3 raw; the shared directory with "rootfs" and "hello"; an interface with MAC.
+ * The machine has: disks 1 and 2 with a root file system on ext4 (2 is read-only), 3 with text, 4
+ * and 5 with the same XFS, 6 with a root on EROFS; the shared directory with "rootfs" and "hello";
+ * an interface with MAC.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -36,6 +37,7 @@ static struct {
 	struct bh_link *link;
 	struct bh_rpc_client *client;
 	uint32_t token;
+	long long started; /* ms: about when the machine was */
 	jmp_buf failed;
 	char reason[2048];
 	struct bh_buf events; /* "TOPIC ID" a line */
@@ -57,6 +59,14 @@ static _Noreturn void bh_printf(1, 2) fail(const char *fmt, ...)
 		if (!(what))                                          \
 			fail("%s:%d: %s", __func__, __LINE__, #what); \
 	} while (0)
+
+static long long milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
@@ -151,7 +161,7 @@ struct container {
 	const char *extra;  /* members of the document's linux, "" or ending with a comma */
 	const char *mounts; /* more mounts, "" or beginning with a comma */
 	Agent__Storage *storages[4];
-	bool terminal;
+	bool terminal, host_pid;
 	/* outcome */
 	struct bh_buf out;
 	uint32_t status;
@@ -175,11 +185,11 @@ static char *document(const struct container *c)
 		"\"options\":[\"mode=755\"]},"
 		"{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\","
 		"\"options\":[\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]}%s],"
-		"\"linux\":{%s\"cgroupsPath\":\"/pod/%s\",\"namespaces\":[{\"type\":\"pid\"},"
+		"\"linux\":{%s\"cgroupsPath\":\"/pod/%s\",\"namespaces\":[%s"
 		"{\"type\":\"mount\"},{\"type\":\"uts\"},{\"type\":\"ipc\"},{\"type\":\"cgroup\"}]"
 		"}}",
 		c->root ? c->root : "rootfs", c->id, c->mounts ? c->mounts : "",
-		c->extra ? c->extra : "", c->id);
+		c->extra ? c->extra : "", c->id, c->host_pid ? "" : "{\"type\":\"pid\"},");
 	return strdup(bh_buf_str(&doc));
 }
 
@@ -234,6 +244,24 @@ static void read_all(int fd, struct bh_buf *out)
 			break;
 	}
 	close(fd);
+}
+
+static void await_text(int fd, const char *text)
+{
+	bh_auto_buf struct bh_buf seen = BH_BUF_INIT;
+	struct bh_err err = BH_ERR_INIT;
+	char chunk[256];
+
+	for (int i = 0; i < 3000 && !strstr(bh_buf_str(&seen), text); i++) {
+		ssize_t n = read(fd, chunk, sizeof(chunk));
+
+		if (n > 0)
+			bh_buf_add(&seen, chunk, (size_t)n);
+		else if (n == 0 || bh_fiber_sleep(&t.loop, 10, &err) < 0)
+			break;
+	}
+	if (!strstr(bh_buf_str(&seen), text))
+		fail("no '%s' in '%s'", text, bh_buf_str(&seen));
 }
 
 static void create(struct container *c, const char *in, int *out)
@@ -366,6 +394,7 @@ static void hello(void)
 		ext4 |= !strcmp(r->filesystems[i], "ext4");
 	CHECK(!strcmp(r->version, BH_VERSION) && r->kernel[0] && strlen(r->boot_id) == 36);
 	CHECK(r->memory > 64 << 20 && r->cpus >= 1 && ext4);
+	printf("# hello_ms %lld\n", milliseconds() - t.started);
 	release(r);
 	poll_events();
 }
@@ -476,6 +505,57 @@ static void a_target_outside_is_refused(void)
 	refused(AGENT, "Prepare", &request, "target '/etc' is not below");
 	request.id = (char *)"../bad";
 	refused(AGENT, "Prepare", &request, "");
+}
+
+/* Found by their superblocks, with the same UUID in both. */
+static void two_snapshots_of_one_xfs(void)
+{
+	Agent__Storage root = storage("disk", "1", ROOTFS("xfs"));
+	Agent__Storage one = storage("disk", "4", BH_GUEST_STORAGE_DIR "/xfs/0");
+	Agent__Storage two = storage("disk", "5", BH_GUEST_STORAGE_DIR "/xfs/1");
+	struct container c = {
+		.id = "xfs",
+		.shell = "grep -c ' xfs ' /proc/mounts; echo 1 >/mnt/x; ls /tmp | wc -l",
+		.storages = { &root, &one, &two },
+		.mounts = ",{\"destination\":\"/mnt\",\"type\":\"bind\",\"source\":"
+			  "\"" BH_GUEST_STORAGE_DIR "/xfs/0\",\"options\":[\"bind\"]},"
+			  "{\"destination\":\"/tmp\",\"type\":\"bind\",\"source\":"
+			  "\"" BH_GUEST_STORAGE_DIR "/xfs/1\",\"options\":[\"bind\"]}",
+	};
+
+	run(&c, NULL);
+	expect(&c, 0, "2\n0\n");
+}
+
+static void a_root_on_erofs(void)
+{
+	Agent__Storage root = storage("disk", "6", ROOTFS("erofs"));
+	char *ro[] = { (char *)"ro" };
+	struct container c = { .id = "erofs",
+			       .shell = "grep -c ' / erofs ' /proc/mounts",
+			       .storages = { &root } };
+
+	root.options = ro;
+	root.n_options = 1;
+	run(&c, NULL);
+	expect(&c, 0, "1\n");
+}
+
+/* Undone without a container, as often as it is asked for; meanwhile the id is taken. */
+static void a_bundle_is_released(void)
+{
+	Agent__Storage root = storage("disk", "1", ROOTFS("given-up"));
+	struct container c = { .id = "given-up", .shell = "true", .storages = { &root } };
+	Agent__ReleaseRequest request = AGENT__RELEASE_REQUEST__INIT;
+	Agent__PrepareRequest again = AGENT__PREPARE_REQUEST__INIT;
+
+	request.id = again.id = (char *)c.id;
+	for (int i = 0; i < 2; i++) {
+		free(prepare(&c));
+		refused(AGENT, "Prepare", &again, "a bundle for given-up exists");
+		call(AGENT, "Release", &request, NULL);
+		call(AGENT, "Release", &request, NULL);
+	}
 }
 
 /* Two containers, one /dev/shm; a tmpfs of a container's own. */
@@ -705,8 +785,9 @@ static void the_network(void)
 	       "10.8.0.0/16 via 10.9.0.1 dev net0 \n10.9.0.1 dev net0 scope link \n"
 	       "10.9.0.1 lladdr 02:00:00:00:00:63 PERMANENT\n");
 	request.n_interfaces = request.n_neighbours = 0;
-	inet_pton(AF_INET, "203.0.113.9", gateway);
-	refused(AGENT, "Network", &request, "interface 'net0': route to default: ");
+	inet_pton(AF_INET, "203.0.113.9", far_gateway);
+	refused(AGENT, "Network", &request,
+		"interface 'net0': route to 10.8.0.0: Nexthop has invalid gateway");
 }
 
 /* What a container sees of the agent: no descriptor, no file that it could write. */
@@ -715,12 +796,12 @@ static void nothing_of_the_agent_leaks(void)
 	Agent__Storage root = storage("disk", "1", ROOTFS("leak"));
 	struct container c = {
 		.id = "leak",
-		.shell = "cd /proc/1/fd; echo *; cat /proc/1/oom_score_adj /proc/1/cgroup",
+		.shell = "ls /proc/1/fd; cat /proc/1/oom_score_adj /proc/1/cgroup",
 		.storages = { &root },
 	};
 
 	run(&c, NULL);
-	expect(&c, 0, "0 1 2\n0\n0::/\n");
+	expect(&c, 0, "0\n1\n2\n0\n0::/\n");
 }
 
 /* A container in the guest's own pid namespace, with all that root has: the worst there is. */
@@ -740,6 +821,22 @@ static void the_agents_file_cannot_be_written(void)
 	if (strstr(bh_buf_str(&c.out), "written"))
 		fail("the agent's file was written");
 	bh_buf_deinit(&c.out);
+}
+
+/* In the guest's own pid namespace: the agent is there as process 1. */
+static void signals_are_not_heeded(void)
+{
+	Agent__Storage root = storage("disk", "1", ROOTFS("signals"));
+	struct container c = {
+		.id = "signals",
+		.shell = "for s in SEGV BUS ILL FPE ABRT TERM INT HUP USR1 PIPE KILL; do "
+			 "kill -$s 1; done; cat /proc/1/comm",
+		.storages = { &root },
+		.host_pid = true,
+	};
+
+	run(&c, NULL);
+	expect(&c, 0, "init\n");
 }
 
 static void one_of_many(int i)
@@ -792,14 +889,13 @@ static void stop(void)
 {
 	Agent__Storage root = storage("disk", "1", ROOTFS("last"));
 	struct container c = { .id = "last",
-			       .shell = "echo kept >/kept; sleep 1000",
+			       .shell = "echo kept >/kept; echo written; sleep 1000",
 			       .storages = { &root } };
-	struct bh_err err = BH_ERR_INIT;
 	int fd;
 
 	create(&c, NULL, &fd);
 	start(c.id, "");
-	CHECK(bh_fiber_sleep(&t.loop, 500, &err) == 0);
+	await_text(fd, "written");
 	call(AGENT, "Stop", NULL, NULL);
 	close(fd);
 }
@@ -818,6 +914,9 @@ static const struct {
 	{ "a_raw_disk_is_a_device", a_raw_disk_is_a_device },
 	{ "a_disk_that_is_not_there", a_disk_that_is_not_there },
 	{ "a_target_outside_is_refused", a_target_outside_is_refused },
+	{ "a_bundle_is_released", a_bundle_is_released },
+	{ "two_snapshots_of_one_xfs", two_snapshots_of_one_xfs },
+	{ "a_root_on_erofs", a_root_on_erofs },
 	{ "memory_file_systems", memory_file_systems },
 	{ "the_shared_directory", the_shared_directory },
 	{ "processes_beside_the_first", processes_beside_the_first },
@@ -826,6 +925,7 @@ static const struct {
 	{ "memory_that_runs_out", memory_that_runs_out },
 	{ "nothing_of_the_agent_leaks", nothing_of_the_agent_leaks },
 	{ "the_agents_file_cannot_be_written", the_agents_file_cannot_be_written },
+	{ "signals_are_not_heeded", signals_are_not_heeded },
 	{ "many_containers_leave_nothing", many_containers_leave_nothing },
 	{ "stop", stop },
 };
@@ -877,6 +977,7 @@ int main(int argc, char **argv)
 	char text[2048];
 	volatile int bad = 0;
 
+	t.started = milliseconds();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc < 2 || boot(argv[1], &err) < 0) {
 		printf("not ok link: %s\n", bh_err_format(&err, text, sizeof(text)));

@@ -19,13 +19,15 @@
 
 #include <linux/if_tun.h>
 
+#include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "loop/fiber.h"
 #include "vmm/hypervisor.h"
+#include "vmm/kvm_probe.h"
 
 #define UID        870001
-#define PATIENCE_S 120 /* an emulated guest on a busy machine */
+#define PATIENCE_S 120 /* an emulated guest on a busy machine; times $PATIENCE in a slower one */
 #define MIB        (UINT64_C(1) << 20)
 
 static struct bh_err err;
@@ -61,6 +63,13 @@ static double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + ((double)ts.tv_nsec / 1e9);
+}
+
+static double patience(void)
+{
+	const char *text = getenv("PATIENCE");
+
+	return text ? strtod(text, NULL) : 1;
 }
 
 static void on_dead(void *arg, const struct bh_err *why)
@@ -99,7 +108,7 @@ static int boot_with(const struct bh_vm_config *c)
 /* The loop goes on meanwhile. Return: whether @want stood in what came, which is in @buf */
 static bool hear(char *buf, size_t size, const char *want)
 {
-	double until = now() + PATIENCE_S;
+	double until = now() + (PATIENCE_S * patience());
 	size_t len = 0;
 
 	buf[0] = '\0';
@@ -459,11 +468,14 @@ static int case_figures(void)
 
 	CHECK(boot_and_meet(&c));
 	CHECK(bh_vm_figures(vm, &f, &err) == 0);
-	printf("pss %.1f MiB, of these the guest's RAM %.1f MiB, processor %.2f s\n",
+	printf("pss %.1f MiB, the guest's RAM %.1f MiB, processor %.2f s\n",
 	       (double)f.pss / (double)MIB, (double)f.guest_ram / (double)MIB,
 	       (double)f.cpu_usec / 1e6);
 	CHECK(f.guest_ram > 8 * MIB && f.guest_ram <= c.memory);
-	CHECK(f.pss > f.guest_ram && f.pss < f.guest_ram + (100 * MIB));
+	/* The kernel's file is mapped, 50 MiB that all VMs share; the emulator's code is 64 at
+	 * most.
+	 */
+	CHECK(f.pss > MIB && f.pss < 150 * MIB);
 	CHECK(f.cpu_usec > 10000);
 	return 0;
 }
@@ -508,19 +520,6 @@ static int case_no_kernel(void)
 	return 0;
 }
 
-static int case_too_small(void)
-{
-	struct bh_vm_config c = config();
-	bh_auto_buf struct bh_buf tail = BH_BUF_INIT;
-
-	c.memory = 16 * MIB;
-	CHECK(boot_with(&c) == 0);
-	CHECK(wait_dead(60));
-	bh_vm_console_tail(vm, 5, &tail);
-	printf("%s\n%s", dead.text, bh_buf_str(&tail));
-	return 0;
-}
-
 /* How long it takes until the processors run, and until the guest's init speaks. */
 static int case_time(void)
 {
@@ -536,6 +535,21 @@ static int case_time(void)
 	return 0;
 }
 
+/* Says what it found: "works", or why not. That it is quick is checked here. */
+static int case_kvm_probe(void)
+{
+	char text[1300];
+	double start = now();
+	int r;
+
+	CHECK(bh_log_open(NULL, BH_LOG_TEXT, BH_LOG_DEBUG, &err) == 0);
+	r = bh_kvm_probe(&err);
+	printf("%s\n", r == 0 ? "works" : bh_err_format(&err, text, sizeof(text)));
+	printf("after %.3f s\n", now() - start);
+	CHECK(now() - start < 1);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -546,6 +560,7 @@ static const struct {
 	{ "figures", case_figures },
 	{ "flood", case_flood },
 	{ "jail", case_jail },
+	{ "kvm-probe", case_kvm_probe },
 	{ "killed", case_killed },
 	{ "network", case_network },
 	{ "no-kernel", case_no_kernel },
@@ -553,7 +568,6 @@ static const struct {
 	{ "parent", case_parent },
 	{ "pause", case_pause },
 	{ "time", case_time },
-	{ "too-small", case_too_small },
 };
 
 int main(int argc, char **argv)

@@ -286,6 +286,27 @@ static void test_two_mounts(void **state)
 	run_with_root("two", mounts, 2, "grep ' /mnt ' /proc/mounts >&2 || exit 1", 0);
 }
 
+/* A file system in a file: a loop device that goes with its mount. */
+static void test_image_root(void **state)
+{
+	Task__Mount mount = TASK__MOUNT__INIT;
+	char command[256], image[96], *options[] = { (char *)"loop", (char *)"ro" };
+
+	(void)state;
+	snprintf(image, sizeof(image), "%s/root.ext4", lab.work);
+	snprintf(command, sizeof(command), "mke2fs -q -t ext4 -d %s/rootfs %s 32M", lab.work,
+		 image);
+	assert_int_equal(system(command), 0);
+	mount.type = (char *)"ext4";
+	mount.source = image;
+	mount.options = options;
+	mount.n_options = 2;
+	run_with_root("image", &mount, 1, "touch /file 2>/dev/null && exit 1; exit 5", 5);
+	snprintf(command, sizeof(command), "! grep -l %s /sys/block/loop*/loop/backing_file",
+		 lab.token);
+	assert_int_equal(system(command), 0);
+}
+
 static void test_bad_root(void **state)
 {
 	Task__Mount mounts[2] = { TASK__MOUNT__INIT, TASK__MOUNT__INIT };
@@ -315,7 +336,7 @@ int main(void)
 		cmocka_unit_test(test_pause),        cmocka_unit_test(test_oom),
 		cmocka_unit_test(test_oom_of_init),  cmocka_unit_test(test_bind_root),
 		cmocka_unit_test(test_overlay_root), cmocka_unit_test(test_two_mounts),
-		cmocka_unit_test(test_bad_root),
+		cmocka_unit_test(test_image_root),   cmocka_unit_test(test_bad_root),
 	};
 
 	if (lab_skips())

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
@@ -19,6 +20,7 @@
 #include "agent/network.h"
 #include "agent/storage.h"
 #include "agent/streams.h"
+#include "agent/sweep.h"
 #include "rpc/guest.h"
 #include "rpc/task.pb-c.h"
 
@@ -37,22 +39,6 @@ static void a_list_of_modules_is_walked_in_order(void **state)
 	assert_null(bh_modules_next(&m));
 }
 
-static void a_list_tells_what_is_yet_to_be_loaded(void **state)
-{
-	char text[] = "/modules/xfs.ko\n/modules/ext4.ko\n/modules/erofs.ko";
-	struct bh_modules m = { .dirfd = -1, .text = text, .next = text };
-	const struct bh_modules none = BH_MODULES_INIT;
-
-	(void)state;
-	assert_true(bh_modules_has(&m, "xfs.ko"));
-	assert_true(bh_modules_has(&m, "erofs.ko"));
-	assert_false(bh_modules_has(&m, "fs.ko"));
-	assert_false(bh_modules_has(&m, "ext4"));
-	assert_string_equal(bh_modules_next(&m), "xfs.ko");
-	assert_false(bh_modules_has(&m, "xfs.ko"));
-	assert_false(bh_modules_has(&none, "xfs.ko"));
-}
-
 static void a_list_that_is_not_there_is_empty(void **state)
 {
 	struct bh_err err = BH_ERR_INIT;
@@ -63,6 +49,29 @@ static void a_list_that_is_not_there_is_empty(void **state)
 	assert_null(bh_modules_next(&m));
 	assert_false(bh_modules_load_one(&m));
 	bh_modules_deinit(&m);
+}
+
+static void file_systems_have_lists_of_their_own(void **state)
+{
+	char dir[] = "/tmp/test_agent.XXXXXX", path[64];
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/fs-ext4", dir);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	assert_true(bh_modules_has_fs(fd, "ext4"));
+	assert_false(bh_modules_has_fs(fd, "xfs"));
+	assert_false(bh_modules_has_fs(fd, ""));
+	assert_false(bh_modules_has_fs(fd, "ext4/../fs-ext4"));
+	assert_false(bh_modules_has_fs(fd, "a-name-that-is-longer-than-any-type"));
+	assert_false(bh_modules_has_fs(-1, "ext4"));
+	bh_modules_load_fs(-1, "ext4");
+	bh_modules_load_fs(fd, "ext4");
+	assert_false(bh_modules_has_fs(fd, "ext4"));
+	close(fd);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 /* ---- disks ----------------------------------------------------------------------------------- */
@@ -217,6 +226,52 @@ static void devices_and_their_rules_are_renumbered(void **state)
 		"{\"allow\":true,\"type\":\"c\",\"major\":253,\"minor\":1},"
 		"{\"allow\":true,\"type\":\"b\",\"major\":253},"
 		"{\"allow\":true,\"type\":\"b\",\"major\":8,\"minor\":16}]}}}");
+}
+
+static void the_networks_sysctls_are_taken_out(void **state)
+{
+	static const char text[] = "{\"linux\":{\"sysctl\":{\"net.ipv4.ip_forward\":\"1\","
+				   "\"kernel.shmmax\":\"7\",\"net/core/somaxconn\":\"9\","
+				   "\"network.no\":\"2\"}}}";
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	bh_auto_buf struct bh_buf config = BH_BUF_INIT;
+	struct bh_err err = BH_ERR_INIT;
+	bh_kv_list sysctls;
+
+	(void)state;
+	bh_buf_puts(&config, text);
+	assert_int_equal(bh_document_take_sysctls(&config, &arena, &sysctls, &err), 0);
+	assert_int_equal(sysctls.n, 2);
+	assert_string_equal(sysctls.v[0].key, "net.ipv4.ip_forward");
+	assert_string_equal(sysctls.v[0].value, "1");
+	assert_string_equal(sysctls.v[1].key, "net/core/somaxconn");
+	assert_string_equal(bh_buf_str(&config), "{\"linux\":{\"sysctl\":{\"kernel.shmmax\":\"7\","
+						 "\"network.no\":\"2\"}}}");
+	assert_int_equal(bh_document_take_sysctls(&config, &arena, &sysctls, &err), 0);
+	assert_int_equal(sysctls.n, 0);
+	config.len = 0;
+	bh_buf_puts(&config, "{\"sysctl\"");
+	assert_int_equal(bh_document_take_sysctls(&config, &arena, &sysctls, &err), -EINVAL);
+}
+
+/* A name of the shared directory is looked for until it is gone. */
+static void what_is_gone_is_swept(void **state)
+{
+	struct bh_loop loop = BH_LOOP_INIT;
+	struct bh_sweep sweep = { .loop = &loop };
+	struct bh_err err = BH_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(bh_loop_init(&loop, &err), 0);
+	bh_sweep_later(&sweep, "no-such-container");
+	assert_true(sweep.timer.armed);
+	sweep.timer.fn(&sweep.timer);
+	assert_null(sweep.list);
+	bh_sweep_later(&sweep, "another");
+	bh_sweep_deinit(&sweep);
+	assert_null(sweep.list);
+	assert_false(sweep.timer.armed);
+	bh_loop_deinit(&loop);
 }
 
 static void a_document_without_disks_stays_as_it_is(void **state)
@@ -492,7 +547,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_list_of_modules_is_walked_in_order),
-		cmocka_unit_test(a_list_tells_what_is_yet_to_be_loaded),
+		cmocka_unit_test(file_systems_have_lists_of_their_own),
 		cmocka_unit_test(a_list_that_is_not_there_is_empty),
 		cmocka_unit_test(targets_are_small_numbers),
 		cmocka_unit_test(file_systems_are_told_by_their_superblocks),
@@ -502,6 +557,8 @@ int main(void)
 		cmocka_unit_test(devices_and_their_rules_are_renumbered),
 		cmocka_unit_test(a_document_without_disks_stays_as_it_is),
 		cmocka_unit_test(a_device_that_is_not_there_is_named),
+		cmocka_unit_test(the_networks_sysctls_are_taken_out),
+		cmocka_unit_test(what_is_gone_is_swept),
 		cmocka_unit_test(routes_are_sorted_by_what_they_stand_on),
 		cmocka_unit_test(a_network_is_checked_before_it_is_touched),
 		cmocka_unit_test(memory_is_read_by_its_name),

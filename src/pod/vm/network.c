@@ -201,6 +201,7 @@ void bh_network_save(const struct bh_network *network, struct bh_buf *out)
 		bh_json_text(&w, "name", trace->links[i].name);
 		bh_json_u64(&w, "index", trace->links[i].index);
 		bh_json_bool(&w, "hadIngress", trace->links[i].had_ingress);
+		bh_json_bool(&w, "hadAllmulti", trace->links[i].had_allmulti);
 		bh_json_close(&w, '}');
 	}
 	bh_json_close(&w, ']');
@@ -227,14 +228,19 @@ static const char *saved_text(json_object *from, const char *key)
 	return json_object_get_string(value);
 }
 
+static bool saved_bool(json_object *from, const char *key)
+{
+	json_object *value = NULL;
+
+	return json_object_object_get_ex(from, key, &value) && json_object_get_boolean(value);
+}
+
 static void load_link(json_object *from, struct bh_network_link *link)
 {
-	json_object *had = NULL;
-
 	snprintf(link->name, sizeof(link->name), "%s", saved_text(from, "name"));
 	link->index = (uint32_t)saved_u64(from, "index");
-	link->had_ingress = json_object_object_get_ex(from, "hadIngress", &had) &&
-			    json_object_get_boolean(had);
+	link->had_ingress = saved_bool(from, "hadIngress");
+	link->had_allmulti = saved_bool(from, "hadAllmulti");
 }
 
 /* @ret: borrows its path from @saved */

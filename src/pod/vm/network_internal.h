@@ -16,7 +16,8 @@
 struct bh_network_link {
 	char name[IF_NAMESIZE];
 	uint32_t index;
-	bool had_ingress; /* there was an ingress or clsact qdisc, which stays */
+	bool had_ingress;  /* there was an ingress or clsact qdisc, which stays */
+	bool had_allmulti; /* it took all multicast frames */
 };
 
 /* All that undoing needs: what is saved. */

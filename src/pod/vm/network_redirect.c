@@ -154,6 +154,18 @@ static struct bh_rtnl_request tap_settings(int index, const char *alias, uint32_
 	return request;
 }
 
+/* @flag: IFF_* */
+static int set_flag(int rtnl, uint32_t index, unsigned int flag, bool on, const char *doing,
+		    struct bh_err *err)
+{
+	struct bh_rtnl_request request = bh_rtnl_request(RTM_NEWLINK, 0, sizeof(request.link));
+
+	request.link.ifi_index = (int)index;
+	request.link.ifi_flags = on ? flag : 0;
+	request.link.ifi_change = flag;
+	return talk(rtnl, &request, doing, err);
+}
+
 static int set_up_tap(int rtnl, int index, const char *alias, uint32_t mtu, struct bh_err *err)
 {
 	struct bh_rtnl_request request = tap_settings(index, alias, mtu, true);
@@ -165,11 +177,7 @@ static int set_up_tap(int rtnl, int index, const char *alias, uint32_t mtu, stru
 	}
 	if (r < 0)
 		return r;
-	request = bh_rtnl_request(RTM_NEWLINK, 0, sizeof(request.link));
-	request.link.ifi_index = index;
-	request.link.ifi_flags = IFF_UP;
-	request.link.ifi_change = IFF_UP;
-	return talk(rtnl, &request, "set the tap up", err);
+	return set_flag(rtnl, (uint32_t)index, IFF_UP, true, "set the tap up", err);
 }
 
 /* ---- redirects ------------------------------------------------------------------------------- */
@@ -276,7 +284,10 @@ int bh_network_connect(const struct bh_network_sockets *sockets,
 		r = redirect(rtnl, (uint32_t)tap, link->index, trace->token, err);
 	if (r < 0)
 		return bh_err_ctx(err, "its tap");
-	if (!link->had_ingress)
+	/* Which groups the guest joins is not known here: a macvlan would filter them out. */
+	if (!link->had_allmulti)
+		r = set_flag(rtnl, link->index, IFF_ALLMULTI, true, "take all multicast", err);
+	if (r == 0 && !link->had_ingress)
 		r = add_qdisc(rtnl, link->index, err);
 	return r < 0 ? r : redirect(rtnl, link->index, (uint32_t)tap, trace->token, err);
 }
@@ -311,6 +322,9 @@ static int restore_link(int rtnl, const struct bh_network_link *link, uint32_t t
 	/* A qdisc on which somebody else relies by now is theirs. */
 	if (r == 0 && found.qdisc && !link->had_ingress && !found.others && !found.same_pref)
 		r = remove_qdisc(rtnl, link, err);
+	if (r == 0 && !link->had_allmulti && !found.same_pref)
+		r = set_flag(rtnl, link->index, IFF_ALLMULTI, false, "take all multicast no more",
+			     err);
 	if (r == -ENODEV) /* it went away meanwhile */
 		return 0;
 	return r < 0 ? bh_err_ctx(err, "interface '%s'", link->name) : 0;

@@ -519,6 +519,7 @@ static int add_interface(int rtnl, struct scan *scan, const struct link *link)
 	memcpy(nic->mac, link->mac, MAC_BYTES);
 	memcpy(changed->name, link->name, sizeof(changed->name));
 	changed->index = link->index;
+	changed->had_allmulti = link->flags & IFF_ALLMULTI;
 	network->message.interfaces[network->trace.n++] = interface;
 	r = bh_network_ingress(rtnl, changed, 0, &ingress, scan->err);
 	changed->had_ingress = ingress.qdisc;

@@ -62,21 +62,24 @@ static int read_spec(struct bh_vm_pod *pod, struct bh_err *err)
 static int choose_accelerator(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	char text[BH_ERR_TEXT_BYTES + 256];
-	int r = 0;
+	struct bh_err why = BH_ERR_INIT;
+	int r;
 
-	pod->accelerator = BH_ACCELERATOR_KVM;
-	if (pod->config.accelerator != BH_ACCELERATE_EMULATION)
-		r = bh_kvm_probe(err);
-	if (r < 0 && pod->config.accelerator == BH_ACCELERATE_KVM)
-		return bh_err_ctx(err, "KVM is not to be had, and emulation is not allowed "
-				       "(--accelerator emulation or auto)");
-	if (r == 0 && pod->config.accelerator != BH_ACCELERATE_EMULATION)
-		return 0;
 	pod->accelerator = BH_ACCELERATOR_EMULATION;
-	if (r < 0)
+	if (pod->config.accelerator == BH_ACCELERATE_EMULATION)
+		return 0;
+	r = bh_kvm_probe(&why);
+	if (r == 0) {
+		pod->accelerator = BH_ACCELERATOR_KVM;
+		return 0;
+	}
+	if (pod->config.accelerator == BH_ACCELERATE_AUTO) {
 		bh_warn("kata: software emulation, many times slower than KVM: %s",
-			bh_err_format(err, text, sizeof(text)));
-	return 0;
+			bh_err_format(&why, text, sizeof(text)));
+		return 0;
+	}
+	*err = why;
+	return bh_err_ctx(err, "emulation is not allowed (--accelerator emulation or auto)");
 }
 
 static int admit(struct bh_vm_pod *pod, struct bh_err *err)
@@ -763,6 +766,7 @@ const struct bh_pod_kind bh_vm_pod_kind = {
 	.own_mounts = true,
 	.bring_up = open_pod,
 	.plan = plan_pod,
+	.check = bh_vm_node_check,
 	.empty = empty,
 	.pid = pid,
 	.services = services,

@@ -57,9 +57,9 @@ static int host_parts(struct bh_vm_pod *pod, Pod__Part parts[HOST_PARTS], uint64
 		if (r < 0)
 			return r;
 		parts[i].name = (char *)names[i];
-		parts[i].memory = f.pss - f.guest_ram;
+		parts[i].memory = f.pss;
 		parts[i].cpu_usec = f.cpu_usec;
-		*ret_guest_ram += f.guest_ram;
+		*ret_guest_ram = f.guest_ram > *ret_guest_ram ? f.guest_ram : *ret_guest_ram;
 	}
 	return 0;
 }

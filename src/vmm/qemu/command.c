@@ -162,13 +162,14 @@ static void put_nic(struct builder *b, const struct bh_vm_nic *nic, size_t numbe
 {
 	const uint8_t *mac = nic->mac;
 	char mtu[32] = "";
+	int tap;
 
+	tap = hand_over(b, nic->tap_fd);
 	if (nic->vhost_fd >= 0)
-		option(b, "-netdev", "tap,id=net%zu,fd=%d,vhost=on,vhostfd=%d", number,
-		       hand_over(b, nic->tap_fd), hand_over(b, nic->vhost_fd));
+		option(b, "-netdev", "tap,id=net%zu,fd=%d,vhost=on,vhostfd=%d", number, tap,
+		       hand_over(b, nic->vhost_fd));
 	else
-		option(b, "-netdev", "tap,id=net%zu,fd=%d,vhost=off", number,
-		       hand_over(b, nic->tap_fd));
+		option(b, "-netdev", "tap,id=net%zu,fd=%d,vhost=off", number, tap);
 	if (nic->mtu)
 		snprintf(mtu, sizeof(mtu), ",host_mtu=%" PRIu32, nic->mtu);
 	device(b, "virtio-net-device", "netdev=net%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x%s", number,

@@ -216,9 +216,9 @@ static int receive(struct bh_qmp *qmp, struct bh_err *err)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (n < 0)
+	if (n < 0 && errno != ECONNRESET)
 		return bh_err_set(err, -errno, "read from QEMU's monitor");
-	if (n == 0)
+	if (n <= 0) /* reset, when it left a command unread */
 		return bh_err_as(err, BH_ERR_PEER, -EPIPE, "QEMU hung up its monitor");
 	qmp->len += (size_t)n;
 	return take_lines(qmp, err);

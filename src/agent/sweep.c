@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/sweep.h"
+
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "rpc/guest.h"
+
+/* A name is believed for a second (the daemon's cache=auto); then some time for the host. */
+#define AFTER_MS  2000
+#define TRIES_MAX 15
+
+struct bh_sweep_entry {
+	struct bh_sweep_entry *next;
+	int tries;
+	char id[];
+};
+
+/* Whether the name is gone; looking is what makes the kernel forget. */
+static bool look(const struct bh_sweep_entry *entry)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), BH_SHARE_GUEST_DIR "/%s", entry->id);
+	return stat(path, &st) < 0;
+}
+
+static void on_timer(struct bh_timer *timer)
+{
+	struct bh_sweep *sweep = (void *)((char *)timer - offsetof(struct bh_sweep, timer));
+	struct bh_sweep_entry **at = &sweep->list;
+
+	while (*at) {
+		struct bh_sweep_entry *entry = *at;
+
+		if (look(entry) || ++entry->tries == TRIES_MAX) {
+			*at = entry->next;
+			free(entry);
+		} else {
+			at = &entry->next;
+		}
+	}
+	if (sweep->list)
+		bh_loop_arm(sweep->loop, &sweep->timer, AFTER_MS);
+}
+
+void bh_sweep_later(struct bh_sweep *sweep, const char *id)
+{
+	size_t len = strlen(id) + 1;
+	struct bh_sweep_entry *entry = malloc(sizeof(*entry) + len);
+
+	if (!entry)
+		return;
+	entry->tries = 0;
+	memcpy(entry->id, id, len);
+	entry->next = sweep->list;
+	sweep->list = entry;
+	sweep->timer.fn = on_timer;
+	bh_loop_arm(sweep->loop, &sweep->timer, AFTER_MS);
+}
+
+void bh_sweep_deinit(struct bh_sweep *sweep)
+{
+	struct bh_sweep_entry *entry, *next;
+
+	bh_loop_disarm(sweep->loop, &sweep->timer);
+	for (entry = sweep->list; entry; entry = next) {
+		next = entry->next;
+		free(entry);
+	}
+	sweep->list = NULL;
+}

@@ -1,0 +1,295 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Everything that a user does with a container, on containers of a pod in a micro-VM.
+
+bats_require_minimum_version 1.5.0
+
+load lib
+
+setup_file() {
+    require_root
+    runtime_setup
+    pod_start
+}
+
+teardown_file() {
+    runtime_teardown
+}
+
+teardown() {
+    [ "${ID:-$POD}" = "$POD" ] || rt delete --force "$ID" 2>/dev/null || :
+}
+
+@test "the pod has a kernel of its own" {
+    [ "$(rt exec "$POD" cat /proc/sys/kernel/random/boot_id)" != "$(cat /proc/sys/kernel/random/boot_id)" ]
+    [ "$(rt exec "$POD" uname -r)" = "$(rt pod stats --format json "$POD" | jq -r .kernel)" ]
+}
+
+@test "run passes on output, errors and exit status" {
+    bundle
+    args sh -c 'echo to-stdout; echo to-stderr >&2; exit 42'
+    run --separate-stderr in_pod
+    [ "$status" -eq 42 ]
+    [ "$output" = to-stdout ]
+    [ "$stderr" = to-stderr ]
+    fails_with "does not exist" rt state "$ID"
+}
+
+@test "run passes on standard input and its end" {
+    bundle
+    args wc -c
+    run in_pod <<<"twelve bytes"
+    [ "$output" -eq 13 ]
+}
+
+@test "a megabyte goes in and out intact" {
+    bundle
+    args cat
+    head -c 1048576 /dev/urandom >"$WORK/sent"
+    in_pod <"$WORK/sent" >"$WORK/received"
+    cmp "$WORK/sent" "$WORK/received"
+}
+
+@test "run reports a signal's death as 128 plus its number" {
+    bundle
+    args sh -c 'sh -c "kill -KILL \$\$"; exit $?'
+    run in_pod
+    [ "$status" -eq 137 ]
+}
+
+@test "a signal to run is the process's" {
+    bundle
+    args sh -c 'trap "exit 7" TERM; echo ready; while :; do sleep 0.1; done'
+    in_pod >"$WORK/out" 3>&- &
+    local pid=$! status=0
+    wait_until 10 grep -q ready "$WORK/out"
+    # The job is a shell; its child is the runtime.
+    kill -TERM "$(pgrep -P $pid)"
+    wait $pid || status=$?
+    [ "$status" -eq 7 ]
+}
+
+@test "create, start, state, kill, delete" {
+    bundle
+    quietly rt create --pod "$POD" --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" "$ID"
+    has_status "$ID" created
+    [ "$(rt state "$ID" | jq .pid)" = "$(cat "$BUNDLE/pid")" ]
+    [ "$(cat "$BUNDLE/pid")" = "$(vmm_of "$ID")" ]
+    rt start "$ID"
+    has_status "$ID" running
+    fails_with "is not stopped" rt delete "$ID"
+    rt kill "$ID" KILL
+    wait_until 5 has_status "$ID" stopped
+    fails_with "not running" rt kill "$ID" KILL
+    rt delete "$ID"
+    fails_with "does not exist" rt state "$ID"
+    [ ! -e "$STATE/$ID" ]
+}
+
+@test "a created container is deleted without ever running" {
+    bundle
+    quietly rt create --pod "$POD" --bundle "$BUNDLE" "$ID"
+    rt delete "$ID"
+    fails_with "does not exist" rt state "$ID"
+}
+
+@test "an id that is in use is refused, and nothing happens to the one that has it" {
+    bundle pod
+    fails_with "already exists" rt run --pod "$POD" --bundle "$BUNDLE" "$POD"
+    has_status "$POD" running
+}
+
+@test "exec: exit status, streams, user, directory, environment" {
+    run --separate-stderr rt exec --user 1000:1000 --cwd /tmp --env A=b "$POD" \
+        sh -c 'id -u; pwd; echo $A; cat; echo oops >&2; exit 5' <<<input
+    [ "$status" -eq 5 ]
+    [ "$output" = "$(printf '%s\n' 1000 /tmp b input)" ]
+    [ "$stderr" = oops ]
+}
+
+@test "exec: a command that is not there" {
+    run rt exec "$POD" /no/such/program
+    [ "$status" -ne 0 ]
+    [[ $output == *"no such file"* || $output == *"No such file"* ]]
+}
+
+@test "exec: several at once" {
+    local i
+    for i in 1 2 3 4 5 6; do
+        rt exec "$POD" sh -c "sleep 0.2; echo $i" >"$WORK/out-$i" 3>&- &
+    done
+    wait
+    [ "$(cat "$WORK"/out-* | tr -d '\n')" = 123456 ]
+}
+
+@test "exec --detach leaves the process to itself" {
+    quietly rt exec --detach "$POD" sh -c 'sleep 0.2; echo done >/dev/shm/detached'
+    wait_until 10 rt exec "$POD" grep -q done /dev/shm/detached
+}
+
+@test "exec with a terminal" {
+    run python3 - "$BULKHEAD" --root "$STATE" exec --tty "$POD" \
+        sh -c 'tty; stty size; echo -n ready; read line; echo "got $line"' <<'PYTHON'
+import fcntl, os, pty, struct, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+    os.execv(sys.argv[1], sys.argv[1:])
+data = b""
+while b"ready" not in data:
+    data += os.read(fd, 4096)
+os.write(fd, b"hello\r")
+try:
+    while chunk := os.read(fd, 4096):
+        data += chunk
+except OSError:
+    pass
+sys.stdout.write(data.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PYTHON
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == */dev/pts/* ]]
+    [[ $output == *"33 101"* ]]
+    [[ $output == *"got hello"* ]]
+}
+
+@test "a terminal for whoever listens at the console socket" {
+    bundle
+    args sh -c 'stty size; read line; echo "got $line"'
+    config '.process.terminal = true | .process.consoleSize = {height: 20, width: 60}'
+    run python3 - "$WORK/console" "$BULKHEAD" --root "$STATE" --runtime kata run --detach --pod "$POD" \
+        --console-socket "$WORK/console" --bundle "$BUNDLE" "$ID" <<'PYTHON'
+import array, os, socket, subprocess, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen(1)
+runtime = subprocess.Popen(sys.argv[2:])
+peer, _ = listener.accept()
+_, fds, _, _ = socket.recv_fds(peer, 64, 1)
+assert runtime.wait() == 0
+os.write(fds[0], b"words\r")
+data = b""
+while b"got words" not in data:
+    data += os.read(fds[0], 4096)
+print(data.decode())
+PYTHON
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == *"20 60"* ]]
+}
+
+@test "pause and resume" {
+    bundle
+    args sh -c 'i=0; while :; do i=$((i + 1)); echo $i >/dev/shm/ticks; sleep 0.05; done'
+    quietly rt run --detach --pod "$POD" --bundle "$BUNDLE" "$ID"
+    wait_until 10 rt exec "$ID" test -s /dev/shm/ticks
+    rt pause "$ID"
+    has_status "$ID" paused
+    fails_with "paused" rt exec "$ID" true
+    rt resume "$ID"
+    has_status "$ID" running
+    rt exec "$ID" true
+}
+
+@test "ps: the guest's processes as a table and as JSON" {
+    rt ps "$POD" | grep -q "sleep 1000"
+    [ "$(rt ps --format json "$POD" | jq length)" -ge 1 ]
+    fails_with "kata" rt ps "$POD" -o pid
+}
+
+@test "events --stats: the container's figures in the usual form" {
+    run rt events --stats "$POD"
+    [ "$(jq -r .type <<<"$output")" = stats ]
+    [ "$(jq .data.memory.usage.limit <<<"$output")" -eq 268435456 ]
+    [ "$(jq .data.cpu.usage.total <<<"$output")" -gt 0 ]
+    [ "$(jq .data.pids.current <<<"$output")" -ge 1 ]
+}
+
+@test "memory that runs out ends the container with 137 and an event" {
+    bundle
+    args sh -c 'echo ready >&2; read go; tail /dev/zero'
+    config '.linux.resources.memory.limit = 33554432'
+    mkfifo "$WORK/go"
+    rt run --pod "$POD" --bundle "$BUNDLE" "$ID" <"$WORK/go" 2>"$WORK/err" 3>&- &
+    local pid=$! status=0
+    exec 7>"$WORK/go"
+    wait_until 10 grep -q ready "$WORK/err"
+    rt events --interval 1h "$ID" >"$WORK/events" 3>&- &
+    local events=$!
+    sleep 1
+    echo go >&7
+    exec 7>&-
+    wait $pid || status=$?
+    wait $events || :
+    [ "$status" -eq 137 ]
+    [ "$(jq -r .type "$WORK/events" | head -1)" = oom ]
+}
+
+@test "update changes the limits in the guest, up to the pod's size" {
+    rt update --memory 128m --pids-limit 77 "$POD"
+    [ "$(rt exec "$POD" cat /sys/fs/cgroup/memory.max)" -eq 134217728 ]
+    [ "$(rt exec "$POD" cat /sys/fs/cgroup/pids.max)" -eq 77 ]
+    fails_with "its size is fixed" rt update --memory 512m "$POD"
+    rt update --memory 256m "$POD"
+}
+
+@test "list and state tell of both runtimes' containers" {
+    bundle
+    RUNTIME_FLAGS='' quietly rt run --detach --bundle "$BUNDLE" "$ID"
+    [ "$(rt list --format json | jq -r '.[].status' | sort -u)" = running ]
+    [ "$(rt list -q | grep -c "$TOKEN")" -ge 2 ]
+    RUNTIME_FLAGS='' has_status "$POD" running
+}
+
+@test "pod stats tells what each part costs, pod list how each pod is" {
+    local stats
+    stats=$(rt pod stats --format json "$POD")
+    [ "$(jq -r '[.host[].name] | join(" ")' <<<"$stats")" = "vmm virtiofsd supervisor" ]
+    [ "$(jq '[.host[].memoryBytes, .guest[].memoryBytes] | min' <<<"$stats")" -gt 0 ]
+    [ "$(jq .vcpus <<<"$stats")" -eq 1 ]
+    [ "$(jq .startMicroseconds.hello <<<"$stats")" -gt 0 ]
+    rt pod stats "$POD" | grep -q supervisor
+    [ "$(rt pod list --format json | jq -r --arg pod "$POD" '.[] | select(.id == $pod) | .state')" = running ]
+    fails_with "does not exist" rt pod stats nobody
+}
+
+@test "seccomp, capabilities and masked paths hold in the guest as well" {
+    bundle
+    args sh -c 'grep -E "^(CapEff|Seccomp|NoNewPrivs):" /proc/self/status; cat /proc/kcore 2>&1 | head -c 1 | wc -c'
+    config '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["mkdir"], action: "SCMP_ACT_ERRNO"}]}'
+    run in_pod
+    echo "$output"
+    [[ $output == *"Seccomp:"*2* ]]
+    [[ $output == *"NoNewPrivs:"*1* ]]
+    [[ $output == *$'\n0' ]]
+}
+
+@test "a user namespace in the guest" {
+    bundle
+    args sh -c 'id -u; cat /proc/self/uid_map'
+    config '.linux.namespaces += [{type: "user"}]
+        | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}]
+        | .linux.gidMappings = [{containerID: 0, hostID: 100000, size: 65536}]'
+    run in_pod
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == 0*100000*65536* ]]
+}
+
+@test "run --dry-run prints the plan and makes nothing" {
+    vm_bundle
+    run rt run --dry-run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 0 ]
+    [[ $output == *"micro-VM by qemu"* ]]
+    [[ $output == *"1 vcpus"* ]]
+    [ ! -e "$STATE/$ID" ]
+    pod_gone "$ID"
+}
+
+@test "delete of the last container ends the pod and leaves nothing" {
+    rt delete --force "$POD"
+    wait_until 5 pod_gone "$POD"
+    fails_with "does not exist" rt state "$POD"
+    unset ID
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rules of a pod in a micro-VM, and the size of its VM. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "pod/vm/size.h"
+
+#define MIB BH_POD_MIB
+
+static struct bh_arena arena;
+
+static void parse(const char *linux_, const char *annotations, struct bh_spec *spec)
+{
+	struct bh_err err = BH_ERR_INIT;
+	char text[2048];
+
+	snprintf(text, sizeof(text),
+		 "{\"ociVersion\":\"1.2.0\",\"process\":{\"cwd\":\"/\",\"args\":[\"true\"]},"
+		 "\"root\":{\"path\":\"rootfs\"},\"linux\":{%s},\"annotations\":{%s}}",
+		 linux_, annotations);
+	assert_int_equal(bh_spec_parse(&arena, text, strlen(text), spec, &err), 0);
+}
+
+#define LIMITS(quota, period, memory)                                                      \
+	"\"resources\":{\"cpu\":{\"quota\":" #quota ",\"period\":" #period "},\"memory\":" \
+	"{\"limit\":" #memory "}}"
+
+static struct bh_vm_size size_of(const char *linux_, const char *annotations)
+{
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_vm_size size;
+	struct bh_spec spec;
+
+	parse(linux_, annotations, &spec);
+	assert_int_equal(bh_vm_size(&spec, BH_ACCELERATOR_KVM, &size, &err), 0);
+	return size;
+}
+
+static void refused(const char *linux_, const char *annotations, const char *words)
+{
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_vm_size size;
+	struct bh_spec spec;
+
+	parse(linux_, annotations, &spec);
+	assert_int_equal(bh_vm_size(&spec, BH_ACCELERATOR_KVM, &size, &err), -EINVAL);
+	if (!strstr(err.text, words))
+		fail_msg("'%s' lacks '%s'", err.text, words);
+}
+
+static void half_a_core_and_256_mib(void **state)
+{
+	struct bh_vm_size s = size_of(LIMITS(50000, 100000, 268435456), "");
+
+	(void)state;
+	assert_int_equal(s.vcpus, 1);
+	assert_int_equal(s.memory, 256 * MIB);
+	assert_true(s.ram > s.memory && s.ram % (2 * MIB) == 0);
+	assert_int_equal(s.cgroup_quota_usec, 60000);         /* 0.6 core */
+	assert_int_equal(s.cgroup_memory, (256 + 100) * MIB); /* 356 MiB */
+}
+
+static void cores_are_rounded_up(void **state)
+{
+	(void)state;
+	assert_int_equal(size_of(LIMITS(100000, 100000, 1073741824), "").vcpus, 1);
+	assert_int_equal(size_of(LIMITS(100001, 100000, 1073741824), "").vcpus, 2);
+	assert_int_equal(size_of(LIMITS(150000, 50000, 1073741824), "").vcpus, 3);
+}
+
+static void no_limits_are_the_smallest_pod(void **state)
+{
+	struct bh_vm_size s = size_of("", "");
+
+	(void)state;
+	assert_int_equal(s.vcpus, 1);
+	assert_int_equal(s.memory, 256 * MIB);
+	assert_int_equal(s.cgroup_quota_usec, 35000);
+	assert_false(s.cpu_given || s.memory_given);
+}
+
+static void the_sandbox_counts_before_the_container(void **state)
+{
+	struct bh_vm_size s = size_of(LIMITS(50000, 100000, 268435456),
+				      "\"io.kubernetes.cri.sandbox-cpu-quota\":\"200000\","
+				      "\"io.kubernetes.cri.sandbox-cpu-period\":\"100000\","
+				      "\"io.kubernetes.cri.sandbox-memory\":\"1073741824\"");
+
+	(void)state;
+	assert_int_equal(s.vcpus, 2);
+	assert_int_equal(s.memory, 1024 * MIB);
+}
+
+/* containerd writes zeros for what the pod does not have. */
+static void zero_is_no_limit(void **state)
+{
+	struct bh_vm_size s = size_of("", "\"io.kubernetes.cri.sandbox-cpu-quota\":\"0\","
+					  "\"io.kubernetes.cri.sandbox-memory\":\"0\"");
+
+	(void)state;
+	assert_false(s.cpu_given || s.memory_given);
+}
+
+static void emulation_has_more_memory(void **state)
+{
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_vm_size size;
+	struct bh_spec spec;
+
+	(void)state;
+	parse(LIMITS(50000, 100000, 268435456), "", &spec);
+	assert_int_equal(bh_vm_size(&spec, BH_ACCELERATOR_EMULATION, &size, &err), 0);
+	assert_true(size.cgroup_memory > (256 + 100) * MIB);
+}
+
+static void less_than_the_smallest_is_refused(void **state)
+{
+	(void)state;
+	refused(LIMITS(24999, 100000, 268435456), "", "24999 µs of 100000 µs");
+	refused(LIMITS(50000, 100000, 268435455), "", "268435455 bytes");
+	refused("", "\"io.kubernetes.cri.sandbox-memory\":\"134217728\"",
+		"annotation io.kubernetes.cri.sandbox-memory");
+	assert_int_equal(size_of(LIMITS(25000, 100000, 268435456), "").vcpus, 1);
+}
+
+static void nonsense_is_refused(void **state)
+{
+	(void)state;
+	refused("", "\"io.kubernetes.cri.sandbox-memory\":\"much\"", "'much' is not a number");
+	refused(LIMITS(100000000, 100000, 268435456), "", "1000 processors");
+}
+
+static void the_hosts_network_is_refused(void **state)
+{
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_spec spec;
+
+	(void)state;
+	parse("\"namespaces\":[{\"type\":\"pid\"}]", "", &spec);
+	assert_int_equal(bh_vm_admit(&spec, &err), -EINVAL);
+	assert_string_equal(err.where, "/linux/namespaces");
+	parse("\"namespaces\":[{\"type\":\"network\"}]", "", &spec);
+	assert_int_equal(bh_vm_admit(&spec, &err), 0);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	return bh_log_open("/dev/null", BH_LOG_TEXT, BH_LOG_ERROR, NULL);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	bh_arena_deinit(&arena);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(half_a_core_and_256_mib),
+		cmocka_unit_test(cores_are_rounded_up),
+		cmocka_unit_test(no_limits_are_the_smallest_pod),
+		cmocka_unit_test(the_sandbox_counts_before_the_container),
+		cmocka_unit_test(zero_is_no_limit),
+		cmocka_unit_test(emulation_has_more_memory),
+		cmocka_unit_test(less_than_the_smallest_is_refused),
+		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(the_hosts_network_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
