@@ -34,14 +34,15 @@ static int open_file(const char *path, struct bh_err *err)
 			    BH_PATH_HOST, err);
 }
 
-/* Whoever is to read it has said so, but may not have come to it yet. */
-static int await_reader(const struct bh_stdio *stdio, const char *path, struct bh_err *err)
+/* Whoever is to read it has said so, but may not have come to it yet.
+ * @ret_fd: writing end, to be held until there is another: a reader that finds none reads the end
+ */
+static int await_reader(const struct bh_stdio *stdio, const char *path, int *ret_fd,
+			struct bh_err *err)
 {
 	for (unsigned int waited = 0;; waited += POLL_MS) {
-		bh_auto_close int fd =
-			bh_path_try_open(AT_FDCWD, path, O_WRONLY | O_NONBLOCK, 0, BH_PATH_HOST);
-
-		if (fd >= 0 || fd != -ENXIO || !stdio->reader_ms)
+		*ret_fd = bh_path_try_open(AT_FDCWD, path, O_WRONLY | O_NONBLOCK, 0, BH_PATH_HOST);
+		if (*ret_fd != -ENXIO || !stdio->reader_ms)
 			return 0; /* what else there is to be said, opening it for good says */
 		if (waited >= stdio->reader_ms)
 			return bh_err_as(err, BH_ERR_PEER, -ETIMEDOUT, "nobody reads '%s'", path);
@@ -54,9 +55,9 @@ static int await_reader(const struct bh_stdio *stdio, const char *path, struct b
 static int open_output_pipe(const struct bh_stdio *stdio, const char *path, int *ret_watch,
 			    struct bh_err *err)
 {
-	bh_auto_close int fd = -EBADF;
+	bh_auto_close int fd = -EBADF, held = -EBADF;
 	struct stat st;
-	int r = await_reader(stdio, path, err);
+	int r = await_reader(stdio, path, &held, err);
 
 	if (r < 0)
 		return r;
