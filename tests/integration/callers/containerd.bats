@@ -118,6 +118,7 @@ teardown() {
     done
 }
 
+# bats test_tags=essential
 @test "containerd: run in the foreground: output, arguments, exit status" {
     run -0 box c1 echo "one two" three
     [ "$output" = "one two three" ]
@@ -232,6 +233,7 @@ END
     [ "$(echo "$output" | tr -s ' ')" = $' 0 100000 65536\n 0 200000 65536\n0' ]
 }
 
+# bats test_tags=essential
 @test "containerd: limits reach the kernel, figures come back" {
     box_start --memory-limit=33554432 --cpus=0.5 --cpu-shares=512 c1 sleep 1000
     [ "$(cgroup_limit "$TOKEN/c1" memory memory.limit_in_bytes memory.max)" = 33554432 ]
@@ -248,6 +250,7 @@ END
     [[ $output == *pids.current*1* ]]
 }
 
+# bats test_tags=essential
 @test "containerd: out of memory: event and exit status 137" {
     node_spawn events ctr --namespace "$TOKEN" events
     local events=$NODE_LAST
@@ -271,6 +274,7 @@ END
     ctr containers delete c1
 }
 
+# bats test_tags=essential
 @test "containerd: kill: handled signal, unhandled signal, all processes" {
     box_loop c1
     ctr tasks kill --signal SIGTERM c1
@@ -305,6 +309,7 @@ END
     run -43 wait "$client"
 }
 
+# bats test_tags=essential
 @test "containerd: exec: output, exit status, input, environment, working directory" {
     box_loop c1
     run -0 ctr tasks exec --exec-id e1 --cwd /tmp c1 sh -c 'echo "$GREETING $PWD"'
@@ -350,6 +355,7 @@ END
 
 # The container's terminal ends its lines with CR LF; so does ctr, which leaves output processing
 # on, on its own.
+# bats test_tags=essential
 @test "containerd: terminal: run, newlines, size" {
     run -0 on_terminal 0 ctr --namespace "$TOKEN" run --rm -t --runc-binary "$BULKHEAD" "$IMAGE" c1 \
         sh -c 'printf "a\nb\n"; tty; test -t 0 -a -t 1 -a -t 2 && echo all; stat -c %a "$(tty)"'
@@ -385,6 +391,7 @@ END
     grep -q $'^1000\r' "$WORK/terminal"
 }
 
+# bats test_tags=essential
 @test "containerd: pause and resume" {
     box_loop c1
     ctr tasks pause c1
@@ -428,6 +435,7 @@ END
     [ -z "$output" ]
 }
 
+# bats test_tags=essential
 @test "containerd: restart of the daemon with a live container" {
     box_loop c1
     local pid
@@ -504,6 +512,7 @@ END
     [ -z "$output" ]
 }
 
+# bats test_tags=essential
 @test "containerd: no process, mount, cgroup or file is left" {
     # The runtime may keep compiled seccomp filters in its state directory.
     node_leaks_check "$WORK/before" "$RUNTIME_STATE"

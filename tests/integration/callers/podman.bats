@@ -50,6 +50,7 @@ limit() {
     cgroup_limit "$TOKEN/libpod-$(field "$1" .Id)" "$2" "$3" "$4"
 }
 
+# bats test_tags=essential
 @test "podman: the engine knows the runtime and its version" {
     run -0 podman info --format '{{.Host.OCIRuntime.Name}} {{.Host.OCIRuntime.Path}}'
     [ "$output" = "bulkhead $BULKHEAD" ]
@@ -59,6 +60,7 @@ limit() {
     [ "$output" = "by path" ]
 }
 
+# bats test_tags=essential
 @test "podman: run: output, exit status, environment, user, working directory, streams" {
     run -0 box echo "one two" three
     [ "$output" = "one two three" ]
@@ -116,6 +118,7 @@ limit() {
     terminal_end 9
 }
 
+# bats test_tags=essential
 @test "podman: exec: output, status, input, user, background, terminal" {
     box_loop c1
     run -0 podman exec c1 sh -c 'echo "$GREETING $PWD"; cat /proc/self/cgroup'
@@ -154,6 +157,7 @@ limit() {
     field_is c4 .State.Running true
 }
 
+# bats test_tags=essential
 @test "podman: pause, unpause, top, stats" {
     box_loop c1
     podman pause c1
@@ -170,6 +174,7 @@ limit() {
     podman rm --force --time 0 c1
 }
 
+# bats test_tags=essential
 @test "podman: limits reach the kernel, and change with update; out of memory" {
     box_start c1 --memory=64m --memory-swap=64m --cpus=0.5 --cpuset-cpus=0 --pids-limit=50 sleep 1000
     [ "$(limit c1 memory memory.limit_in_bytes memory.max)" = 67108864 ]
@@ -182,6 +187,7 @@ limit() {
     run -137 box --memory=16m --memory-swap=16m tail /dev/zero
 }
 
+# bats test_tags=essential
 @test "podman: pod of two containers: shared network, IPC and host name; publish, pause, kill" {
     podman pod create --cgroup-parent "/$TOKEN" --name p1 --network bridge --publish 18080:80
     podman run --detach --pod p1 --name web "$IMAGE" \
@@ -333,6 +339,7 @@ END
     grep -q tester "$WORK/back"
 }
 
+# bats test_tags=essential
 @test "podman: build" {
     build_dir
     podman build --runtime "$BULKHEAD" --cgroup-parent "/$TOKEN/build" --build-arg WORD=well --tag built "$WORK/build"
@@ -406,6 +413,7 @@ END
     done
 }
 
+# bats test_tags=essential
 @test "podman: no process, mount, cgroup, link, rule or file is left" {
     # The pods' own cgroups in hierarchies without a v1 controller, which Podman does not look at.
     node_leaks_check "$WORK/before" "$RUNTIME_STATE|^cgroup /sys/fs/cgroup/(systemd|unified)/$TOKEN/[0-9a-f]{64}\$"
