@@ -250,7 +250,6 @@ END
     [[ $output == *pids.current*1* ]]
 }
 
-# bats test_tags=essential
 @test "containerd: out of memory: event and exit status 137" {
     node_spawn events ctr --namespace "$TOKEN" events
     local events=$NODE_LAST
@@ -274,7 +273,6 @@ END
     ctr containers delete c1
 }
 
-# bats test_tags=essential
 @test "containerd: kill: handled signal, unhandled signal, all processes" {
     box_loop c1
     ctr tasks kill --signal SIGTERM c1
@@ -355,7 +353,6 @@ END
 
 # The container's terminal ends its lines with CR LF; so does ctr, which leaves output processing
 # on, on its own.
-# bats test_tags=essential
 @test "containerd: terminal: run, newlines, size" {
     run -0 on_terminal 0 ctr --namespace "$TOKEN" run --rm -t --runc-binary "$BULKHEAD" "$IMAGE" c1 \
         sh -c 'printf "a\nb\n"; tty; test -t 0 -a -t 1 -a -t 2 && echo all; stat -c %a "$(tty)"'
@@ -435,7 +432,6 @@ END
     [ -z "$output" ]
 }
 
-# bats test_tags=essential
 @test "containerd: restart of the daemon with a live container" {
     box_loop c1
     local pid

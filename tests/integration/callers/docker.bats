@@ -113,7 +113,6 @@ teardown() {
     [ -z "$left" ] || docker rm --force --volumes $left >/dev/null
 }
 
-# bats test_tags=essential
 @test "docker: the engine knows the runtime, its version, and overlay2" {
     run -0 docker info --format '{{.Driver}} {{.DefaultRuntime}}'
     [ "$output" = "overlay2 bulkhead" ]
@@ -363,7 +362,6 @@ END
     docker image prune --force
 }
 
-# bats test_tags=essential
 @test "docker: build, classic builder" {
     build_with 0
 }

@@ -50,7 +50,6 @@ limit() {
     cgroup_limit "$TOKEN/libpod-$(field "$1" .Id)" "$2" "$3" "$4"
 }
 
-# bats test_tags=essential
 @test "podman: the engine knows the runtime and its version" {
     run -0 podman info --format '{{.Host.OCIRuntime.Name}} {{.Host.OCIRuntime.Path}}'
     [ "$output" = "bulkhead $BULKHEAD" ]
@@ -187,7 +186,6 @@ limit() {
     run -137 box --memory=16m --memory-swap=16m tail /dev/zero
 }
 
-# bats test_tags=essential
 @test "podman: pod of two containers: shared network, IPC and host name; publish, pause, kill" {
     podman pod create --cgroup-parent "/$TOKEN" --name p1 --network bridge --publish 18080:80
     podman run --detach --pod p1 --name web "$IMAGE" \
@@ -339,7 +337,6 @@ END
     grep -q tester "$WORK/back"
 }
 
-# bats test_tags=essential
 @test "podman: build" {
     build_dir
     podman build --runtime "$BULKHEAD" --cgroup-parent "/$TOKEN/build" --build-arg WORD=well --tag built "$WORK/build"
