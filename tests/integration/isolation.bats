@@ -44,11 +44,10 @@ echo ready >/ready
 while [ ! -e /stop ]; do
     for exe in /proc/[0-9]*/exe; do
         [ "$exe" = "/proc/1/exe" ] && continue
-        if exec 7<"$exe"; then
+        {
             echo seen >>/seen
             (echo pwned >/proc/self/fd/7) 2>/dev/null && echo written >>/written
-            exec 7<&-
-        fi
+        } 7<"$exe"
     done 2>/dev/null
 done
 END
