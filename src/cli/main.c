@@ -147,7 +147,7 @@ static int index_of(const char *const *words, const char *word)
 static int open_missing_stdio(void)
 {
 	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) >= 0)
+		if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
 			continue;
 		if (bh_path_try_open(AT_FDCWD, "/dev/null", O_RDWR, 0, BH_PATH_HOST) != fd)
 			return -EBADF;

@@ -13,6 +13,11 @@
 #include "rpc/guest.h"
 #include "task/logger.h"
 
+/* Streams that nothing comes out of for so long have nothing more to tell of a process that ended.
+ */
+#define QUIET_MS      500
+#define QUIET_POLL_MS 2
+
 static const char *const stream_names[3] = { "standard input", "standard output",
 					     "standard error" };
 
@@ -317,22 +322,38 @@ static void publish_exit(struct bh_vm_process *p)
 	bh_vm_pod_event(p->container->pod, "/tasks/exit", &event.base);
 }
 
-/* What the process wrote came before the news of its end: pass it on, as far as the reader takes
- * it. */
-static void flush_output(struct bh_vm_process *p)
+static uint64_t output_moved(const struct bh_vm_process *p)
+{
+	return p->relays[1].moved + p->relays[2].moved;
+}
+
+static bool output_open(const struct bh_vm_process *p)
+{
+	return p->relays[1].open || p->relays[2].open;
+}
+
+/* The news of a process's end can come before the last of what it wrote, where its streams wait for
+ * the reader. Their end is waited for as long as they move: what it left behind may hold them for
+ * ever. */
+static void drain_output(struct bh_vm_process *p, struct bh_loop *loop)
 {
 	struct bh_err err = BH_ERR_INIT;
+	uint64_t moved = output_moved(p);
 
 	bh_relay_end(&p->relays[0]);
-	for (int i = 1; i < 3; i++)
-		(void)!bh_relay_push(&p->relays[i], &err);
+	for (int quiet = 0; quiet < QUIET_MS && output_open(p); quiet += QUIET_POLL_MS) {
+		if (bh_fiber_sleep(loop, QUIET_POLL_MS, &err) < 0 || !p->container)
+			return;
+		if (output_moved(p) != moved)
+			quiet = 0;
+		moved = output_moved(p);
+	}
 }
 
 static void ended(struct bh_vm_process *p)
 {
 	struct bh_vm_container *c = p->container;
 
-	flush_output(p);
 	p->status = TASK__STATUS__STOPPED;
 	answer_waiters(p);
 	publish_exit(p);
@@ -356,7 +377,6 @@ static void follow(void *arg)
 	q.exec_id = p->exec_id;
 	r = bh_rpc_call_wait(pod->agent, BH_TASK_SERVICE, "Wait", &q.base, 0,
 			     &task__wait_response__descriptor, (ProtobufCMessage **)&a, &err);
-	p->followed = false;
 	if (r < 0) {
 		set_killed(p);
 	} else {
@@ -367,6 +387,9 @@ static void follow(void *arg)
 		}
 		task__wait_response__free_unpacked(a, NULL);
 	}
+	if (p->container)
+		drain_output(p, pod->loop);
+	p->followed = false;
 	if (p->container)
 		ended(p);
 	else

@@ -128,6 +128,7 @@ teardown() {
     done
 }
 
+# bats test_tags=essential
 @test "containerd: run in the foreground: output, arguments, exit status" {
     run -0 box c1 echo "one two" three
     [ "$output" = "one two three" ]
@@ -242,6 +243,7 @@ END
     [ "$(echo "$output" | tr -s ' ')" = $' 0 100000 65536\n 0 200000 65536\n0' ]
 }
 
+# bats test_tags=essential
 @test "containerd: limits reach the kernel, figures come back" {
     box_start --memory-limit=33554432 --cpus=0.5 --cpu-shares=512 c1 sleep 1000
     [ "$(cgroup_limit "$TOKEN/c1" memory memory.limit_in_bytes memory.max)" = 33554432 ]
@@ -315,6 +317,7 @@ END
     run -43 wait "$client"
 }
 
+# bats test_tags=essential
 @test "containerd: exec: output, exit status, input, environment, working directory" {
     box_loop c1
     run -0 ctr tasks exec --exec-id e1 --cwd /tmp c1 sh -c 'echo "$GREETING $PWD"'
@@ -395,6 +398,7 @@ END
     grep -q $'^1000\r' "$WORK/terminal"
 }
 
+# bats test_tags=essential
 @test "containerd: pause and resume" {
     box_loop c1
     ctr tasks pause c1
@@ -514,6 +518,7 @@ END
     [ -z "$output" ]
 }
 
+# bats test_tags=essential
 @test "containerd: no process, mount, cgroup or file is left" {
     # The runtime may keep compiled seccomp filters in its state directory.
     node_leaks_check "$WORK/before" "$RUNTIME_STATE"
