@@ -162,11 +162,11 @@ PYTHON
 
 @test "a terminal for whoever listens at the console socket" {
     bundle
-    args sh -c 'stty size; read line; echo "got $line"'
+    args sh -c 'stty size; read line; echo "got $line"; read line; stty size'
     config '.process.terminal = true | .process.consoleSize = {height: 20, width: 60}'
     run python3 - "$WORK/console" "$BULKHEAD" --root "$STATE" --runtime kata run --detach --pod "$POD" \
         --console-socket "$WORK/console" --bundle "$BUNDLE" "$ID" <<'PYTHON'
-import array, os, socket, subprocess, sys
+import fcntl, os, socket, struct, subprocess, sys, termios, time
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1])
 listener.listen(1)
@@ -178,11 +178,17 @@ os.write(fds[0], b"words\r")
 data = b""
 while b"got words" not in data:
     data += os.read(fds[0], 4096)
+fcntl.ioctl(fds[0], termios.TIOCSWINSZ, struct.pack("HHHH", 44, 120, 0, 0))
+time.sleep(1)
+os.write(fds[0], b"size\r")
+while b"44 120" not in data:
+    data += os.read(fds[0], 4096)
 print(data.decode())
 PYTHON
     echo "$output"
     [ "$status" -eq 0 ]
     [[ $output == *"20 60"* ]]
+    [[ $output == *"44 120"* ]]
 }
 
 @test "pause and resume" {

@@ -15,8 +15,9 @@
 
 /* Streams that nothing comes out of for so long have nothing more to tell of a process that ended.
  */
-#define QUIET_MS      500
-#define QUIET_POLL_MS 2
+#define QUIET_MS       500
+#define QUIET_POLL_MS  2
+#define RESIZE_POLL_MS 250
 
 static const char *const stream_names[3] = { "standard input", "standard output",
 					     "standard error" };
@@ -241,6 +242,7 @@ struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
+	bh_loop_disarm(p->container->pod->loop, &p->resize);
 	bh_vm_process_close_input(p);
 	for (int i = 0; i < 3; i++)
 		bh_relay_end(&p->relays[i]);
@@ -270,6 +272,48 @@ static int connect_stream(struct bh_vm_process *p, int i, int host_fd, uint32_t 
 	/* Output is read although nobody listens any more: the guest's process is not to hang. */
 	return bh_relay_start(&p->relays[i], pod->loop, i == 0 ? bh_take_fd(&host) : stream,
 			      i == 0 ? stream : bh_take_fd(&host), i > 0, stream_names[i], err);
+}
+
+/* ---- a terminal of this host's that stands for the guest's ---- */
+
+static void on_resized(void *arg, const struct bh_rpc_answer *answer)
+{
+	(void)arg;
+	(void)answer;
+}
+
+/* Its size is set by whoever has its master; only a session of its own would be told by a signal.
+ */
+static void look_at_size(struct bh_timer *timer)
+{
+	struct bh_vm_process *p =
+		(struct bh_vm_process *)((char *)timer - offsetof(struct bh_vm_process, resize));
+	struct bh_vm_pod *pod = p->container->pod;
+	Task__ResizePtyRequest q = TASK__RESIZE_PTY_REQUEST__INIT;
+	struct bh_err err = BH_ERR_INIT;
+	struct winsize now;
+
+	if (pod->dead || !p->relays[1].open ||
+	    ioctl(p->relays[1].out.source.fd, TIOCGWINSZ, &now) < 0)
+		return;
+	bh_loop_arm(pod->loop, &p->resize, RESIZE_POLL_MS);
+	if (now.ws_col == p->size.ws_col && now.ws_row == p->size.ws_row)
+		return;
+	p->size = now;
+	q.id = (char *)p->container->record->id;
+	q.exec_id = p->exec_id;
+	q.width = now.ws_col;
+	q.height = now.ws_row;
+	(void)!bh_rpc_call(pod->agent, BH_TASK_SERVICE, "ResizePty", &q.base, 0, on_resized, NULL,
+			   &err);
+}
+
+static void watch_size(struct bh_vm_process *p)
+{
+	p->resize.fn = look_at_size;
+	if (p->terminal && p->relays[1].open &&
+	    ioctl(p->relays[1].out.source.fd, TIOCGWINSZ, &p->size) == 0)
+		bh_loop_arm(p->container->pod->loop, &p->resize, RESIZE_POLL_MS);
 }
 
 int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *arena,
@@ -304,6 +348,8 @@ int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *
 		if (r == 0 && !ret_uris[i])
 			r = bh_err_oom(err);
 	}
+	if (r == 0)
+		watch_size(p);
 	return r;
 }
 

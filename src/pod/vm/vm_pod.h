@@ -6,6 +6,8 @@
 #ifndef BH_POD_VM_VM_POD_H
 #define BH_POD_VM_VM_POD_H
 
+#include <sys/ioctl.h>
+
 #include "loop/relay.h"
 #include "pod/pod.h"
 #include "pod/vm/guest_image.h"
@@ -56,8 +58,10 @@ struct bh_vm_process {
 	Wire__Timestamp exited_at;
 	int input_hold; /* closed by CloseIO, see struct bh_task_stdio */
 	struct bh_logger *logger;
-	struct bh_relay
-		relays[3]; /* between its stdio's ends on this host and the link's streams */
+	/* Between its stdio's ends on this host and the link's streams. */
+	struct bh_relay relays[3];
+	struct bh_timer resize; /* looks at the size of the host's terminal, if it is one */
+	struct winsize size;    /* as the guest was told */
 	struct bh_vm_waiter *waiters;
 };
 
