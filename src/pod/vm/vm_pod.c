@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -38,6 +39,8 @@
 #define HELLO_POLL_MS    2
 #define ASK_TIMEOUT_MS   60000
 #define SHARE_DIR        "share"
+#define KVM_MAJOR        10
+#define KVM_MINOR        232
 /* No user or vsock address on this range; one for each process that there can be. */
 #define VMM_UID_BASE   0x42000000U
 #define VSOCK_CID_BASE 0x1000000U
@@ -113,12 +116,28 @@ static int save(const struct bh_vm_pod *pod, struct bh_err *err)
 	return bh_pod_record_save(pod->dirfd, &record, err);
 }
 
+/* What the pod's cgroup holds its processes to. They open no device but KVM: what else they work on
+ * they are handed. */
+static struct bh_resources host_limits(const struct bh_vm_pod *pod)
+{
+	static struct bh_device_rule kvm = { .allow = true,
+					     .type = 'c',
+					     .major = { .set = true, .v = KVM_MAJOR },
+					     .minor = { .set = true, .v = KVM_MINOR },
+					     .access = "rw" };
+
+	return (struct bh_resources){
+		.set = true,
+		.devices = { &kvm, pod->accelerator == BH_ACCELERATOR_KVM },
+		.memory.limit = { .set = true, .v = (int64_t)pod->size.cgroup_memory },
+	};
+}
+
 /* A process that does nothing but be in the scope until the monitor is. */
 static int start_scope(struct bh_vm_pod *pod, struct bh_err *err)
 {
-	bh_auto_close int pidfd = -EBADF;
-	pid_t pid = bh_sys_fork(&pidfd);
-	int r;
+	struct bh_spec scope = pod->spec;
+	pid_t pid = bh_sys_fork(&pod->scope_fd);
 
 	if (pid < 0)
 		return bh_err_set(err, -errno, "fork for the pod's scope");
@@ -127,17 +146,26 @@ static int start_scope(struct bh_vm_pod *pod, struct bh_err *err)
 		for (;;)
 			pause();
 	}
-	r = bh_cgroup_start_scope(pod->cg, &pod->spec, pid, err);
-	r = r < 0 ? r : bh_cgroup_open(pod->cg, &(struct bh_strv){ .n = 0 }, 0, err);
-	return r; /* it goes with the scope */
+	scope.linux_.resources = host_limits(pod);
+	if (bh_cgroup_start_scope(pod->cg, &scope, pid, err) < 0)
+		return err->code;
+	return bh_cgroup_open(pod->cg, &(struct bh_strv){ .n = 0 }, 0, err);
+}
+
+static void end_scope_holder(struct bh_vm_pod *pod)
+{
+	siginfo_t info;
+
+	if (pod->scope_fd < 0)
+		return;
+	pidfd_send_signal(pod->scope_fd, SIGKILL, NULL, 0);
+	waitid(P_PIDFD, (id_t)pod->scope_fd, &info, WEXITED);
+	pod->scope_fd = bh_close(pod->scope_fd);
 }
 
 static int make_cgroup(struct bh_vm_pod *pod, struct bh_err *err)
 {
-	const struct bh_resources memory = {
-		.set = true,
-		.memory.limit = { .set = true, .v = (int64_t)pod->size.cgroup_memory },
-	};
+	const struct bh_resources limits = host_limits(pod);
 	int r;
 
 	if (pod->config.cgroup_manager == BH_CGROUP_DISABLED)
@@ -148,7 +176,7 @@ static int make_cgroup(struct bh_vm_pod *pod, struct bh_err *err)
 	r = r < 0 ? r : bh_cgroup_create(pod->cg, err);
 	if (r == 0 && bh_cgroup_needs_scope(pod->cg))
 		r = start_scope(pod, err);
-	return r < 0 ? r : bh_cgroup_apply(pod->cg, &memory, err);
+	return r < 0 ? r : bh_cgroup_apply(pod->cg, &limits, err);
 }
 
 /* Whether it is the namespace that this process is in: the host's. */
@@ -291,6 +319,7 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 	c.cgroup_fds = fds.v;
 	c.n_cgroup_fds = fds.n;
 	r = bh_vm_boot(pod->hypervisor, pod->loop, &c, on_vm_dead, pod, &pod->vm, err);
+	end_scope_holder(pod);
 	r = r < 0 ? r : bh_vm_figures(pod->vm, &figures, err);
 	return r < 0 ? r : bh_proc_identify(figures.pid, &pod->vmm, err);
 }
@@ -388,13 +417,11 @@ static int hello(struct bh_vm_pod *pod, struct bh_err *err)
 
 int bh_vm_pod_limit_cpu(struct bh_vm_pod *pod, struct bh_err *err)
 {
-	const struct bh_resources cpu = {
-		.set = true,
-		.cpu = { .quota = { .set = true, .v = (int64_t)pod->size.cgroup_quota_usec },
-			 .period = { .set = true, .v = pod->size.period_usec } },
-	};
+	struct bh_resources limits = host_limits(pod);
 
-	return pod->cg ? bh_cgroup_apply(pod->cg, &cpu, err) : 0;
+	limits.cpu.quota = (struct bh_opt_i64){ true, (int64_t)pod->size.cgroup_quota_usec };
+	limits.cpu.period = (struct bh_opt_u64){ true, pod->size.period_usec };
+	return pod->cg ? bh_cgroup_apply(pod->cg, &limits, err) : 0;
 }
 
 static int network(struct bh_vm_pod *pod, struct bh_err *err)
@@ -593,6 +620,7 @@ static void undo(struct bh_vm_pod *pod)
 		bh_warn("pod '%s': %s", pod->config.id, bh_err_format(&err, text, sizeof(text)));
 	bh_loop_undefer(pod->loop, &pod->burial);
 	bury(&pod->burial);
+	end_scope_holder(pod);
 	pod->share = bh_share_free(pod->share);
 	pod->network = bh_network_free(pod->network);
 	pod->netns_fd = bh_close(pod->netns_fd);
@@ -738,6 +766,7 @@ static int open_pod(struct bh_loop *loop, const struct bh_pod_config *config,
 	pod->listener = *listener;
 	pod->dirfd = -EBADF;
 	pod->netns_fd = -EBADF;
+	pod->scope_fd = -EBADF;
 	pod->burial.fn = bury;
 	pod->stdio = (struct bh_stdio){ .loop = loop,
 					.domain = config->domain,

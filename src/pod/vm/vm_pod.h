@@ -106,6 +106,7 @@ struct bh_vm_pod {
 	struct bh_guest_image image;
 	const struct bh_hypervisor *hypervisor;
 	struct bh_cgroup *cg;
+	int scope_fd; /* pidfd of what keeps the systemd scope alive until the monitor does */
 	int netns_fd;
 	const char *netns_path;
 	struct bh_network *network;
