@@ -69,8 +69,11 @@ static int choose_accelerator(struct bh_vm_pod *pod, struct bh_err *err)
 	int r;
 
 	pod->accelerator = BH_ACCELERATOR_EMULATION;
-	if (pod->config.accelerator == BH_ACCELERATE_EMULATION)
+	if (pod->config.accelerator == BH_ACCELERATE_EMULATION) {
+		bh_log(BH_LOG_INFO, "kata: software emulation, as it was asked for: many times "
+				    "slower than KVM");
 		return 0;
+	}
 	r = bh_kvm_probe(&why);
 	if (r == 0) {
 		pod->accelerator = BH_ACCELERATOR_KVM;
