@@ -97,7 +97,7 @@ static void test_refusals(void **state)
 		{ "a = 1.5", "'1.5' is no string" },
 		{ "a = 1979-05-27", "is no string" },
 		{ "a = 99999999999999999999", "is no string" },
-		{ "a = truely", "'truely' is no string" },
+		{ "a = truer", "'truer' is no string" },
 		{ "[a", "line 1: the table's name has no end" },
 		{ "[[a]]", "lists of tables" },
 		{ "= 1", "a key was expected" },
