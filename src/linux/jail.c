@@ -48,7 +48,7 @@ int bh_jail_show(int root, const char *path, const char *name, struct bh_err *er
 	int r;
 
 	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : bh_err_set(err, -errno, "look at '%s'", path);
+		return bh_err_set(err, -errno, "look at '%s'", path);
 	if (S_ISLNK(st.st_mode))
 		return show_link(root, path, name, err);
 	r = make_place(root, name, S_ISDIR(st.st_mode), err);
@@ -71,6 +71,8 @@ int bh_jail_show_programs(int root, struct bh_err *err)
 		int r;
 
 		snprintf(path, sizeof(path), "/%s", programs[i]);
+		if (access(path, F_OK) < 0)
+			continue; /* not every system has all of them */
 		r = bh_jail_show(root, path, programs[i], err);
 		if (r < 0)
 			return r;
