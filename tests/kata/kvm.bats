@@ -71,8 +71,8 @@ mounted_anywhere() {
 # bats test_tags=essential
 @test "the guest's instructions are the processor's, and the channel is vsock" {
     [ "$(rt pod stats --format json "$POD" | jq -r .accelerator)" = kvm ]
-    ls -l "/proc/$(vmm_of "$POD")/fd" | grep -q 'anon_inode:kvm-vm'
-    ls -l "/proc/$(vmm_of "$POD")/fd" | grep -q /dev/vhost-vsock
+    readlink "/proc/$(vmm_of "$POD")/fd/"* | grep -q anon_inode:kvm-vm
+    readlink "/proc/$(vmm_of "$POD")/fd/"* | grep -q /dev/vhost-vsock
     [ "$(vsock_address "$POD")" -gt 2 ]
     ! tr '\0' '\n' <"/proc/$(vmm_of "$POD")/cmdline" | grep -q virtserialport
 }
