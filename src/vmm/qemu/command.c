@@ -114,19 +114,22 @@ static void put_machine(struct builder *b, const struct bh_vm_config *config)
 {
 	bool kvm = config->accelerator == BH_ACCELERATOR_KVM;
 
-	/* Emulated, a guest needs the timer to measure its clock by; the rest is ballast. */
+	/* Emulated, a guest needs the timer to measure its clock by, and a clock to read: it waits
+	 * a second for one that does not answer. KVM has its own of both; the rest is ballast. */
 	option(b, "-machine",
-	       "microvm,memory-backend=ram,x-option-roms=off,pcie=off,isa-serial=on,rtc=off,"
+	       "microvm,memory-backend=ram,x-option-roms=off,pcie=off,isa-serial=on,rtc=%s,"
 	       "pit=%s,acpi=%s,mem-merge=off,dump-guest-core=off",
-	       kvm ? "off" : "on", config->acpi ? "on" : "off");
+	       kvm ? "off" : "on", kvm ? "off" : "on", config->acpi ? "on" : "off");
 	/* Not version 0.9 of virtio, which some devices never knew. */
 	option(b, "-global", "virtio-mmio.force-legacy=false");
 	if (kvm)
 		option(b, "-accel", "kvm");
 	else
 		option(b, "-accel", "tcg,thread=multi,tb-size=64");
-	/* Five levels of page tables cost an emulated processor time and give nothing here. */
-	option(b, "-cpu", "%s", kvm ? "host" : "max,la57=off");
+	/* An emulated processor does string instructions a byte at a time: a kernel that is told
+	 * they are fast copies and clears pages by them. Five levels of page tables give nothing
+	 * here. */
+	option(b, "-cpu", "%s", kvm ? "host" : "max,la57=off,erms=off,fsrm=off");
 	option(b, "-smp", "%" PRIu32, config->vcpus);
 	option(b, "-m", "%" PRIu64 "k", config->memory >> 10);
 	/* Another process works in a shared one; a private one is cheaper to fault in. */
