@@ -89,6 +89,7 @@ struct bh_cgroup {
 	bool wants_limits;        /* the spec asks for limits */
 	bool needs_attach;        /* bh_cgroup_attach() must move new processes */
 	bool started;             /* systemd: bh_cgroup_start_scope() has told systemd the limits */
+	bool applied;             /* limits were written: systemd has to be told of new ones */
 	int64_t owner_uid;        /* v2: to whom the group is given; -1 = nobody */
 	const char *cpus, *mems;  /* v1: written before anything may enter; NULL = the parent's */
 	const char *unit, *slice; /* systemd */
@@ -197,7 +198,8 @@ int bh_cg_v1_join(struct bh_cgroup *cg, size_t i, pid_t pid, struct bh_err *err)
 int bh_cg_v2_join(struct bh_cgroup *cg, size_t i, pid_t pid, struct bh_err *err) bh_must_check;
 
 /** bh_cg_mkdir() - make the group's directory and those above it, below the mountpoint
- * @made: called for each directory that was made, outermost first; may be NULL
+ * @made: called for each directory that was made, outermost first; may be NULL. One for which it
+ * fails is removed
  * Return: 0 made; 1 it was there; -errno */
 typedef int bh_cg_made_fn(const char *dir, void *arg);
 int bh_cg_mkdir(const char *mountpoint, const char *dir, bh_cg_made_fn *made,

@@ -107,6 +107,12 @@ teardown() {
     [ "$stderr" = oops ]
 }
 
+@test "exec: what a process leaves behind does not keep its end from being told" {
+    run timeout 20 "$BULKHEAD" --root "$STATE" exec "$POD" sh -c 'sleep 30 & echo left'
+    [ "$status" -eq 0 ]
+    [ "$output" = left ]
+}
+
 @test "exec: a command that is not there" {
     run rt exec "$POD" /no/such/program
     [ "$status" -ne 0 ]
@@ -156,11 +162,11 @@ PYTHON
 
 @test "a terminal for whoever listens at the console socket" {
     bundle
-    args sh -c 'stty size; read line; echo "got $line"'
+    args sh -c 'stty size; read line; echo "got $line"; read line; stty size'
     config '.process.terminal = true | .process.consoleSize = {height: 20, width: 60}'
     run python3 - "$WORK/console" "$BULKHEAD" --root "$STATE" --runtime kata run --detach --pod "$POD" \
         --console-socket "$WORK/console" --bundle "$BUNDLE" "$ID" <<'PYTHON'
-import array, os, socket, subprocess, sys
+import fcntl, os, socket, struct, subprocess, sys, termios, time
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1])
 listener.listen(1)
@@ -172,11 +178,17 @@ os.write(fds[0], b"words\r")
 data = b""
 while b"got words" not in data:
     data += os.read(fds[0], 4096)
+fcntl.ioctl(fds[0], termios.TIOCSWINSZ, struct.pack("HHHH", 44, 120, 0, 0))
+time.sleep(1)
+os.write(fds[0], b"size\r")
+while b"44 120" not in data:
+    data += os.read(fds[0], 4096)
 print(data.decode())
 PYTHON
     echo "$output"
     [ "$status" -eq 0 ]
     [[ $output == *"20 60"* ]]
+    [[ $output == *"44 120"* ]]
 }
 
 @test "pause and resume" {
@@ -234,6 +246,45 @@ PYTHON
     rt update --memory 256m "$POD"
 }
 
+# limit_of PID CONTROLLER FILE-V1 FILE-V2: of the cgroup that the process is in, which must be the pod's.
+limit_of() {
+    local path
+    path=$(sed -n "s/^[0-9]*:[^:]*\b$2\b[^:]*://p" "/proc/$1/cgroup")
+    if [ -n "$path" ]; then
+        [[ $path == *"$TOKEN"* ]] && cat "/sys/fs/cgroup/$2$path/$3"
+    else
+        path=$(sed -n 's/^0:://p' "/proc/$1/cgroup")
+        [[ $path == *"$TOKEN"* ]] && cat "/sys/fs/cgroup$path/$4"
+    fi
+}
+
+@test "monitor and daemon are in the pod's cgroup, which has the pod's limits and its overhead" {
+    local pid vmm daemon
+    vmm=$(vmm_of "$POD")
+    daemon=$(pgrep -P "$(supervisor_of "$POD")" virtiofsd)
+    for pid in $vmm $daemon; do
+        grep -q "$TOKEN" "/proc/$pid/cgroup"
+    done
+    # One core and 0.1; 256 MiB and what the pod costs beside.
+    [[ $(limit_of "$vmm" cpu cpu.cfs_quota_us cpu.max) == 110000* ]]
+    [ "$(limit_of "$vmm" memory memory.limit_in_bytes memory.max)" -ge $((356 << 20)) ]
+    rt update --cpu-period 100000 --cpu-quota 50000 "$POD"
+    [[ $(limit_of "$vmm" cpu cpu.cfs_quota_us cpu.max) == 60000* ]]
+    rt exec "$POD" grep -q ^50000 /sys/fs/cgroup/cpu.max
+    rt update --cpu-period 100000 --cpu-quota 100000 "$POD"
+}
+
+@test "the monitor has no privileges: user, capabilities, seccomp, root, network" {
+    local vmm
+    vmm=$(vmm_of "$POD")
+    [ "$(awk '/^Uid:/ { print $2 }' "/proc/$vmm/status")" -gt 65535 ]
+    [ "$(awk '/^(CapPrm|CapEff|CapBnd|CapAmb):/ { print $2 }' "/proc/$vmm/status" | sort -u)" = 0000000000000000 ]
+    [ "$(awk '/^Seccomp:/ { print $2 }' "/proc/$vmm/status")" -eq 2 ]
+    [ "$(awk '/^NoNewPrivs:/ { print $2 }' "/proc/$vmm/status")" -eq 1 ]
+    [ -z "$(ls -A "/proc/$vmm/root/")" ]
+    [ "$(readlink "/proc/$vmm/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+}
+
 @test "list and state tell of both runtimes' containers" {
     bundle
     RUNTIME_FLAGS='' quietly rt run --detach --bundle "$BUNDLE" "$ID"
@@ -256,7 +307,7 @@ PYTHON
 
 @test "seccomp, capabilities and masked paths hold in the guest as well" {
     bundle
-    args sh -c 'grep -E "^(CapEff|Seccomp|NoNewPrivs):" /proc/self/status; cat /proc/kcore 2>&1 | head -c 1 | wc -c'
+    args sh -c 'grep -E "^(CapEff|Seccomp|NoNewPrivs):" /proc/self/status; head -c 1 /proc/kcore 2>/dev/null | wc -c'
     config '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["mkdir"], action: "SCMP_ACT_ERRNO"}]}'
     run in_pod
     echo "$output"

@@ -6,6 +6,8 @@
 #ifndef BH_POD_VM_VM_POD_H
 #define BH_POD_VM_VM_POD_H
 
+#include <sys/ioctl.h>
+
 #include "loop/relay.h"
 #include "pod/pod.h"
 #include "pod/vm/guest_image.h"
@@ -16,6 +18,7 @@
 #include "pod/vm/translate.h"
 #include "rpc/link.h"
 #include "rpc/pod.pb-c.h"
+#include "task/stdio.h"
 #include "vmm/hypervisor.h"
 
 extern const struct bh_pod_kind bh_vm_pod_kind;
@@ -54,8 +57,11 @@ struct bh_vm_process {
 	uint32_t exit_status;
 	Wire__Timestamp exited_at;
 	int input_hold; /* closed by CloseIO, see struct bh_task_stdio */
-	struct bh_relay
-		relays[3]; /* between its stdio's ends on this host and the link's streams */
+	struct bh_logger *logger;
+	/* Between its stdio's ends on this host and the link's streams. */
+	struct bh_relay relays[3];
+	struct bh_timer resize; /* looks at the size of the host's terminal, if it is one */
+	struct winsize size;    /* as the guest was told */
 	struct bh_vm_waiter *waiters;
 };
 
@@ -100,6 +106,7 @@ struct bh_vm_pod {
 	struct bh_guest_image image;
 	const struct bh_hypervisor *hypervisor;
 	struct bh_cgroup *cg;
+	int scope_fd; /* pidfd of what keeps the systemd scope alive until the monitor does */
 	int netns_fd;
 	const char *netns_path;
 	struct bh_network *network;
@@ -116,6 +123,7 @@ struct bh_vm_pod {
 	struct bh_deferred burial;
 	struct bh_vm_container *containers;
 	uint32_t last_token; /* of a stream */
+	struct bh_stdio stdio;
 	struct bh_rpc_service services[2];
 };
 
@@ -135,6 +143,28 @@ int bh_vm_pod_ask(struct bh_vm_pod *pod, const char *service, const char *method
 
 /** bh_vm_pod_forward() - pass @call on to the agent as it is, and the answer back */
 void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc_call *call);
+
+/** bh_vm_pod_save() - put on record what bh_pod_undo() has to take away */
+int bh_vm_pod_save(const struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/* ---- vm_cgroup.c ---- */
+
+/** bh_vm_cgroup_make() - the pod's cgroup with all its limits but that of CPU, on record first */
+int bh_vm_cgroup_make(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/** bh_vm_cgroup_settled() - the monitor is in it, or will never be */
+void bh_vm_cgroup_settled(struct bh_vm_pod *pod);
+
+/* What a process enters the pod's cgroups by. */
+struct bh_vm_cgroup_fds {
+	int v[16];
+	size_t n;
+};
+
+/** bh_vm_cgroup_open() - add to @fds, which stays the caller's also after a failure */
+int bh_vm_cgroup_open(const struct bh_vm_pod *pod, struct bh_vm_cgroup_fds *fds,
+		      struct bh_err *err) bh_must_check;
+void bh_vm_cgroup_fds_close(struct bh_vm_cgroup_fds *fds);
 
 /** bh_vm_pod_limit_cpu() - hold the pod's cgroup to its quota, from now on */
 int bh_vm_pod_limit_cpu(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;

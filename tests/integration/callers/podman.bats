@@ -59,6 +59,7 @@ limit() {
     [ "$output" = "by path" ]
 }
 
+# bats test_tags=essential
 @test "podman: run: output, exit status, environment, user, working directory, streams" {
     run -0 box echo "one two" three
     [ "$output" = "one two three" ]
@@ -116,6 +117,7 @@ limit() {
     terminal_end 9
 }
 
+# bats test_tags=essential
 @test "podman: exec: output, status, input, user, background, terminal" {
     box_loop c1
     run -0 podman exec c1 sh -c 'echo "$GREETING $PWD"; cat /proc/self/cgroup'
@@ -170,6 +172,7 @@ limit() {
     podman rm --force --time 0 c1
 }
 
+# bats test_tags=essential
 @test "podman: limits reach the kernel, and change with update; out of memory" {
     box_start c1 --memory=64m --memory-swap=64m --cpus=0.5 --cpuset-cpus=0 --pids-limit=50 sleep 1000
     [ "$(limit c1 memory memory.limit_in_bytes memory.max)" = 67108864 ]
