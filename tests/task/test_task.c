@@ -192,7 +192,7 @@ static void test_refusals(void **state)
 	must_fail("Wait", ids(&task__wait_request__descriptor, box.id, "none"), BH_RPC_NOT_FOUND,
 		  "not found");
 	finish(&exec);
-	assert_true(run_until(catches(pid, SIGTERM), SECONDS));
+	assert_true(run_until(catches(pid, SIGTERM), 30));
 	signal_box(&box, SIGTERM, false);
 	assert_int_equal(await_exit(&box), 5);
 	must_fail("Kill", IDS(kill, &box), BH_RPC_NOT_FOUND, "process already finished");
