@@ -32,6 +32,11 @@ int bh_pod_plan(const char *name, const struct bh_pod_config *config, struct bh_
 	return kind ? kind->plan(config, out, err) : err->code;
 }
 
+void bh_pod_give_up(struct bh_pod *pod, const struct bh_err *why)
+{
+	pod->kind->give_up(pod, why);
+}
+
 bool bh_pod_empty(const struct bh_pod *pod)
 {
 	return pod->kind->empty(pod);

@@ -97,7 +97,8 @@ static int end_server(json_object *o, struct bh_err *err)
 	bh_auto_close int pidfd = -EBADF;
 	int r;
 
-	if (server.pid <= 0 || !bh_proc_alive(&server))
+	/* Who serves the pod and undoes it itself goes on. */
+	if (server.pid <= 0 || server.pid == getpid() || !bh_proc_alive(&server))
 		return 0;
 	pidfd = bh_proc_open(&server, err);
 	if (pidfd < 0)
