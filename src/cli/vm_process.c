@@ -136,6 +136,11 @@ static int reach_pod(struct bh_cli *cli, struct bh_loop *loop, const struct bh_c
 		return bh_err_ctx(err, "--pod");
 	if (run->pod) {
 		r = bh_pod_connect(loop, cli->root, pod, client, err);
+		if (r == -ECONNREFUSED)
+			return bh_err_as(err, BH_ERR_STATE, r,
+					 "pod '%s': its supervisor is gone; delete its containers "
+					 "first",
+					 pod);
 		if (!bh_pod_is_gone(r))
 			return r;
 	}

@@ -1,0 +1,446 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Whatever of a pod dies, and however: the right status and the reason, soon, and nothing is left.
+
+load lib
+load death
+
+setup_file() {
+    require_root
+    require_command ip tc jq python3
+    runtime_setup
+    cp "$TOOLS/end-init" "$ROOTFS/bin/"
+    [ ! -x "$TOOLS/hostile-agent" ] || hostile_make >"$WORK/make" 2>&1 || { cat "$WORK/make"; return 1; }
+}
+
+teardown_file() {
+    runtime_teardown
+}
+
+teardown() {
+    local id
+    for id in $(rt list -q 2>/dev/null); do
+        rt delete --force "$id" || :
+    done
+    [ -z "${NETNS:-}" ] || ip netns del "$NETNS" 2>/dev/null || :
+}
+
+# ---- processes of the host
+
+@test "the VMM is killed" {
+    net_make
+    pod vmm
+    second
+    kill -KILL "$(vmm_of "$POD")"
+    killed "the pod's virtual machine ended: QEMU was killed by signal 9" dead
+}
+
+@test "the shared directory's daemon is killed" {
+    net_make
+    pod share
+    second
+    kill -KILL "$(pgrep -P "$(supervisor_of "$POD")" virtiofsd)"
+    killed "the pod's shared directory ended" dead
+}
+
+@test "the supervisor is killed" {
+    net_make
+    pod supervisor
+    second
+    kill -KILL "$(supervisor_of "$POD")"
+    killed "supervisor" gone
+}
+
+@test "the supervisor is told to end" {
+    net_make
+    pod term
+    second
+    kill -TERM "$(supervisor_of "$POD")"
+    ended 137 "supervisor"
+    wait_until 5 pod_gone "$POD"
+    has_status "$POD" stopped
+    removed
+}
+
+@test "everything is killed" {
+    net_make
+    pod all
+    second
+    kill -KILL "$(supervisor_of "$POD")" "$(vmm_of "$POD")" "$RUN" $(pgrep -P "$RUN")
+    wait "$RUN" || :
+    has_status "$POD" stopped
+    rt delete --force "$(basename "$BUNDLE" | sed s/^bundle-//)"
+    removed
+}
+
+@test "the VMM is killed while a process writes and another reads" {
+    pod busy
+    second sh -c 'echo up; cat /dev/zero'
+    rt exec "$POD" cat /dev/zero >/dev/null 2>&1 3>&- &
+    local exec=$! status=0
+    sleep 1
+    kill -KILL "$(vmm_of "$POD")"
+    ended 137 "QEMU was killed by signal 9"
+    wait $exec || status=$?
+    [ "$status" -eq 137 ]
+    removed
+}
+
+@test "the VMM is killed under a pod with a disk" {
+    require_command mkfs.ext4
+    vm_bundle disk
+    truncate -s 32M "$WORK/disk"
+    mkfs.ext4 -q -d "$ROOTFS" "$WORK/disk"
+    config '.mounts += [{destination: "/disk", source: ($work + "/disk"), type: "ext4", options: ["loop", "rw"]}]'
+    POD=$ID
+    quietly rt run --detach --bundle "$BUNDLE" "$POD" || skip "disks are not for this bundle: $(cat "$WORK/quietly")"
+    rt exec "$POD" ls /disk/bin/busybox
+    kill -KILL "$(vmm_of "$POD")"
+    wait_until 5 has_status "$POD" stopped
+    removed
+}
+
+@test "a VMM that hangs cannot hold up delete --force" {
+    pod hang
+    kill -STOP "$(vmm_of "$POD")"
+    local from
+    from=$(milliseconds)
+    run rt delete --force "$POD"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == *"does not end its processes"* ]]
+    [ $(($(milliseconds) - from)) -le 30000 ]
+    nothing_left
+}
+
+# ---- the guest
+
+# privileged COMMAND…: a second container that may do to the guest what it wants.
+privileged() {
+    bundle "second-$BATS_TEST_NUMBER"
+    args "$@"
+    config 'del(.linux.maskedPaths, .linux.readonlyPaths, .linux.seccomp)
+        | .linux.namespaces |= map(select(.type != "pid"))
+        | .process.capabilities[] = ["CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_KILL", "CAP_SYS_RAWIO", "CAP_MKNOD"]
+        | .linux.resources.devices = [{allow: true, access: "rwm"}]
+        | .mounts |= map(if .destination == "/proc" or .destination == "/sys" then .options = [] else . end)'
+    foreground --pod "$POD"
+}
+
+@test "the guest's kernel panics" {
+    net_make
+    pod panic
+    privileged sh -c 'echo 2 >/proc/sys/vm/panic_on_oom && echo up && sleep 1 && tail /dev/zero'
+    ended 137 "Kernel panic - not syncing: " $((5 * PATIENCE))
+    [[ $(cat "$ERR") == *"the pod's virtual machine ended: the VM ended (guest-reset)"* ]]
+    has_status "$POD" stopped
+    pod_listed dead "Kernel panic"
+    verbs_answer "Kernel panic"
+    removed
+}
+
+@test "the agent crashes" {
+    pod crash
+    privileged sh -c 'echo up; exec end-init crash'
+    ended 137 "the pod's virtual machine ended" $((5 * PATIENCE))
+    [[ $(cat "$ERR") == *"guest console: "*"bulkhead-agent"* ]]
+    pod_listed dead "the pod's virtual machine ended"
+    removed
+}
+
+@test "the agent is killed" {
+    pod kill
+    privileged sh -c 'echo up; exec end-init kill'
+    ended 137 "Attempted to kill init" $((5 * PATIENCE))
+    pod_listed dead "Attempted to kill init"
+    removed
+}
+
+@test "the guest runs out of memory: the container ends, the pod lives" {
+    pod oom
+    bundle "second-$BATS_TEST_NUMBER"
+    args sh -c 'echo up; read go; tail /dev/zero'
+    mkfifo "$WORK/go"
+    OUT=$WORK/out ERR=$WORK/err
+    rt run --pod "$POD" --bundle "$BUNDLE" "$ID" <"$WORK/go" >"$OUT" 2>"$ERR" 3>&- &
+    RUN=$!
+    exec 7>"$WORK/go"
+    wait_until 30 grep -q up "$OUT"
+    rt events --interval 1h "$ID" >"$WORK/events" 3>&- &
+    local events=$! status=0
+    sleep 1
+    echo go >&7
+    exec 7>&-
+    wait "$RUN" || status=$?
+    [ "$status" -eq 137 ]
+    wait $events || :
+    [ "$(jq -r .type "$WORK/events" | head -n 1)" = oom ]
+    has_status "$POD" running
+    rt exec "$POD" true
+    rt delete --force "$POD"
+    nothing_left
+}
+
+# The memory controller's group of the pod, on whichever hierarchy.
+memory_file() { # V1-NAME V2-NAME
+    local dir
+    for dir in /sys/fs/cgroup/memory /sys/fs/cgroup; do
+        [ ! -e "$dir/$POD/$1" ] || { echo "$dir/$POD/$1"; return; }
+        [ ! -e "$dir/$POD/$2" ] || { echo "$dir/$POD/$2"; return; }
+    done
+    return 1
+}
+
+@test "the pod runs out of memory on the host" {
+    net_make
+    pod hostoom
+    local limit usage
+    limit=$(memory_file memory.limit_in_bytes memory.max)
+    usage=$(cat "$(memory_file memory.usage_in_bytes memory.current)")
+    bundle "second-$BATS_TEST_NUMBER"
+    args sh -c 'echo up; sleep 2; dd if=/dev/zero of=/dev/shm/fill bs=1M count=150; sleep 1000'
+    foreground --pod "$POD"
+    rt events --interval 1h "$ID" >"$WORK/events" 3>&- &
+    local events=$!
+    sleep 1
+    echo $((usage + 33554432)) >"$limit"
+    ended 137 "out of memory on the host" $((5 * PATIENCE))
+    wait $events || :
+    [ "$(jq -r .type "$WORK/events" | head -n 1)" = oom ]
+    has_status "$POD" stopped
+    pod_listed dead "out of memory on the host"
+    verbs_answer "out of memory on the host"
+    removed
+}
+
+@test "a guest that floods its console is heard in measure" {
+    pod flood
+    privileged sh -c 'mknod /dev/shm/console c 5 1; echo up; while :; do cat /bin/busybox; done >/dev/shm/console'
+    local i supervisor rss
+    supervisor=$(supervisor_of "$POD")
+    for i in 1 2 3 4 5; do
+        rt exec "$POD" true
+    done
+    rss=$(awk '/VmRSS/ { print $2 }' "/proc/$supervisor/status")
+    [ "$rss" -le 16384 ] || { echo "supervisor: $rss KiB"; return 1; }
+    kill -KILL "$(vmm_of "$POD")"
+    ended 137 "guest console: "
+    # Whatever it was, it is text in one line.
+    [ "$(tail -n 1 "$ERR" | LC_ALL=C tr -d ' -~' | tr -d '\n' | wc -c)" -eq 0 ]
+    removed
+}
+
+# ---- a full disk
+
+@test "the state directory's disk is full" {
+    local small=$WORK/small
+    mkdir "$small"
+    mount -t tmpfs -o size=16k,nr_inodes=64 tmpfs "$small"
+    vm_bundle full
+    head -c 16384 /dev/zero >"$small/fill" || :
+    run "$BULKHEAD" --root "$small/state" $RUNTIME_FLAGS run --bundle "$BUNDLE" "$ID"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ $output == *"prepare"*"No space left on device"* ]]
+    umount "$small"
+    nothing_left
+}
+
+@test "the state directory's disk fills up under a pod" {
+    local small=$WORK/small
+    mkdir -p "$small"
+    mount -t tmpfs -o size=64k,nr_inodes=64 tmpfs "$small"
+    net_make
+    vm_bundle full
+    POD=$ID
+    STATE=$small pod full
+    dd if=/dev/zero of="$small/fill" bs=4k 2>/dev/null || :
+    bundle "second-$BATS_TEST_NUMBER"
+    STATE=$small answers 10 "No space left on device" rt run --pod "$POD" --bundle "$BUNDLE" "$ID"
+    [ ! -e "$small/$ID" ]
+    STATE=$small rt exec "$POD" true
+    STATE=$small rt delete --force "$POD"
+    [ ! -e "$small/@pods/$POD" ]
+    [ ! -e "$small/$POD" ]
+    umount "$small"
+    nothing_left
+}
+
+@test "a shared directory's disk is full: the container hears of it, and nobody else" {
+    mkdir "$WORK/volume"
+    mount -t tmpfs -o size=1m tmpfs "$WORK/volume"
+    vm_bundle volume
+    args sh -c 'dd if=/dev/zero of=/volume/fill bs=64k; echo "dd: $?"; rm /volume/fill; echo fits >/volume/file && cat /volume/file'
+    config '.mounts += [{destination: "/volume", source: ($work + "/volume"), type: "bind", options: ["bind", "rw"]}]'
+    run rt run --bundle "$BUNDLE" "$ID"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == *"No space left on device"*"dd: 1"*"fits"* ]]
+    umount "$WORK/volume"
+    nothing_left
+}
+
+# ---- guests that never come up
+
+@test "a kernel that is none" {
+    image garbage
+    rm "$WORK/garbage/vmlinux"
+    head -c 100000 /dev/urandom >"$WORK/garbage/vmlinux"
+    vm_bundle
+    boot_fails "boot: QEMU ended with status 1"
+}
+
+@test "a program in place of a kernel" {
+    image program
+    rm "$WORK/program/vmlinux"
+    cp /usr/bin/qemu-system-x86_64 "$WORK/program/vmlinux" 2>/dev/null || cp /bin/true "$WORK/program/vmlinux"
+    vm_bundle
+    boot_fails "boot: "
+}
+
+@test "a kernel that is not there" {
+    image nothing
+    rm "$WORK/nothing/vmlinux"
+    vm_bundle
+    boot_fails "boot: " "No such file or directory"
+}
+
+@test "an initramfs that is none" {
+    image noroot
+    rm "$WORK/noroot/initramfs"
+    head -c 100000 /dev/urandom >"$WORK/noroot/initramfs"
+    vm_bundle
+    boot_fails "hello: the pod's virtual machine ended" "Kernel panic - not syncing"
+}
+
+@test "too little memory for the guest" {
+    image little '.cmdline += " mem=24M"'
+    vm_bundle
+    boot_fails "hello: the pod's virtual machine ended: the VM ended (guest-reset)"
+}
+
+@test "an agent that leaves" {
+    hostile exit
+    boot_fails "hello: the pod's virtual machine ended" "Attempted to kill init" "hostile: I leave"
+}
+
+@test "a guest that stays silent" {
+    net_make
+    hostile silent
+    config '(.linux.namespaces[] | select(.type == "network")).path = $path' --arg path "/run/netns/$NETNS"
+    boot_fails "hello: no hello within"
+}
+
+@test "a guest that says nothing but to its console" {
+    hostile console
+    boot_fails "hello: no hello within" "guest console: " "one of very, very many"
+}
+
+@test "a guest whose serial port says anything" {
+    hostile bytes
+    boot_fails "hello: " "link to the agent"
+}
+
+@test "a guest that greets without end" {
+    hostile greeting
+    boot_fails "hello: "
+}
+
+@test "a guest with frames of its own kind" {
+    hostile frames
+    boot_fails "hello: " "link to the agent"
+}
+
+@test "a guest that sends without credit" {
+    hostile credit
+    boot_fails "hello: " "link to the agent"
+}
+
+@test "a guest that speaks no ttrpc" {
+    hostile garbage
+    boot_fails "hello: "
+}
+
+@test "a guest that answers no call" {
+    hostile mute
+    boot_fails "hello: " "Hello"
+}
+
+@test "a guest that answers with nothing" {
+    hostile empty
+    run rt run --bundle "$BUNDLE" "$ID"
+    echo "$output"
+    rt delete --force "$ID"
+    nothing_left
+}
+
+@test "a guest that lies" {
+    hostile lies
+    POD=$ID
+    quietly rt run --detach --bundle "$BUNDLE" "$POD"
+    has_status "$POD" running
+    # An exit status is one, and a date as well.
+    run rt exec "$POD" true
+    [ "$status" -eq 42 ]
+    # Nothing forged in a line of its own, nothing that a terminal obeys.
+    local out
+    out=$({ rt events --stats "$POD"; rt ps "$POD"; rt kill "$POD" TERM; rt pod stats "$POD"; rt pod list; } 2>&1 || :)
+    echo "$out" | head -c 3000
+    [ "$(LC_ALL=C tr -d ' -~\n\302\265' <<<"$out" | wc -c)" -eq 0 ]
+    run ! grep -E '^(forged|line|\{"type":"oom")' <<<"$out"
+    [ "$(awk '/VmRSS/ { print $2 }' "/proc/$(supervisor_of "$POD")/status")" -le 32768 ]
+    # Not without end, either: of a supervisor that is asked nothing.
+    local before after
+    before=$(awk '{ print $14 + $15 }' "/proc/$(supervisor_of "$POD")/stat")
+    sleep 2
+    after=$(awk '{ print $14 + $15 }' "/proc/$(supervisor_of "$POD")/stat")
+    [ $((after - before)) -le 100 ]
+    rt delete --force "$POD"
+    nothing_left
+}
+
+# ---- callers that die
+
+# caller_dies SIGNAL SECONDS: `create` is sent SIGNAL after SECONDS; nothing of the pod is left.
+caller_dies() {
+    vm_bundle "caller$1$2"
+    rt create --bundle "$BUNDLE" "$ID" >"$WORK/caller" 2>&1 </dev/null 3>&- &
+    local job=$! status=0
+    sleep "$2"
+    kill "-$1" "$(pgrep -P $job)"
+    wait $job || status=$?
+    [ "$status" -ne 0 ]
+    wait_until 10 pod_gone "$ID"
+    nothing_left
+}
+
+@test "create is killed before the VM starts" { caller_dies KILL 0.05; }
+@test "create is killed while the VM boots" { caller_dies KILL 1; }
+@test "create is interrupted while the VM boots" { caller_dies INT 1.5; }
+@test "create is terminated while the VM boots" { caller_dies TERM 0.5; }
+
+@test "run is interrupted while the VM boots" {
+    vm_bundle
+    rt run --bundle "$BUNDLE" "$ID" >"$WORK/caller" 2>&1 </dev/null 3>&- &
+    local job=$! from
+    sleep 1
+    from=$(milliseconds)
+    kill -INT "$(pgrep -P $job)"
+    wait $job && return 1
+    [ $(($(milliseconds) - from)) -le 5000 ]
+    wait_until 10 pod_gone "$ID"
+    nothing_left
+}
+
+@test "create is killed between the pod and its container" {
+    vm_bundle
+    # At the moment that it connects to the supervisor, and when it has asked for the container.
+    local call
+    for call in connect sendmsg; do
+        strace -qq -o /dev/null -e trace=none -e "inject=$call:signal=KILL:when=1" \
+            "$BULKHEAD" --root "$STATE" $RUNTIME_FLAGS create --bundle "$BUNDLE" "$ID" \
+            </dev/null >/dev/null 2>&1 3>&- && return 1
+        wait_until 40 pod_gone "$ID"
+        nothing_left
+    done
+}
