@@ -65,7 +65,7 @@ static const struct {
 	mode_t mode;
 } folders[] = {
 	{ "proc", 0555 }, { "sys", 0555 },          { "dev", 0755 },  { "etc", 0755 },
-	{ "run", 0755 },  { "run/bulkhead", 0700 }, { "tmp", 01777 },
+	{ "run", 0755 },  { "run/bulkhead", 0711 }, { "tmp", 01777 },
 };
 
 /* Settings of the kernel that a node which runs containers has. */
@@ -105,6 +105,15 @@ static void say(const char *text)
 	(void)!write(STDERR_FILENO, text, strlen(text));
 }
 
+/* What containers wrote is still worth keeping. A kernel's panic would end the machine too, but
+ * the last lines on the console were then its registers instead of the reason. */
+static _Noreturn void end_machine(void)
+{
+	sync();
+	reboot(RB_AUTOBOOT);
+	_exit(1); /* not reached: the kernel panics when its first process ends */
+}
+
 void bh_boot_fail(const struct bh_err *err)
 {
 	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
@@ -112,9 +121,7 @@ void bh_boot_fail(const struct bh_err *err)
 	say("bulkhead-agent: ");
 	say(bh_err_format(err, text, sizeof(text)));
 	say("\n");
-	sync();
-	reboot(RB_AUTOBOOT);
-	_exit(1); /* not reached: the kernel panics when its first process ends */
+	end_machine();
 }
 
 static const struct {
@@ -129,10 +136,10 @@ static const struct {
 };
 
 /*
- * A child that has not yet executed its program dies as it should; the agent takes the machine
- * along: the kernel panics when its first process ends. What somebody else sent is not heeded, as
- * the kernel would not have it for a first process without a handler: a container may be in the
- * guest's own pid namespace.
+ * The agent takes the machine along; a child that has not yet executed its program dies as it
+ * should: in a pid namespace of its own it may think that it is the first process, but reboot(2)
+ * there ends that namespace. What somebody else sent is not heeded, as the kernel would not have it
+ * for a first process without a handler: a container may be in the guest's own pid namespace.
  */
 static void on_fatal_signal(int sig, siginfo_t *info, void *context)
 {
@@ -143,7 +150,7 @@ static void on_fatal_signal(int sig, siginfo_t *info, void *context)
 		if (fatal_signals[i].signal == sig)
 			say(fatal_signals[i].line);
 	if (getpid() == 1)
-		_exit(128 + sig);
+		end_machine();
 	signal(sig, SIG_DFL);
 	raise(sig);
 }

@@ -43,6 +43,21 @@ const char *bh_modules_next(struct bh_modules *modules)
 	return NULL;
 }
 
+/* Those that would make things by themselves which nobody asked for. */
+static const struct {
+	const char *file, *parameters;
+} quiet[] = {
+	{ "dummy.ko", "numdummies=0" },
+};
+
+static const char *parameters_of(const char *file)
+{
+	for (size_t i = 0; i < BH_ARRAY_SIZE(quiet); i++)
+		if (!strcmp(quiet[i].file, file))
+			return quiet[i].parameters;
+	return "";
+}
+
 /* Return: 0 or -errno */
 static int load(int dirfd, const char *name)
 {
@@ -50,7 +65,7 @@ static int load(int dirfd, const char *name)
 
 	if (fd < 0)
 		return fd;
-	return bh_sys_finit_module(fd, "", 0) < 0 ? -errno : 0;
+	return bh_sys_finit_module(fd, parameters_of(name), 0) < 0 ? -errno : 0;
 }
 
 bool bh_modules_load_one(struct bh_modules *modules)

@@ -6,10 +6,12 @@
 #ifndef BH_BASE_SYS_H
 #define BH_BASE_SYS_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -23,6 +25,13 @@
 #ifndef CLONE_INTO_CGROUP
 #define CLONE_INTO_CGROUP 0x200000000ULL
 #endif
+
+/** bh_sys_has() - whether the kernel has a system call of six arguments or less, SYS_*. For those
+ * that refuse descriptor -1, an impossible pointer and all flags at once before they do anything */
+static inline bool bh_sys_has(long number)
+{
+	return syscall(number, -1L, 0L, -1L, -1L, -1L, -1L) >= 0 || errno != ENOSYS;
+}
 
 /** bh_sys_openat2() - openat2(2) */
 static inline int bh_sys_openat2(int dirfd, const char *path, const struct open_how *how)

@@ -10,9 +10,9 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "base/capture.h"
 #include "base/path.h"
 #include "base/program.h"
-#include "cli/capture.h"
 #include "loop/fiber.h"
 
 #define SUPERVISOR "bulkhead-pod"
@@ -23,7 +23,7 @@
 static const char *const supervisor_places[] = { "", "../libexec/bulkhead/", "../supervisor/" };
 static const char *const guest_places[] = { "../share/bulkhead/", "../../" };
 
-static int find_supervisor(char path[static PATH_MAX], struct bh_err *err)
+int bh_pod_supervisor(char path[static PATH_MAX], struct bh_err *err)
 {
 	return bh_program_find(supervisor_places, BH_ARRAY_SIZE(supervisor_places), SUPERVISOR,
 			       BH_LIBEXECDIR, path, err);
@@ -190,7 +190,7 @@ static void add(struct command *c, const char *option, const char *value)
 static int make_command(struct bh_cli *cli, const char *verb, const char *pod,
 			const struct bh_create_opts *create, struct command *c, struct bh_err *err)
 {
-	int r = find_supervisor(c->program, err);
+	int r = bh_pod_supervisor(c->program, err);
 
 	r = r < 0 ? r : find_guest(cli->guest_dir, c->guest, err);
 	if (r < 0)
@@ -249,6 +249,27 @@ int bh_pod_plan(struct bh_cli *cli, const char *pod, const struct bh_create_opts
 	return 0;
 }
 
+int bh_pod_check(struct bh_cli *cli, struct bh_check_report *ret, struct bh_err *err)
+{
+	struct command command = { .n = 0 };
+	bh_auto_free char *text = NULL;
+	struct bh_err missing;
+	int r = bh_pod_supervisor(command.program, err);
+
+	if (r < 0)
+		return r;
+	/* That there is no guest is for the check to find. */
+	(void)(find_guest(cli->guest_dir, command.guest, &missing) < 0);
+	add(&command, command.program, "check");
+	add(&command, "--guest", command.guest);
+	add(&command, "--accelerator", cli->accelerator);
+	r = bh_capture(command.argv, &text, err);
+	if (r < 0)
+		return r;
+	r = bh_schema_read(&bh_check_schema, &cli->arena, text, strlen(text), ret, err);
+	return r < 0 ? bh_err_ctx(err, "answer of '%s check'", command.program) : 0;
+}
+
 bool bh_pod_is_gone(int r)
 {
 	return r == -ENOENT || r == -ECONNREFUSED;
@@ -259,7 +280,7 @@ int bh_pod_undo_remains(const char *root, const char *pod, struct bh_err *err)
 	char program[PATH_MAX];
 	const char *argv[] = { program, "undo", "--root", root, "--pod", pod, NULL };
 	bh_auto_free char *said = NULL;
-	int r = find_supervisor(program, err);
+	int r = bh_pod_supervisor(program, err);
 
 	return r < 0 ? r : bh_capture(argv, &said, err);
 }

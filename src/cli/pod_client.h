@@ -3,6 +3,9 @@
 #ifndef BH_CLI_POD_CLIENT_H
 #define BH_CLI_POD_CLIENT_H
 
+#include <limits.h>
+
+#include "base/check.h"
 #include "cli/cli.h"
 #include "rpc/pod.pb-c.h"
 #include "rpc/rpc.h"
@@ -29,6 +32,13 @@ int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
 int bh_pod_start(struct bh_cli *cli, struct bh_loop *loop, const char *pod,
 		 const struct bh_create_opts *create, struct bh_pod_client *ret,
 		 struct bh_err *err) bh_must_check;
+
+/** bh_pod_supervisor() - where the supervisor's program is */
+int bh_pod_supervisor(char path[static PATH_MAX], struct bh_err *err) bh_must_check;
+
+/** bh_pod_check() - what this node has for pods in micro-VMs, by the supervisor's program
+ * @ret: its strings are in the arena of @cli */
+int bh_pod_check(struct bh_cli *cli, struct bh_check_report *ret, struct bh_err *err) bh_must_check;
 
 /** bh_pod_is_gone() - whether a failure to connect or to find means that there is nobody to ask */
 bool bh_pod_is_gone(int r);

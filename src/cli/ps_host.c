@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/capture.h"
+#include "base/capture.h"
 #include "cli/option.h"
 #include "cli/runtime.h"
 

@@ -401,6 +401,7 @@ static int add_exec(struct bh_pod_client *client, const struct bh_container *c,
 		    const struct bh_exec_opts *exec, const char *exec_id, struct stdio *stdio,
 		    struct bh_err *err)
 {
+	struct bh_process document = *exec->process;
 	bh_auto_buf struct bh_buf process = BH_BUF_INIT;
 	Task__ExecRequest q = TASK__EXEC_REQUEST__INIT;
 	Wire__Any spec = WIRE__ANY__INIT;
@@ -408,7 +409,9 @@ static int add_exec(struct bh_pod_client *client, const struct bh_container *c,
 
 	if (r < 0)
 		return r;
-	bh_spec_write_process(exec->process, &process);
+	if (exec->io.console_size.width || exec->io.console_size.height)
+		document.console_size = exec->io.console_size;
+	bh_spec_write_process(&document, &process);
 	if (process.failed)
 		return bh_err_oom(err);
 	spec.type_url = (char *)"types.containerd.io/opencontainers/runtime-spec/1/Process";

@@ -37,6 +37,14 @@ void bh_pod_give_up(struct bh_pod *pod, const struct bh_err *why)
 	pod->kind->give_up(pod, why);
 }
 
+int bh_pod_check(const char *name, const struct bh_pod_config *config, struct bh_arena *arena,
+		 struct bh_check_report *report, struct bh_err *err)
+{
+	const struct bh_pod_kind *kind = find(name, err);
+
+	return kind ? kind->check(config, arena, report, err) : err->code;
+}
+
 bool bh_pod_empty(const struct bh_pod *pod)
 {
 	return pod->kind->empty(pod);

@@ -10,6 +10,7 @@
 #ifndef BH_POD_POD_H
 #define BH_POD_POD_H
 
+#include "base/check.h"
 #include "container/container.h"
 #include "linux/cgroup.h"
 #include "rpc/rpc.h"
@@ -59,6 +60,8 @@ struct bh_pod_kind {
 			struct bh_err *err);
 	int (*plan)(const struct bh_pod_config *config, struct bh_buf *out, struct bh_err *err);
 	void (*give_up)(struct bh_pod *pod, const struct bh_err *why);
+	int (*check)(const struct bh_pod_config *config, struct bh_arena *arena,
+		     struct bh_check_report *report, struct bh_err *err);
 	bool (*empty)(const struct bh_pod *pod);
 	const struct bh_rpc_service *(*services)(struct bh_pod *pod, size_t *ret_n);
 	void (*close)(struct bh_pod *pod);
@@ -89,6 +92,12 @@ void bh_pod_give_up(struct bh_pod *pod, const struct bh_err *why);
  * changes nothing */
 int bh_pod_plan(const char *kind, const struct bh_pod_config *config, struct bh_buf *out,
 		struct bh_err *err) bh_must_check;
+
+/** bh_pod_check() - whether this node is fit for pods of @kind, as far as this program knows: rows
+ * added to @report. Makes nothing that outlives the call
+ * @config: guest_dir, accelerator and hypervisor are read */
+int bh_pod_check(const char *kind, const struct bh_pod_config *config, struct bh_arena *arena,
+		 struct bh_check_report *report, struct bh_err *err) bh_must_check;
 
 /** bh_pod_empty() - whether it has no container */
 bool bh_pod_empty(const struct bh_pod *pod);

@@ -5,6 +5,7 @@
  *
  *	bulkhead-pod serve …    detach from the caller, bring the pod up, answer its socket
  *	bulkhead-pod plan …     print what would be done
+ *	bulkhead-pod check …    print whether this node is fit, as base/check.h's document
  *	bulkhead-pod undo …     take away what is left of a pod whose server is gone
  *
  * Whether the pod came up is told on the descriptor --report, as one struct bh_err; warnings until
@@ -165,9 +166,15 @@ static int parse(int argc, char **argv, struct options *o, struct bh_err *err)
 	while (r == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		r = option == '?' ? bh_err_as(err, BH_ERR_SPEC, -EINVAL, "unknown option")
 				  : set_option(o, option, optarg, err);
-	if (r == 0 && (!o->pod.root || !o->pod.id))
-		r = bh_err_as(err, BH_ERR_SPEC, -EINVAL, "--root and --pod are wanted");
-	return r < 0 ? r : bh_container_id_check(o->pod.id, err);
+	return r;
+}
+
+/* What all that is about one pod needs. */
+static int check_pod(const struct options *o, struct bh_err *err)
+{
+	if (!o->pod.root || !o->pod.id)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "--root and --pod are wanted");
+	return bh_container_id_check(o->pod.id, err);
 }
 
 /* ---- connections ---- */
@@ -399,7 +406,8 @@ static int detach(struct bh_err *err)
 	return 0;
 }
 
-static int serve(const struct options *o)
+/* Return: exit status; what went wrong was reported */
+static int serve(const struct options *o, struct bh_err *unused)
 {
 	struct server s = {
 		.o = o,
@@ -412,6 +420,7 @@ static int serve(const struct options *o)
 	struct bh_err err = BH_ERR_INIT;
 	int r = detach(&err);
 
+	(void)unused;
 	r = r < 0 ? r : bh_loop_init(&s.loop, &err);
 	r = r < 0 ? r : watch_signals(&s, &err);
 	if (r < 0) {
@@ -434,27 +443,64 @@ static int print_plan(const struct options *o, struct bh_err *err)
 	return r;
 }
 
+static int print_check(const struct options *o, struct bh_err *err)
+{
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
+	struct bh_check_report report = { .fit = 0 };
+	int r = bh_pod_check(o->runtime, &o->pod, &arena, &report, err);
+
+	if (r < 0)
+		return r;
+	bh_check_judge(&report, BH_CHECK_KATA);
+	bh_schema_write(&bh_check_schema, &report, &out);
+	return out.failed ? bh_err_oom(err) : bh_fd_write(STDOUT_FILENO, bh_buf_str(&out), out.len);
+}
+
+static int undo(const struct options *o, struct bh_err *err)
+{
+	return bh_pod_undo(o->pod.root, o->pod.id, err);
+}
+
+static const struct {
+	const char *name;
+	bool any_pod; /* it is about none in particular */
+	int (*run)(const struct options *o, struct bh_err *err);
+} verbs[] = {
+	{ "serve", false, serve },
+	{ "plan", false, print_plan },
+	{ "undo", false, undo },
+	{ "check", true, print_check },
+};
+
+/* Return: exit status; -errno with @err */
+static int run(const struct options *o, const char *verb, struct bh_err *err)
+{
+	for (size_t i = 0; i < BH_ARRAY_SIZE(verbs); i++) {
+		int r;
+
+		if (strcmp(verbs[i].name, verb) != 0)
+			continue;
+		r = verbs[i].any_pod ? 0 : check_pod(o, err);
+		return r < 0 ? r : verbs[i].run(o, err);
+	}
+	return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+			 "serve, plan, undo or check is wanted, not '%s'", verb);
+}
+
 int main(int argc, char **argv)
 {
 	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
 	struct bh_err err = BH_ERR_INIT;
 	struct options o;
 	int r = parse(argc, argv, &o, &err);
-	const char *what = argc > optind ? argv[optind] : "";
 
 	if (r == 0)
 		r = bh_log_open(o.log, o.log_format, o.log_level, &err);
-	if (r == 0 && !strcmp(what, "serve"))
-		return serve(&o);
-	if (r == 0 && !strcmp(what, "plan"))
-		r = print_plan(&o, &err);
-	else if (r == 0 && !strcmp(what, "undo"))
-		r = bh_pod_undo(o.pod.root, o.pod.id, &err);
-	else if (r == 0)
-		r = bh_err_as(&err, BH_ERR_SPEC, -EINVAL, "serve, plan or undo is wanted, not '%s'",
-			      what);
 	if (r == 0)
-		return EXIT_SUCCESS;
+		r = run(&o, argc > optind ? argv[optind] : "", &err);
+	if (r >= 0)
+		return r;
 	fprintf(stderr, "bulkhead-pod: %s\n", bh_err_format(&err, text, sizeof(text)));
 	return EXIT_FAILURE;
 }

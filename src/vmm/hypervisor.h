@@ -84,6 +84,9 @@ struct bh_hypervisor {
 	/** ready() - whether it can run here: its programs are there. Return: 0 or -errno with @err
 	 */
 	int (*ready)(struct bh_err *err);
+	/** check() - the same closely, which takes a while. @found: receives what it is, for people
+	 */
+	int (*check)(struct bh_buf *found, struct bh_err *err);
 	int (*boot)(struct bh_loop *loop, const struct bh_vm_config *config, bh_vm_dead_fn dead,
 		    void *arg, struct bh_vm **ret, struct bh_err *err);
 	int (*channel)(struct bh_vm *vm, struct bh_err *err);

@@ -13,7 +13,7 @@ teardown_file() {
     runtime_teardown
 }
 
-VERBS="checkpoint create delete events exec kill list pause ps restore resume run spec start state
+VERBS="check checkpoint create delete events exec kill list pause pod ps restore resume run spec start state
     update features completion help"
 MAN=${BATS_TEST_DIRNAME}/../../docs/man
 
@@ -241,7 +241,7 @@ complete_words() {
     [ "$(complete_words bulkhead --root "$STATE" --debug fea)" = features ]
     [ "$(complete_words bulkhead run --pidf)" = --pidfd-socket ]
     [ "$(complete_words bulkhead list --format t)" = table ]
-    [ "$(complete_words bulkhead help check)" = checkpoint ]
+    [ "$(complete_words bulkhead help checkp)" = checkpoint ]
     [ "$(complete_words bulkhead run --bundle "${WORK%??}")" = "$WORK" ]
     [ -z "$(complete_words bulkhead update --kernel)" ]
 }
@@ -254,7 +254,7 @@ complete_words() {
     [ "$(fish_words 'bulkhead ru')" = run ]
     [ "$(fish_words 'bulkhead run --pidf')" = --pidfd-socket ]
     [ "$(fish_words 'bulkhead list --format ta')" = table ]
-    [ "$(fish_words 'bulkhead help check')" = checkpoint ]
+    [ "$(fish_words 'bulkhead help checkp')" = checkpoint ]
 }
 
 @test "zsh completes from the first time on" {

@@ -4,8 +4,9 @@
  * tells what came of each on standard output: `ok NAME`, or `not ok NAME: REASON`; figures are told
  * as `# NAME VALUE`. A case builds on those before it. agent.bats starts the machine.
  *
- * The machine has: disk 1 with a root file system on ext4 (writable), disk 2 with one on erofs or
- * squashfs, disk 3 raw; the shared directory with "rootfs" and "hello"; an interface with MAC.
+ * The machine has: disks 1 and 2 with a root file system on ext4 (2 is read-only), 3 with text, 4
+ * and 5 with the same XFS, 6 with a root on EROFS; the shared directory with "rootfs" and "hello";
+ * an interface with MAC.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -506,6 +507,57 @@ static void a_target_outside_is_refused(void)
 	refused(AGENT, "Prepare", &request, "");
 }
 
+/* Found by their superblocks, with the same UUID in both. */
+static void two_snapshots_of_one_xfs(void)
+{
+	Agent__Storage root = storage("disk", "1", ROOTFS("xfs"));
+	Agent__Storage one = storage("disk", "4", BH_GUEST_STORAGE_DIR "/xfs/0");
+	Agent__Storage two = storage("disk", "5", BH_GUEST_STORAGE_DIR "/xfs/1");
+	struct container c = {
+		.id = "xfs",
+		.shell = "grep -c ' xfs ' /proc/mounts; echo 1 >/mnt/x; ls /tmp | wc -l",
+		.storages = { &root, &one, &two },
+		.mounts = ",{\"destination\":\"/mnt\",\"type\":\"bind\",\"source\":"
+			  "\"" BH_GUEST_STORAGE_DIR "/xfs/0\",\"options\":[\"bind\"]},"
+			  "{\"destination\":\"/tmp\",\"type\":\"bind\",\"source\":"
+			  "\"" BH_GUEST_STORAGE_DIR "/xfs/1\",\"options\":[\"bind\"]}",
+	};
+
+	run(&c, NULL);
+	expect(&c, 0, "2\n0\n");
+}
+
+static void a_root_on_erofs(void)
+{
+	Agent__Storage root = storage("disk", "6", ROOTFS("erofs"));
+	char *ro[] = { (char *)"ro" };
+	struct container c = { .id = "erofs",
+			       .shell = "grep -c ' / erofs ' /proc/mounts",
+			       .storages = { &root } };
+
+	root.options = ro;
+	root.n_options = 1;
+	run(&c, NULL);
+	expect(&c, 0, "1\n");
+}
+
+/* Undone without a container, as often as it is asked for; meanwhile the id is taken. */
+static void a_bundle_is_released(void)
+{
+	Agent__Storage root = storage("disk", "1", ROOTFS("given-up"));
+	struct container c = { .id = "given-up", .shell = "true", .storages = { &root } };
+	Agent__ReleaseRequest request = AGENT__RELEASE_REQUEST__INIT;
+	Agent__PrepareRequest again = AGENT__PREPARE_REQUEST__INIT;
+
+	request.id = again.id = (char *)c.id;
+	for (int i = 0; i < 2; i++) {
+		free(prepare(&c));
+		refused(AGENT, "Prepare", &again, "a bundle for given-up exists");
+		call(AGENT, "Release", &request, NULL);
+		call(AGENT, "Release", &request, NULL);
+	}
+}
+
 /* Two containers, one /dev/shm; a tmpfs of a container's own. */
 static void memory_file_systems(void)
 {
@@ -862,6 +914,9 @@ static const struct {
 	{ "a_raw_disk_is_a_device", a_raw_disk_is_a_device },
 	{ "a_disk_that_is_not_there", a_disk_that_is_not_there },
 	{ "a_target_outside_is_refused", a_target_outside_is_refused },
+	{ "a_bundle_is_released", a_bundle_is_released },
+	{ "two_snapshots_of_one_xfs", two_snapshots_of_one_xfs },
+	{ "a_root_on_erofs", a_root_on_erofs },
 	{ "memory_file_systems", memory_file_systems },
 	{ "the_shared_directory", the_shared_directory },
 	{ "processes_beside_the_first", processes_beside_the_first },

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything that a user does with a container, on containers of a pod in a micro-VM.
 
+bats_require_minimum_version 1.5.0
+
 load lib
 
 setup_file() {

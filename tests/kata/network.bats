@@ -5,12 +5,11 @@
 # another one as the world, with a bridge. `traffic` serves in the VM and asks from the world, or the
 # other way round; every byte is checked.
 
-load ../integration/lib
+load lib
 
 setup_file() {
     require_root
     require_command ip tc jq
-    export RUNTIME_FLAGS="--runtime kata --accelerator ${ACCELERATOR:-emulation}"
     runtime_setup
     TRAFFIC=$(dirname "$BULKHEAD")/../../tests/kata/traffic
     export TRAFFIC POD=$TOKEN-pod WORLD=$TOKEN-world
@@ -31,7 +30,7 @@ setup() {
 
 teardown() {
     rt delete --force "$ID" 2>/dev/null || :
-    [ -z "${SERVER:-}" ] || kill "$SERVER" 2>/dev/null || :
+    stop_process "${SERVER:-}"
     ip netns del "$POD" 2>/dev/null || :
     ip netns del "$WORLD" 2>/dev/null || :
 }
@@ -61,7 +60,7 @@ addresses() { # NAME NET
 vm() {
     local name=$1
     shift
-    bundle "$name"
+    vm_bundle "$name"
     args "$@"
     config '.linux.namespaces = [.linux.namespaces[] | if .type == "network"
         then .path = "/run/netns/'"$POD"'" else . end]'
@@ -155,8 +154,9 @@ picture() {
     # busybox's ip on both sides, so that the words are the same
     local ask command
     for command in "addr show dev eth0 scope global" "addr show dev eth0 scope link" route "-6 route" "link show dev eth0"; do
-        ask="ip -o $command | sed -E 's/^[0-9]+: //; s/@if[0-9]+//; s/qdisc [^ ]* (state [A-Z]+ )?(qlen [0-9]+)?//;
-            s/(valid|preferred)_lft.*//; s/ (nodad|noprefixroute)//g; s/NO-CARRIER,//; s/ +/ /g; s/ \$//' | sort"
+        ask="ip -o $command | sed -E 's/^[0-9]+: //; s/@[^:]+:/:/; s/LOWER_UP200/LOWER_UP/; s/qdisc [^ ]* (state [A-Z]+ )?(qlen [0-9]+)?//;
+            s/(valid|preferred)_lft.*//; s/ (nodad|noprefixroute|flags 02)//g; s/NO-CARRIER,//; s/ +/ /g; s/ \$//' |
+            grep -v 'dev bhtap' | sort"
         diff <(in_pod chroot "$ROOTFS" sh -c "$ask") <(rt exec "$ID" sh -c "$ask")
     done
     rt exec "$ID" ip neigh | grep "10.11.0.77 .*lladdr 02:00:00:00:00:77.*PERMANENT"
@@ -188,8 +188,9 @@ picture() {
         intact 20 in_world "$TRAFFIC" echo 10.$net.0.2 7777 1000 20
         intact 5000000 in_world "$TRAFFIC" fetch fd00:$net::2 7777 5000000
     done
-    [ "$(rt exec "$ID" sh -c 'echo /sys/class/net/*')" = \
-        "/sys/class/net/eth0 /sys/class/net/lo /sys/class/net/net1 /sys/class/net/storage0" ]
+    run rt exec "$ID" ls /sys/class/net
+    echo "$output"
+    [ "$(sort <<<"$output" | tr '\n' ' ')" = "eth0 lo net1 storage0 " ]
     [ "$(rt exec "$ID" cat /sys/class/net/net1/address)" = "$(in_pod cat /sys/class/net/net1/address)" ]
 }
 
@@ -219,7 +220,7 @@ picture() {
 }
 
 @test "without a namespace there is the loopback, and it works" {
-    bundle alone
+    vm_bundle alone
     args sh -c 'ls /sys/class/net; traffic serve 7777 & sleep 1; traffic echo 127.0.0.1 7777 100 5'
     run rt run --bundle "$BUNDLE" "$ID"
     echo "$output"
@@ -239,6 +240,7 @@ picture() {
         veth "net$i" "2$i"
     done
     fails_with "9 interfaces; a micro-VM can have 8" vm many sleep 1000
+    vm_bundle host
     config '.linux.namespaces |= map(select(.type != "network"))'
     fails_with "host" rt run --detach --bundle "$BUNDLE" "$ID"
 }

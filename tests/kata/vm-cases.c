@@ -27,7 +27,7 @@
 #include "vmm/kvm_probe.h"
 
 #define UID        870001
-#define PATIENCE_S 120 /* an emulated guest on a busy machine */
+#define PATIENCE_S 120 /* an emulated guest on a busy machine; times $PATIENCE in a slower one */
 #define MIB        (UINT64_C(1) << 20)
 
 static struct bh_err err;
@@ -63,6 +63,13 @@ static double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + ((double)ts.tv_nsec / 1e9);
+}
+
+static double patience(void)
+{
+	const char *text = getenv("PATIENCE");
+
+	return text ? strtod(text, NULL) : 1;
 }
 
 static void on_dead(void *arg, const struct bh_err *why)
@@ -101,7 +108,7 @@ static int boot_with(const struct bh_vm_config *c)
 /* The loop goes on meanwhile. Return: whether @want stood in what came, which is in @buf */
 static bool hear(char *buf, size_t size, const char *want)
 {
-	double until = now() + PATIENCE_S;
+	double until = now() + (PATIENCE_S * patience());
 	size_t len = 0;
 
 	buf[0] = '\0';
@@ -465,7 +472,10 @@ static int case_figures(void)
 	       (double)f.pss / (double)MIB, (double)f.guest_ram / (double)MIB,
 	       (double)f.cpu_usec / 1e6);
 	CHECK(f.guest_ram > 8 * MIB && f.guest_ram <= c.memory);
-	CHECK(f.pss > MIB && f.pss < 200 * MIB);
+	/* The kernel's file is mapped, 50 MiB that all VMs share; the emulator's code is 64 at
+	 * most.
+	 */
+	CHECK(f.pss > MIB && f.pss < 150 * MIB);
 	CHECK(f.cpu_usec > 10000);
 	return 0;
 }
@@ -507,19 +517,6 @@ static int case_no_kernel(void)
 	CHECK(boot_with(&c) < 0);
 	printf("%s\n", err.text);
 	CHECK(strstr(err.text, "QEMU ended with status 1; its last words: "));
-	return 0;
-}
-
-static int case_too_small(void)
-{
-	struct bh_vm_config c = config();
-	bh_auto_buf struct bh_buf tail = BH_BUF_INIT;
-
-	c.memory = 16 * MIB;
-	CHECK(boot_with(&c) == 0);
-	CHECK(wait_dead(60));
-	bh_vm_console_tail(vm, 5, &tail);
-	printf("%s\n%s", dead.text, bh_buf_str(&tail));
 	return 0;
 }
 
@@ -571,7 +568,6 @@ static const struct {
 	{ "parent", case_parent },
 	{ "pause", case_pause },
 	{ "time", case_time },
-	{ "too-small", case_too_small },
 };
 
 int main(int argc, char **argv)

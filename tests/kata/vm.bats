@@ -35,7 +35,6 @@ no_monitor() {
 @test "a monitor that is killed is told of at once" { vm_case killed; }
 @test "a monitor dies with its creator" { vm_case parent; }
 @test "a guest's panic is told of, with its last words" { vm_case panic; }
-@test "a guest too small to boot is told of" { vm_case too-small; }
 @test "a kernel that is none is told of" { vm_case no-kernel; }
 @test "what the guest writes to its console cannot harm a terminal" { vm_case console; }
 @test "a guest that floods its console costs neither memory nor time" { vm_case flood; }

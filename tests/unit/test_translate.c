@@ -426,11 +426,14 @@ static void test_namespaces(void **state)
 	(void)state;
 	NEEDS_ROOT();
 	EXPECT(LINUX "'namespaces':[{'type':'network','path':'/run/netns/x'},{'type':'ipc'}]}}",
-	       "'namespaces':[{'type':'ipc'}]");
+	       "'namespaces':[{'type':'ipc'},{'type':'cgroup'}]");
+	EXPECT(LINUX "'namespaces':[{'type':'cgroup'},{'type':'ipc'}]}}",
+	       "'namespaces':[{'type':'cgroup'},{'type':'ipc'}]");
 	expect_of(&(struct request){ joins, .sandbox = 42 },
 		  (const char *const[]){
 			  "'namespaces':[{'type':'pid'},{'type':'ipc','path':'/proc/42/ns/ipc'},"
-			  "{'type':'mount'},{'type':'uts','path':'/proc/42/ns/uts'}]",
+			  "{'type':'mount'},{'type':'uts','path':'/proc/42/ns/uts'},"
+			  "{'type':'cgroup'}]",
 			  NULL });
 	REFUSE(joins, "/linux/namespaces/4/path", "the first container of a pod has none to join");
 	for (size_t i = 0; i < BH_ARRAY_SIZE(bad); i++) {
@@ -571,6 +574,89 @@ static void test_apply_disk(void **state)
 	bh_guest_plan_free(plan);
 }
 
+/* ---- an engine's mounts, for real -------------------------------------------------------------
+ */
+
+static bool in_share(const struct bh_share *share, const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), HOST "/shared/%s", name);
+	return bh_share_pid(share) > 0 && !access(path, F_OK);
+}
+
+static bool is_mounted(const char *path)
+{
+	bh_auto_fclose FILE *file = fopen("/proc/self/mountinfo", "re");
+	char line[4096], text[256];
+
+	assert_non_null(file);
+	snprintf(text, sizeof(text), " %s ", path);
+	while (fgets(line, sizeof(line), file))
+		if (strstr(line, text))
+			return true;
+	return false;
+}
+
+static void test_apply_engine_root(void **state)
+{
+	static const char text[] = "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"rootfs\"}}";
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	char *options[] = { TEXT("index=off"), TEXT("workdir=" HOST "/work"),
+			    TEXT("upperdir=" HOST "/upper"),
+			    TEXT("lowerdir=" HOST "/data:" HOST "/lower") };
+	Task__Mount overlay = TASK__MOUNT__INIT, *mounts[] = { &overlay };
+	struct bh_share_config config = { .dir = HOST "/shared" };
+	struct bh_spec spec;
+	struct bh_guest_source source = { .id = "web",
+					  .bundle = HOST "/bundle",
+					  .config = text,
+					  .config_len = strlen(text),
+					  .spec = &spec,
+					  .rootfs = mounts,
+					  .n_rootfs = 1 };
+	struct bh_loop loop = BH_LOOP_INIT;
+	struct bh_share *share = NULL;
+	struct bh_guest_plan *plan = NULL;
+	struct bh_err err = BH_ERR_INIT;
+
+	(void)state;
+	if (!root || bh_share_ready(NULL) < 0)
+		skip();
+	make_dirs(HOST "/work");
+	make_dirs(HOST "/upper");
+	make_dirs(HOST "/lower");
+	make_dirs(HOST "/shared");
+	make_file(HOST "/lower/from-image");
+	overlay.type = overlay.source = TEXT("overlay");
+	overlay.options = options;
+	overlay.n_options = BH_ARRAY_SIZE(options);
+	assert_int_equal(bh_spec_parse(&arena, text, strlen(text), &spec, &err), 0);
+	assert_int_equal(bh_loop_init(&loop, &err), 0);
+	assert_int_equal(bh_share_start(&loop, &config, NULL, NULL, &share, &err), 0);
+	assert_int_equal(bh_guest_plan_new(&source, &plan, &err), 0);
+	for (int i = 0; i < 2; i++) { /* again after undo, as after a failed Prepare */
+		assert_int_equal(bh_guest_plan_apply(plan, share, NULL, &err), 0);
+		assert_true(in_share(share, "web/rootfs/from-image"));
+		make_file(HOST "/shared/web/rootfs/written");
+		assert_int_equal(access(HOST "/upper/written", F_OK), 0);
+		/* Where it was mounted for a moment, nothing is. */
+		assert_false(is_mounted(HOST "/bundle/rootfs"));
+		assert_int_equal(bh_guest_plan_undo(plan, share, NULL, &err), 0);
+		assert_false(in_share(share, "web"));
+	}
+	/* A mount that fails leaves nothing. */
+	rmdir(HOST "/work/work");
+	rmdir(HOST "/work");
+	assert_true(bh_guest_plan_apply(plan, share, NULL, &err) < 0);
+	assert_false(is_mounted(HOST "/bundle/rootfs"));
+	assert_false(in_share(share, "web"));
+	bh_guest_plan_free(plan);
+	bh_share_free(share);
+	bh_loop_deinit(&loop);
+	assert_false(is_mounted(HOST "/shared"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -580,7 +666,7 @@ int main(void)
 		cmocka_unit_test(test_kernel_views),   cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_idmaps),         cmocka_unit_test(test_namespaces),
 		cmocka_unit_test(test_fields),         cmocka_unit_test(test_process),
-		cmocka_unit_test(test_apply_disk),
+		cmocka_unit_test(test_apply_disk),     cmocka_unit_test(test_apply_engine_root),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

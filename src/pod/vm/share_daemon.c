@@ -31,7 +31,8 @@
  * auto: the guest asks again after a second what a name stands for, and drops a file's pages when
  * it is opened and has changed, so what the host changes is seen; without any cache (none) there
  * would be no shared mmap(2). Locks stay in the guest, whose containers are all that share them:
- * passed on, blocking ones would fail. No write-back cache: the host sees what was written.
+ * passed on, blocking ones would fail. No write-back cache: the host sees what was written. No pool
+ * of threads: with one, Debian 12's daemon ends under load.
  */
 static const char *const argv_rust[] = {
 	"virtiofsd",

@@ -164,6 +164,23 @@ static int join_sandbox(const struct bh_guest_plan *plan, const struct bh_namesp
 	return bh_guest_set(entry, "path", json_object_new_string(path), err);
 }
 
+/* On a version 1 host engines ask for none, while the guest has version 2, whose one hierarchy
+ * shows a container the groups of all others. */
+static int add_cgroup_namespace(const struct bh_spec *spec, json_object *list, struct bh_err *err)
+{
+	json_object *ns;
+
+	if (!list || bh_spec_namespace(spec, BH_NS_CGROUP))
+		return 0;
+	ns = json_object_new_object();
+	if (!ns || json_object_object_add(ns, "type", json_object_new_string("cgroup")) < 0 ||
+	    json_object_array_add(list, ns) < 0) {
+		json_object_put(ns);
+		return bh_err_oom(err);
+	}
+	return 0;
+}
+
 /* The pod's network is the guest's own; other paths are those of the pod's first container. */
 static int plan_namespaces(struct bh_guest_plan *plan, json_object *linux_, struct bh_err *err)
 {
@@ -181,7 +198,7 @@ static int plan_namespaces(struct bh_guest_plan *plan, json_object *linux_, stru
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return add_cgroup_namespace(spec, list, err);
 }
 
 /* ---- resources ---- */

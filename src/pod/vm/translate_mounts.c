@@ -271,7 +271,7 @@ static int plan_file_system(struct bh_guest_plan *plan, struct mount_plan *m, st
 static int bind_tmpfs(struct bh_guest_plan *plan, struct mount_plan *m, const char *target,
 		      bool sized, struct bh_err *err)
 {
-	Agent__Storage *storage = bh_guest_add_storage(plan, "tmpfs", last_part(target), target);
+	Agent__Storage *storage = bh_guest_add_storage(plan, "tmpfs", "tmpfs", target);
 	char **options = storage ? bh_arena_array(&plan->arena, 6, sizeof(*options)) : NULL;
 	size_t n = 0;
 

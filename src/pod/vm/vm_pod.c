@@ -733,6 +733,7 @@ const struct bh_pod_kind bh_vm_pod_kind = {
 	.bring_up = open_pod,
 	.plan = plan_pod,
 	.give_up = give_up,
+	.check = bh_vm_node_check,
 	.empty = empty,
 	.services = services,
 	.close = close_pod,

@@ -182,6 +182,20 @@ static void abandon(struct bh_vm_container *c, char *id)
 	remove_container(c, &remove);
 }
 
+/* The pod was made for this container: it is gone by the time that the caller hears of the failure.
+ */
+static int fail_create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const struct bh_err *err)
+{
+	bool last = !pod->containers;
+
+	if (last)
+		bh_pod_close(&pod->pod);
+	bh_rpc_fail_err(call, err);
+	if (last)
+		pod->listener.over(pod->listener.arg);
+	return 0;
+}
+
 static int create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		  struct bh_err *err)
 {
@@ -194,15 +208,13 @@ static int create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 		r = bh_err_as(err, BH_ERR_SPEC, -EOPNOTSUPP, "checkpoint/restore is not supported");
 	r = r < 0 ? r : bh_vm_container_new(pod, q->id, q->bundle, &c, err);
 	if (r < 0)
-		return r;
+		return fail_create(pod, call, err);
 	c->quota_usec = quota_in(pod, &c->record->spec.linux_.resources.cpu);
 	r = plan_container(c, q, err);
 	r = r < 0 ? r : create_process(c, q, bh_rpc_call_peer(call), err);
 	if (r < 0) {
 		undo_container(c);
-		if (bh_rpc_call_gone(call)) /* else it is looked at when the caller hangs up */
-			leave_if_empty(pod);
-		return r;
+		return fail_create(pod, call, err);
 	}
 	publish_create(c, q);
 	if (bh_rpc_call_gone(call)) {

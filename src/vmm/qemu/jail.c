@@ -192,10 +192,12 @@ static int enter_cgroups(const struct bh_jail *jail, struct bh_err *err)
 	return 0;
 }
 
-static int set_limits(struct bh_err *err)
+static int set_limits(const struct bh_jail *jail, struct bh_err *err)
 {
 	const struct rlimit nofile = { NOFILE, NOFILE }, core = { 0, 0 };
 
+	if (jail->no_huge_pages && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
+		return bh_err_set(err, -errno, "turn off huge pages");
 	if (setrlimit(RLIMIT_CORE, &core) < 0)
 		return bh_err_set(err, -errno, "set RLIMIT_CORE");
 	return setrlimit(RLIMIT_NOFILE, &nofile) < 0 ? bh_err_set(err, -errno, "set RLIMIT_NOFILE")
@@ -252,7 +254,7 @@ static int confine(const struct bh_jail *jail, int *trouble, struct bh_err *err)
 		return bh_err_set(err, -errno, "set the host name");
 	if (enter_root(jail, err) < 0)
 		return bh_err_ctx(err, "root of the monitor");
-	if (place_fds(jail, trouble, err) < 0 || set_limits(err) < 0 ||
+	if (place_fds(jail, trouble, err) < 0 || set_limits(jail, err) < 0 ||
 	    drop_privileges(jail->uid, err) < 0)
 		return err->code;
 	return die_with_parent(*trouble, err);

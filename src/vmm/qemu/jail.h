@@ -26,8 +26,9 @@ struct bh_jail {
 	int stderr_fd; /* standard output as well; borrowed */
 	const struct bh_jail_file *files;
 	size_t n_files;
-	bool kvm;  /* make a /dev/kvm that it may open */
-	uid_t uid; /* and gid */
+	bool kvm;           /* make a /dev/kvm that it may open */
+	bool no_huge_pages; /* memory is given in small pages alone, whatever it asks for */
+	uid_t uid;          /* and gid */
 	int netns_fd;
 	const int *cgroup_fds;
 	size_t n_cgroup_fds;

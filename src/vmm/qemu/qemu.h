@@ -10,6 +10,7 @@
 
 extern const struct bh_hypervisor bh_qemu_hypervisor;
 
+#define BH_QEMU_PROGRAM   "/usr/bin/qemu-system-x86_64"
 #define BH_QEMU_DISKS_MAX 256 /* targets of the SCSI controller */
 #define BH_QEMU_CALL_MS   10000
 
@@ -47,6 +48,9 @@ struct bh_qemu {
 	uint8_t disks[BH_QEMU_DISKS_MAX];
 	struct bh_qemu_removal *removals;
 };
+
+/* check.c */
+int bh_qemu_check(struct bh_buf *found, struct bh_err *err) bh_must_check;
 
 /* disk.c: the driver's calls, and the word that a device is gone. */
 int bh_qemu_add_disk(struct bh_vm *vm, const struct bh_vm_disk *disk, uint32_t *ret_number,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Running a program of the host for what it prints. */
-#ifndef BH_CLI_CAPTURE_H
-#define BH_CLI_CAPTURE_H
+#ifndef BH_BASE_CAPTURE_H
+#define BH_BASE_CAPTURE_H
 
 #include "base/err.h"
 

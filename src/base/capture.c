@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/capture.h"
+#include "base/capture.h"
 
 #include <fcntl.h>
 #include <signal.h>
