@@ -66,7 +66,7 @@ int bh_vm_status(const struct bh_container *c, enum bh_status *ret, struct bh_er
 
 	r = r < 0 ? r : ask_status(&s, c->id, ret, err);
 	/* A supervisor that does not know it is one of a later pod of the same name. */
-	if (!bh_pod_is_gone(r))
+	if (!bh_pod_is_gone(r) && !s.client.gone)
 		return r;
 	*ret = BH_STATUS_STOPPED;
 	return 0;
@@ -203,11 +203,14 @@ int bh_vm_delete(struct bh_container *c, bool force, struct bh_err *err)
 {
 	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
 	int r = bh_vm_session_open(&s, c, err);
+	bool gone = bh_pod_is_gone(r);
 
-	if (bh_pod_is_gone(r))
-		r = bh_pod_undo_remains(c->root, c->pod, err);
-	else if (r == 0)
+	if (r == 0) {
 		r = delete_by_supervisor(&s, c, force, err);
+		gone = r < 0 && s.client.gone;
+	}
+	if (gone)
+		r = bh_pod_undo_remains(c->root, c->pod, err);
 	/* Also when nobody knew it. */
 	return r < 0 && r != -ENOENT ? r : bh_state_remove(c->root, c->id, err);
 }

@@ -326,10 +326,8 @@ static void tell_of_death(struct bh_pod_client *client, const char *pod)
 	bh_auto_buf struct bh_buf why = BH_BUF_INIT;
 	struct bh_err ignored = BH_ERR_INIT;
 
-	if (client->gone)
+	if (client->gone || bh_pod_ask_death(client, &why, &ignored) < 0)
 		bh_buf_puts(&why, "its supervisor ended");
-	else
-		bh_pod_ask_death(client, &why, &ignored);
 	if (why.len > 0)
 		bh_log(BH_LOG_ERROR, "pod '%s': %s", pod, bh_buf_str(&why));
 }

@@ -2,6 +2,9 @@
 #
 # What the tests of dying pods share. Load after lib, with: load death
 
+# What is left is seen at once; what takes longer is a fault here.
+export LEAKS_WAIT=2
+
 TOOLS=$(dirname "$BULKHEAD")/../../tests/kata
 export TOOLS GUEST_DIR=${GUEST:-$(dirname "$BULKHEAD")/../../guest}
 
@@ -24,7 +27,7 @@ net_make() {
 
 net_is() {
     ip -n "$NETNS" -o -d link | sed -E 's/ (state|qlen) [A-Z0-9]+//g'
-    ip -n "$NETNS" -o addr
+    ip -n "$NETNS" -o addr | sed 's/ tentative//'
     ip -n "$NETNS" route
     tc -n "$NETNS" qdisc
     tc -n "$NETNS" filter show dev eth0 ingress 2>/dev/null

@@ -17,7 +17,7 @@
 #include "loop/fiber.h"
 #include "pod/vm/vm_pod.h"
 
-#define CONSOLE_LINES 12
+#define CONSOLE_LINES 200 /* more than are told: the telling one may be far up */
 /* For the news of what ended the link; the end of a process takes milliseconds to be heard of. */
 #define VERDICT_MS 1000
 #define POLL_MS    5
@@ -34,6 +34,17 @@ static char *last_lines(char *lines, size_t max)
 	return lines;
 }
 
+/* After a kernel's reason come registers and addresses, which tell users nothing. */
+static void cut_after_cause(char *lines)
+{
+	char *panic = NULL;
+
+	for (char *p = lines; (p = strstr(p, "Kernel panic")); p++)
+		panic = p;
+	if (panic)
+		panic[strcspn(panic, "\n")] = '\0';
+}
+
 void bh_vm_pod_add_console(const struct bh_vm_pod *pod, struct bh_err *err)
 {
 	bh_auto_buf struct bh_buf tail = BH_BUF_INIT, words = BH_BUF_INIT;
@@ -44,6 +55,7 @@ void bh_vm_pod_add_console(const struct bh_vm_pod *pod, struct bh_err *err)
 		bh_vm_console_tail(pod->vm, CONSOLE_LINES, &tail);
 	if (tail.failed || tail.len == 0)
 		return;
+	cut_after_cause(tail.data);
 	line = strtok_r(last_lines(tail.data, sizeof(err->text) / 2), "\n", &save);
 	for (; line; line = strtok_r(NULL, "\n", &save))
 		bh_buf_printf(&words, "%s%s", words.len ? " | " : "", line);
