@@ -8,7 +8,7 @@
  *
  * rootfs stays below it, out of reach of every path and read-only: /proc/PID/exe of a process that
  * enters a container leads to the agent's file, but through that mount nobody can write it (see
- * cli/self_protect.c for the attack). The modules that are not yet loaded are reached by a
+ * container/self_protect.c for the attack). The modules that are not yet loaded are reached by a
  * descriptor of a mount of their own.
  *
  * Every system call counts: in an emulated machine each costs twelve times what it costs elsewhere.

@@ -8,14 +8,12 @@
 
 /* ---- tasks ----------------------------------------------------------------------------------- */
 
-static int open_stdio(void *arg, pid_t peer, const char *const uris[3], bool terminal,
+static int open_stdio(void *arg, const struct bh_task_stdio_request *request,
 		      struct bh_task_stdio *ret, struct bh_err *err)
 {
 	struct bh_agent *agent = arg;
 
-	(void)peer;
-	(void)terminal;
-	return bh_streams_open(&agent->streams, uris, ret, err);
+	return bh_streams_open(&agent->streams, request->uris, ret, err);
 }
 
 /* Prepare has made all of it. */
@@ -54,7 +52,8 @@ static int start_tasks(struct bh_agent *agent, struct bh_err *err)
 					   .prepare = prepare,
 					   .release = release,
 					   .publish = publish,
-					   .arg = agent };
+					   .arg = agent,
+					   .stdio_arg = agent };
 
 	return bh_tasks_new(&agent->loop, &opts, &agent->tasks, err);
 }

@@ -53,6 +53,14 @@ static inline pid_t bh_sys_fork_into(unsigned long flags, int *ret_pidfd)
 	return (pid_t)syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, 0UL, ret_pidfd, NULL, 0UL);
 }
 
+/** bh_sys_fork_sibling() - fork(2) of a process whose parent is the caller's; by clone(2) for the
+ * same reason */
+static inline pid_t bh_sys_fork_sibling(void)
+{
+	return (pid_t)syscall(SYS_clone, (unsigned long)(CLONE_PARENT | SIGCHLD), 0UL, NULL, NULL,
+			      0UL);
+}
+
 /** bh_sys_clone3() - clone3(2) without a stack of its own: returns twice, like fork(2) */
 static inline pid_t bh_sys_clone3(struct clone_args *args)
 {

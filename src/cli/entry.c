@@ -4,12 +4,12 @@
  *
  * The program's entry point in static builds: what runs before the C library.
  *
- * A program that enters a container executes itself twice (cli/self_protect.c says why). The first
- * execution needs nothing but three system calls, yet a C library would set itself up for it: it
- * asks the processor for its features some thirty times, and in a virtual machine each of these is
- * a trip to the hypervisor. On such machines that is a tenth of a container's start. So the three
- * calls are made here first, by hand. Whatever goes wrong is not handled: the program then starts
- * as usual, and bh_self_protect() does its work in full.
+ * A program that enters a container executes itself twice (container/self_protect.c says why). The
+ * first execution needs nothing but three system calls, yet a C library would set itself up for it:
+ * it asks the processor for its features some thirty times, and in a virtual machine each of these
+ * is a trip to the hypervisor. On such machines that is a tenth of a container's start. So the
+ * three calls are made here first, by hand. Whatever goes wrong is not handled: the program then
+ * starts as usual, and bh_self_protect() does its work in full.
  *
  * Nothing is decided here that main() does not check again. That this is the second execution is
  * seen by the name that the kernel gave to the file, "/dev/fd/N", which a caller could bring about

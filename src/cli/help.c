@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "cli/commit.h"
+#include "container/commit.h"
 #include "linux/seccomp.h"
 #include "oci/version.h"
 

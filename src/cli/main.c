@@ -18,7 +18,7 @@
 #include "cli/help.h"
 #include "cli/rootless.h"
 #include "cli/runtime.h"
-#include "cli/self_protect.h"
+#include "container/self_protect.h"
 
 #define DEFAULT_ROOT "/run/bulkhead"
 
@@ -147,7 +147,7 @@ static int index_of(const char *const *words, const char *word)
 static int open_missing_stdio(void)
 {
 	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) >= 0)
+		if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
 			continue;
 		if (bh_path_try_open(AT_FDCWD, "/dev/null", O_RDWR, 0, BH_PATH_HOST) != fd)
 			return -EBADF;
@@ -324,7 +324,7 @@ static int run(struct bh_cli *cli, int argc, char **argv, int *error_status, str
 		return bh_help_version(cli, err);
 	verb = bh_verb_find(args.v[0]);
 	if (verb && verb->flags & BH_VERB_ENTERS)
-		r = bh_self_protect(argv, err);
+		r = bh_self_protect(argv, "bulkhead", err);
 	if (r < 0)
 		return open_log(&globals, NULL) < 0 ? err->code : r;
 	r = apply_globals(cli, &globals, err);

@@ -3,12 +3,9 @@
 #include <fcntl.h>
 
 #include "base/path.h"
-#include "cli/commit.h"
 #include "cli/verbs.h"
-#include "container/rootfs.h"
-#include "linux/seccomp.h"
+#include "container/features.h"
 #include "oci/default_spec.h"
-#include "oci/features.h"
 
 #define CONFIG "config.json"
 
@@ -67,38 +64,12 @@ const struct bh_verb bh_verb_spec = {
 static int run_features(struct bh_cli *cli, const void *options, const struct bh_strv *args,
 			struct bh_err *err)
 {
-	static const char *const unsafe_annotations[] = { "org.systemd.property.", NULL };
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
-	const char *supported_flags[9] = { NULL };
-	char library_version[32];
-	struct bh_features features = {
-		.mount_options = bh_mount_option_names(),
-		.cgroup = { .v1 = true,
-			    .v2 = true,
-			    .systemd = true,
-			    .systemd_user = true,
-			    .rdma = true },
-		.seccomp = { .actions = bh_seccomp_actions(),
-			     .operators = bh_seccomp_operators(),
-			     .archs = bh_seccomp_archs(),
-			     .known_flags = bh_seccomp_known_flags(),
-			     .supported_flags = supported_flags,
-			     .library_version = bh_seccomp_library_version(library_version) },
-		.intel_rdt = { .enabled = true, .schemata = true, .monitoring = true },
-		.apparmor = true,
-		.selinux = true,
-		.id_mapped_mounts = true,
-		.net_devices = true,
-		.version = BH_VERSION,
-		.commit = BH_COMMIT,
-		.unsafe_annotations = unsafe_annotations,
-	};
 
 	(void)cli;
 	(void)options;
 	(void)args;
-	supported_flags[bh_seccomp_supported_flags(supported_flags)] = NULL;
-	bh_features_json(&features, &out);
+	bh_container_features_json(&out);
 	return bh_cli_print(&out, err);
 }
 

@@ -2,6 +2,7 @@
 #include "container/attend.h"
 
 #include <sys/pidfd.h>
+#include <sys/wait.h>
 
 #include "container/create_internal.h"
 #include "container/handover.h"
@@ -51,6 +52,18 @@ static int on_listener(struct bh_attend *a, const struct bh_sync_msg *msg, int *
 	return r < 0 ? r : bh_sync_send(a->sock, BH_SYNC_GO, -1, err);
 }
 
+static int on_joined(struct bh_attend *a, const struct bh_sync_msg *msg, int *fd,
+		     struct bh_err *err)
+{
+	siginfo_t info;
+
+	(void)fd;
+	if (!a->unseen || waitid(P_PID, (id_t)msg->number, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return bh_err_as(err, BH_ERR_BUG, -EBADMSG, "odd process %d", msg->number);
+	a->pid = msg->number;
+	return 0;
+}
+
 static int on_ready(struct bh_attend *a, const struct bh_sync_msg *msg, int *fd, struct bh_err *err)
 {
 	(void)msg;
@@ -62,10 +75,8 @@ static int on_ready(struct bh_attend *a, const struct bh_sync_msg *msg, int *fd,
 
 static int (*const handlers[BH_SYNC_MAX_])(struct bh_attend *, const struct bh_sync_msg *, int *,
 					   struct bh_err *) = {
-	[BH_SYNC_HOOKS] = on_hooks,
-	[BH_SYNC_MASTER] = on_master,
-	[BH_SYNC_LISTENER] = on_listener,
-	[BH_SYNC_READY] = on_ready,
+	[BH_SYNC_JOINED] = on_joined,     [BH_SYNC_HOOKS] = on_hooks, [BH_SYNC_MASTER] = on_master,
+	[BH_SYNC_LISTENER] = on_listener, [BH_SYNC_READY] = on_ready,
 };
 
 int bh_attend(struct bh_attend *a, struct bh_err *err)

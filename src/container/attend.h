@@ -9,9 +9,10 @@
 struct bh_attend {
 	int sock;
 	const struct bh_container *c;
-	pid_t pid;
+	pid_t pid;                      /* in the end that of the process that executed */
 	const struct bh_process_io *io; /* NULL once the terminal was handed over */
 	bool until_exec;                /* else until READY */
+	bool unseen;                    /* the process makes another, which it is about */
 	bool ready;                     /* READY was seen, or belongs to an earlier call */
 	uint32_t seen;                  /* bit n: message n came; none comes twice */
 	int master_fd;                  /* the caller's, when io wants it; start with -EBADF */

@@ -82,9 +82,10 @@ struct bh_process_io {
 	const char *console_socket; /* path: receives the terminal's master; NULL = see below */
 	const char *pidfd_socket;   /* path: receives a pidfd of the new process */
 	const char *pid_file;
-	int stdio[3];                        /* without a terminal; -1 = the caller's own 0, 1, 2 */
-	unsigned int preserve_fds;           /* keep 3 … 3+n-1 open; LISTEN_FDS adds its own */
-	bool want_master;                    /* the terminal's master is returned to the caller */
+	int stdio[3];              /* without a terminal; -1 = the caller's own 0, 1, 2 */
+	unsigned int preserve_fds; /* keep 3 … 3+n-1 open; LISTEN_FDS adds its own */
+	bool want_master;          /* the terminal's master is returned to the caller */
+	bool newlines; /* lines on that terminal end with CR LF, as on any; else with LF */
 	struct bh_console_size console_size; /* instead of the document's; zeros = as it says */
 	const char *filter_cache; /* directory of compiled seccomp filters, made if missing; NULL =
 				     none */

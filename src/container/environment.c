@@ -81,6 +81,12 @@ char **bh_env_make(const struct bh_process *process, int listen_fds, struct bh_e
 	return v;
 }
 
+void bh_env_forget(char **env)
+{
+	for (; *env; env++)
+		explicit_bzero(*env, strlen(*env));
+}
+
 const char *bh_env_value(char *const *env, const char *name)
 {
 	size_t len = strlen(name);

@@ -18,6 +18,9 @@
 char **bh_env_make(const struct bh_process *process, int listen_fds,
 		   struct bh_err *err) bh_must_check;
 
+/** bh_env_forget() - overwrite the strings of @env, the caller's own environment */
+void bh_env_forget(char **env);
+
 /** bh_env_value() - of @name in the NULL-terminated @env, which may be NULL; NULL if not there */
 const char *bh_env_value(char *const *env, const char *name);
 

@@ -6,6 +6,7 @@
  * is inside.
  */
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -19,6 +20,7 @@
 #include "container/sync.h"
 #include "linux/attr.h"
 #include "linux/rdt.h"
+#include "linux/seccomp.h"
 
 struct execution {
 	struct bh_container *c;
@@ -60,6 +62,22 @@ static int plan_namespaces(struct execution *ex, struct bh_err *err)
 	return 0;
 }
 
+/*
+ * A process of the container that has CAP_SYS_PTRACE in the host's user namespace could trace the
+ * newcomer undumpable as it is, and take the host's privileges from it. Such a container does not
+ * see it before it has given them up. An agent that is told of system calls is told of one process
+ * only, which must be the one that executes.
+ */
+static bool must_stay_unseen(const struct execution *ex)
+{
+	const struct bh_caps *caps = &ex->c->spec.process.capabilities;
+	const uint64_t all = caps->bounding | caps->permitted | caps->inheritable | caps->ambient;
+	const int flags = ex->ns.joins[0].flags;
+
+	return (all & (UINT64_C(1) << CAP_SYS_PTRACE)) && (flags & CLONE_NEWPID) &&
+	       !(flags & CLONE_NEWUSER) && !bh_seccomp_notifies(&ex->c->spec.linux_.seccomp);
+}
+
 static int prepare(struct execution *ex, struct bh_err *err)
 {
 	int socks[2], r;
@@ -84,9 +102,11 @@ static int prepare(struct execution *ex, struct bh_err *err)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0)
 		return bh_err_set(err, -errno, "socketpair");
-	ex->spawn = (struct bh_spawn){
-		.ns = &ex->ns, .cg = ex->c->cg, .parent_sock = socks[0], .child_sock = socks[1]
-	};
+	ex->spawn = (struct bh_spawn){ .ns = &ex->ns,
+				       .cg = ex->c->cg,
+				       .unseen = must_stay_unseen(ex),
+				       .parent_sock = socks[0],
+				       .child_sock = socks[1] };
 	return 0;
 }
 
@@ -137,8 +157,11 @@ static _Noreturn void exec_main(struct execution *ex)
 	struct bh_err err = BH_ERR_INIT;
 	int r;
 
+	ex->launch.unseen = ex->spawn.unseen;
 	r = become(ex, &err);
 	r = r < 0 ? r : bh_launch_confine(&ex->launch, ex->spawn.child_sock, &err);
+	if (r == 0 && ex->launch.unseen)
+		r = bh_launch_appear(&ex->launch, ex->spawn.child_sock, &err);
 	if (r == 0)
 		bh_launch_exec(&ex->launch);
 	bh_sync_send_err(ex->spawn.child_sock, &err);
@@ -177,27 +200,38 @@ static pid_t spawn(struct execution *ex, struct bh_err *err)
 	return pid;
 }
 
-static int supervise(struct execution *ex, pid_t pid, int *ret_master, struct bh_err *err)
+static void end_process(pid_t pid)
 {
+	kill(pid, SIGKILL);
+	TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
+}
+
+/* @pid: the new process; afterwards the one that executed */
+static int supervise(struct execution *ex, pid_t *pid, int *ret_master, struct bh_err *err)
+{
+	const pid_t first = *pid;
 	const struct bh_process_io *io = &ex->opts->io;
 	struct bh_attend attend = { .sock = ex->spawn.parent_sock,
 				    .c = ex->c,
-				    .pid = pid,
+				    .pid = first,
 				    .io = io,
+				    .unseen = ex->spawn.unseen,
 				    .until_exec = true,
 				    .master_fd = -EBADF };
 	int r;
 
-	r = serve_process(ex, pid, err);
+	r = serve_process(ex, first, err);
 	r = r < 0 ? r : bh_attend(&attend, err);
+	*pid = attend.pid;
+	if (*pid != first)
+		TEMP_FAILURE_RETRY(waitpid(first, NULL, 0));
 	if (r == 0 && io->pidfd_socket)
-		r = bh_handover_pidfd(io->pidfd_socket, pid, err);
+		r = bh_handover_pidfd(io->pidfd_socket, *pid, err);
 	if (r == 0 && io->pid_file)
-		r = bh_handover_pid_file(io->pid_file, pid, err);
+		r = bh_handover_pid_file(io->pid_file, *pid, err);
 	if (r < 0) {
 		bh_close(attend.master_fd);
-		kill(pid, SIGKILL);
-		TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
+		end_process(*pid);
 		return bh_err_ctx(err, "unable to start container process");
 	}
 	*ret_master = attend.master_fd;
@@ -234,7 +268,7 @@ int bh_container_exec(struct bh_container *c, const struct bh_exec_opts *opts,
 		exec_main(&ex);
 	if (pid < 0)
 		return pid;
-	r = supervise(&ex, pid, &master, err);
+	r = supervise(&ex, &pid, &master, err);
 	if (r == 0 && started)
 		*started = (struct bh_started){ .pid = pid,
 						.master_fd = bh_take_fd(&master),

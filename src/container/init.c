@@ -14,6 +14,7 @@
 
 #include "base/path.h"
 #include "container/create_internal.h"
+#include "container/environment.h"
 #include "container/hooks.h"
 #include "container/sync.h"
 #include "linux/attr.h"
@@ -123,8 +124,7 @@ static int build_root(struct bh_creation *cr, struct bh_terminal *terminal, stru
  */
 static int become_joinable(struct bh_err *err)
 {
-	for (char **variable = environ; *variable; variable++)
-		explicit_bzero(*variable, strlen(*variable));
+	bh_env_forget(environ);
 	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ? bh_err_set(err, -errno, "become dumpable")
 						      : 0;
 }

@@ -151,8 +151,11 @@ int bh_launch_stdio(const struct bh_launch *launch, struct bh_terminal *terminal
 {
 	const struct bh_user *user = &launch->process->user;
 
-	if (launch->process->terminal)
-		return bh_terminal_attach(terminal, user->uid, err);
+	if (launch->process->terminal) {
+		int r = launch->unseen ? 0 : bh_terminal_control(terminal->slave, err);
+
+		return r < 0 ? r : bh_terminal_attach(terminal, user->uid, err);
+	}
 	for (int fd = 0; fd < 3; fd++) {
 		struct stat st;
 
@@ -405,6 +408,26 @@ int bh_launch_confine(struct bh_launch *launch, int sync, struct bh_err *err)
 	if (r == 0 && caps_after_filter(launch))
 		r = bh_caps_apply(&launch->process->capabilities, err);
 	return r;
+}
+
+int bh_launch_appear(const struct bh_launch *launch, int sync, struct bh_err *err)
+{
+	pid_t pid;
+	int r = bh_launch_close(launch, sync, sync, err);
+
+	if (r < 0)
+		return r;
+	bh_env_forget(environ);
+	pid = bh_sys_fork_sibling();
+	if (pid < 0)
+		return bh_err_set(err, -errno, "clone the process into its pid namespace");
+	if (pid > 0) {
+		r = bh_sync_send_number(sync, BH_SYNC_JOINED, pid, err);
+		_exit(r < 0 ? 1 : 0);
+	}
+	if (setsid() < 0)
+		return bh_err_set(err, -errno, "setsid");
+	return launch->process->terminal ? bh_terminal_control(STDIN_FILENO, err) : 0;
 }
 
 _Noreturn void bh_launch_exec(const struct bh_launch *launch)

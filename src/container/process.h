@@ -27,6 +27,7 @@ struct bh_launch {
 	bool rootless;
 	bool apparmor, selinux; /* the process asks for it and the host has it */
 	bool keyring;           /* a new session keyring */
+	bool unseen;            /* another process executes, see bh_launch_appear() */
 	int proc_fd;            /* the host's procfs, O_PATH: no container can forge it */
 	int listen_fds;         /* LISTEN_FDS of the caller, 0 = none */
 	struct bh_seccomp_filter filter;
@@ -67,6 +68,13 @@ int bh_launch_close(const struct bh_launch *launch, int sock, int listen_fd,
  * container's
  * @sync: socket that a notify listener is passed over, see container/sync.h */
 int bh_launch_confine(struct bh_launch *launch, int sync, struct bh_err *err) bh_must_check;
+
+/** bh_launch_appear() - child that was spawned unseen, last: go on as a new process, the first to
+ * be in the container's pid namespace. By now there is nothing left to take from it, whoever may
+ * trace it.
+ * @sync: its pid goes over it, and the caller's process ends
+ * Return: in the new process alone, 0; -errno with @err in either */
+int bh_launch_appear(const struct bh_launch *launch, int sync, struct bh_err *err) bh_must_check;
 
 /** bh_launch_exec() - child: execve(2). From here on it is the container that fails, not the
  * runtime: as with runc the reason goes to the container's standard error and the status is 255 */

@@ -155,14 +155,15 @@ static pid_t spawn_direct(struct bh_spawn *spawn, struct bh_err *err)
 	struct bh_err child_err = BH_ERR_INIT;
 	pid_t pid;
 
-	pid = clone_in_pidns(spawn, err);
+	pid = spawn->unseen ? clone_with(spawn->ns->create, spawn->cg, err)
+			    : clone_in_pidns(spawn, err);
 	if (pid > 0)
 		spawn->child_sock = bh_close(spawn->child_sock);
 	if (pid != 0)
 		return pid;
 	bh_close(spawn->parent_sock);
 	enter_cgroups(spawn);
-	if (bh_ns_join(spawn->ns, false, &child_err) < 0)
+	if (bh_ns_join(spawn->ns, spawn->unseen, &child_err) < 0)
 		fail(spawn->child_sock, &child_err);
 	return 0;
 }
@@ -170,16 +171,15 @@ static pid_t spawn_direct(struct bh_spawn *spawn, struct bh_err *err)
 pid_t bh_spawn(struct bh_spawn *spawn, struct bh_err *err)
 {
 	const bool into_existing = spawn->ns->n_joins > 0;
+	const bool by_joiner = bh_ns_needs_joiner(spawn->ns) || could_not_return(spawn->ns);
 	pid_t pid;
 
 	/* Whoever is in a joined namespace already must at no moment be able to trace the newcomer,
 	 * which still has the host's descriptors and program (CVE-2016-9962). Clones inherit it. */
 	if (into_existing && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return bh_err_set(err, -errno, "become undumpable");
-	if (bh_ns_needs_joiner(spawn->ns) || could_not_return(spawn->ns))
-		pid = spawn_by_joiner(spawn, err);
-	else
-		pid = spawn_direct(spawn, err);
+	spawn->unseen = spawn->unseen && !by_joiner;
+	pid = by_joiner ? spawn_by_joiner(spawn, err) : spawn_direct(spawn, err);
 	if (pid != 0 && into_existing)
 		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	return pid;

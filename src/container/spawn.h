@@ -4,12 +4,16 @@
 #ifndef BH_CONTAINER_SPAWN_H
 #define BH_CONTAINER_SPAWN_H
 
+#include <stdbool.h>
+
 #include "linux/cgroup.h"
 #include "linux/ns.h"
 
 struct bh_spawn {
 	const struct bh_ns_plan *ns;
-	const struct bh_cgroup *cg;  /* created or opened; NULL = stay in the caller's */
+	const struct bh_cgroup *cg; /* created or opened; NULL = stay in the caller's */
+	bool unseen; /* stay out of a joined pid namespace, which is for the process's own next
+		      * child: bh_launch_appear(). Taken back where a joiner is needed */
 	int parent_sock, child_sock; /* of container/sync.h; the one that is not ours is closed */
 };
 

@@ -16,6 +16,7 @@
  *	   |                                             | waits for its start, or goes on
  *	   | <------------- LISTENER number ------------ (only if the filter notifies)
  *	   | --------------- GO ----------------------->
+ *	   | <------------- JOINED pid ----------------- (only if another one executes)
  *	   | <--- end of file: execve(2) happened; or ERR at any time
  */
 #ifndef BH_CONTAINER_SYNC_H

@@ -78,7 +78,8 @@ int bh_terminal_open(int root_fd, int proc_fd, const struct bh_console_size *siz
 			r = bh_err_set(err, -errno, "open the terminal's peer");
 	}
 	if (r == 0) {
-		r = set_up(t.slave, from_caller ? &io->console_size : size, io->console_socket);
+		r = set_up(t.slave, from_caller ? &io->console_size : size,
+			   io->console_socket || io->newlines);
 		if (r < 0)
 			r = bh_err_set(err, r, "set up terminal");
 	}
@@ -89,10 +90,15 @@ int bh_terminal_open(int root_fd, int proc_fd, const struct bh_console_size *siz
 	return r;
 }
 
+int bh_terminal_control(int fd, struct bh_err *err)
+{
+	return ioctl(fd, TIOCSCTTY, 0) < 0
+		       ? bh_err_set(err, -errno, "make it the controlling terminal")
+		       : 0;
+}
+
 int bh_terminal_attach(struct bh_terminal *terminal, uid_t uid, struct bh_err *err)
 {
-	if (ioctl(terminal->slave, TIOCSCTTY, 0) < 0)
-		return bh_err_set(err, -errno, "make it the controlling terminal");
 	/* An unmapped owner or a read-only devpts is no reason to fail: the descriptor is open. */
 	if (fchown(terminal->slave, uid, (gid_t)-1) < 0 && errno != EPERM && errno != EINVAL &&
 	    errno != EROFS)

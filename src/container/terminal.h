@@ -33,8 +33,10 @@ int bh_terminal_open(int root_fd, int proc_fd, const struct bh_console_size *siz
 		     const struct bh_process_io *io, struct bh_terminal *terminal,
 		     struct bh_err *err) bh_must_check;
 
-/** bh_terminal_attach() - make the slave the controlling terminal and descriptors 0, 1, 2 of the
- * calling session leader. @uid: owner from now on */
+/** bh_terminal_control() - make terminal @fd the controlling one of the calling session leader */
+int bh_terminal_control(int fd, struct bh_err *err) bh_must_check;
+
+/** bh_terminal_attach() - make the slave descriptors 0, 1, 2. @uid: owner from now on */
 int bh_terminal_attach(struct bh_terminal *terminal, uid_t uid, struct bh_err *err) bh_must_check;
 
 #endif

@@ -255,11 +255,15 @@ int bh_cgroup_plan(const struct bh_spec *spec, const char *id, enum bh_cgroup_ma
 		   bool rootless, struct bh_cgroup **ret, struct bh_err *err)
 {
 	const char *path = spec->linux_.cgroups_path;
-	bool want_own = manager == BH_CGROUP_SYSTEMD ? rootless : !path || path[0] != '/';
+	bool want_own;
 	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
 	struct bh_cg_layout layout = { .n = 0 };
 	int e = 0;
 
+	if (manager == BH_CGROUP_AUTO)
+		manager = path && path[0] != '/' && strchr(path, ':') ? BH_CGROUP_SYSTEMD
+								      : BH_CGROUP_FS;
+	want_own = manager == BH_CGROUP_SYSTEMD ? rootless : !path || path[0] != '/';
 	if (manager == BH_CGROUP_SYSTEMD && access("/run/systemd/system", F_OK) < 0)
 		return bh_err_as(
 			err, BH_ERR_OS, -EOPNOTSUPP,

@@ -23,6 +23,8 @@ enum bh_cgroup_manager {
 	BH_CGROUP_SYSTEMD,
 	BH_CGROUP_DISABLED,
 	BH_CGROUP_MANAGER_MAX_,
+	/* None of them: systemd when the cgroups path is "slice:prefix:name", else cgroupfs. */
+	BH_CGROUP_AUTO,
 };
 
 struct bh_cgroup; /* where the container's groups are, per hierarchy, and open descriptors */

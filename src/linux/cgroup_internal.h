@@ -197,7 +197,8 @@ int bh_cg_v1_join(struct bh_cgroup *cg, size_t i, pid_t pid, struct bh_err *err)
 int bh_cg_v2_join(struct bh_cgroup *cg, size_t i, pid_t pid, struct bh_err *err) bh_must_check;
 
 /** bh_cg_mkdir() - make the group's directory and those above it, below the mountpoint
- * @made: called for each directory that was made, outermost first; may be NULL
+ * @made: called for each directory that was made, outermost first; may be NULL. One for which it
+ * fails is removed
  * Return: 0 made; 1 it was there; -errno */
 typedef int bh_cg_made_fn(const char *dir, void *arg);
 int bh_cg_mkdir(const char *mountpoint, const char *dir, bh_cg_made_fn *made,

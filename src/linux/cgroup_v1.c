@@ -10,13 +10,23 @@
 #include "base/path.h"
 #include "linux/cgroup_internal.h"
 
+/* One that could not be completed must not stay: nobody could enter it, and nobody knows of it. */
+static int complete(const char *dir, bh_cg_made_fn *made, void *arg)
+{
+	int e = made ? made(dir, arg) : 0;
+
+	if (e < 0)
+		rmdir(dir);
+	return e;
+}
+
 int bh_cg_mkdir(const char *mountpoint, const char *dir, bh_cg_made_fn *made, void *arg)
 {
 	size_t root_len = strlen(mountpoint);
 	char path[PATH_MAX];
 
 	if (mkdir(dir, 0755) == 0)
-		return made ? made(dir, arg) : 0;
+		return complete(dir, made, arg);
 	if (errno != ENOENT)
 		return errno == EEXIST ? 1 : -errno;
 	if (strlen(dir) >= sizeof(path))
@@ -28,14 +38,14 @@ int bh_cg_mkdir(const char *mountpoint, const char *dir, bh_cg_made_fn *made, vo
 
 		*p = '\0';
 		if (mkdir(path, 0755) == 0)
-			e = made ? made(path, arg) : 0;
+			e = complete(path, made, arg);
 		else if (errno != EEXIST)
 			e = -errno;
 		if (e < 0)
 			return e;
 	}
 	if (mkdir(dir, 0755) == 0)
-		return made ? made(dir, arg) : 0;
+		return complete(dir, made, arg);
 	return errno == EEXIST ? 1 : -errno;
 }
 

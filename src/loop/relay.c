@@ -97,6 +97,7 @@ static int flush(struct bh_relay *relay)
 			return -errno;
 		relay->start += (size_t)n;
 		relay->len -= (size_t)n;
+		relay->moved += (uint64_t)n;
 	}
 	return 0;
 }

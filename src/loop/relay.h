@@ -25,6 +25,7 @@ struct bh_relay {
 	bool discard;      /* output is gone */
 	void (*ended)(void *data); /* told once; may be NULL */
 	void *data;
+	uint64_t moved;    /* bytes written so far */
 	size_t start, len; /* what is in the buffer and not yet written */
 	char *buffer;      /* BH_RELAY_BYTES, while open */
 };

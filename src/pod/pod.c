@@ -3,9 +3,10 @@
 
 #include <string.h>
 
+#include "pod/host/host_pod.h"
 #include "pod/vm/vm_pod.h"
 
-static const struct bh_pod_kind *const kinds[] = { &bh_vm_pod_kind };
+static const struct bh_pod_kind *const kinds[] = { &bh_host_pod_kind, &bh_vm_pod_kind };
 
 static const struct bh_pod_kind *find(const char *name, struct bh_err *err)
 {
@@ -35,6 +36,23 @@ int bh_pod_plan(const char *name, const struct bh_pod_config *config, struct bh_
 void bh_pod_give_up(struct bh_pod *pod, const struct bh_err *why)
 {
 	pod->kind->give_up(pod, why);
+}
+
+int bh_pod_kind_known(const char *name, struct bh_err *err)
+{
+	return find(name, err) ? 0 : -EINVAL;
+}
+
+bool bh_pod_own_mounts(const char *name)
+{
+	const struct bh_pod_kind *kind = find(name, NULL);
+
+	return kind && kind->own_mounts;
+}
+
+pid_t bh_pod_pid(const struct bh_pod *pod, const char *id)
+{
+	return pod->kind->pid(pod, id);
 }
 
 int bh_pod_check(const char *name, const struct bh_pod_config *config, struct bh_arena *arena,

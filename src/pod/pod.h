@@ -17,6 +17,8 @@
 
 /* Below the root of the containers' states; no container's id starts with "@". */
 #define BH_PODS_DIR "@pods"
+/* For a client to open its end of a named pipe, milliseconds. */
+#define BH_POD_READER_MS 30000
 /* In a pod's directory: where its services are had. */
 #define BH_POD_SOCKET   "sock"
 #define BH_POD_SERVICE  "bulkhead.pod.v1.Pod"
@@ -38,7 +40,10 @@ struct bh_pod_config {
 	enum bh_cgroup_manager cgroup_manager;
 	const char *guest_dir; /* kernel and initramfs */
 	enum bh_accelerator_choice accelerator;
-	const char *hypervisor; /* driver's name */
+	const char *hypervisor;   /* driver's name */
+	const char *filter_cache; /* of seccomp programs; NULL = none */
+	const char *domain;       /* the engine's name space that the pod is of; NULL = none */
+	bool no_pivot, no_keyring;
 };
 
 struct bh_pod;
@@ -55,6 +60,7 @@ struct bh_pod_listener {
 
 struct bh_pod_kind {
 	const char *name;
+	bool own_mounts; /* is served from a mount namespace of its own */
 	int (*bring_up)(struct bh_loop *loop, const struct bh_pod_config *config,
 			const struct bh_pod_listener *listener, struct bh_pod **ret,
 			struct bh_err *err);
@@ -63,6 +69,7 @@ struct bh_pod_kind {
 	int (*check)(const struct bh_pod_config *config, struct bh_arena *arena,
 		     struct bh_check_report *report, struct bh_err *err);
 	bool (*empty)(const struct bh_pod *pod);
+	pid_t (*pid)(const struct bh_pod *pod, const char *id);
 	const struct bh_rpc_service *(*services)(struct bh_pod *pod, size_t *ret_n);
 	void (*close)(struct bh_pod *pod);
 	struct bh_pod *(*free)(struct bh_pod *pod);
@@ -75,10 +82,11 @@ struct bh_pod {
 
 /**
  * bh_pod_open() - bring a pod up, without any container. Suspends
- * @kind:   "kata"
+ * @kind:   "runc": on this host's kernel; "kata": in a micro-VM
  * @config: borrowed for the pod's life
  * @ret:    set as long as the call lasts, for bh_pod_give_up(), and after success
  *
+ * SIGCHLD is to be blocked outside of all fibers, each of which has a signal mask of its own.
  * On failure nothing is left.
  */
 int bh_pod_open(const char *kind, struct bh_loop *loop, const struct bh_pod_config *config,
@@ -93,6 +101,13 @@ void bh_pod_give_up(struct bh_pod *pod, const struct bh_err *why);
 int bh_pod_plan(const char *kind, const struct bh_pod_config *config, struct bh_buf *out,
 		struct bh_err *err) bh_must_check;
 
+/** bh_pod_kind_known() - whether there is such a kind. Return: 0, or -EINVAL with @err */
+int bh_pod_kind_known(const char *kind, struct bh_err *err) bh_must_check;
+
+/** bh_pod_own_mounts() - whether pods of @kind are to be served from a mount namespace that is not
+ * the host's, so that what they mount goes with their server */
+bool bh_pod_own_mounts(const char *kind);
+
 /** bh_pod_check() - whether this node is fit for pods of @kind, as far as this program knows: rows
  * added to @report. Makes nothing that outlives the call
  * @config: guest_dir, accelerator and hypervisor are read */
@@ -101,6 +116,10 @@ int bh_pod_check(const char *kind, const struct bh_pod_config *config, struct bh
 
 /** bh_pod_empty() - whether it has no container */
 bool bh_pod_empty(const struct bh_pod *pod);
+
+/** bh_pod_pid() - the process of this host that stands for container @id: it is in the namespaces
+ * that the container's peers may join. 0 = none. Answers at once */
+pid_t bh_pod_pid(const struct bh_pod *pod, const char *id);
 
 /** bh_pod_services() - for bh_rpc_serve(): Task and Pod; valid as long as @pod */
 const struct bh_rpc_service *bh_pod_services(struct bh_pod *pod, size_t *ret_n);
@@ -115,5 +134,14 @@ struct bh_pod *bh_pod_free(struct bh_pod *pod);
 /** bh_pod_undo() - by a process that knows nothing but @root and @id: end what is left of a pod
  * whose server is gone, remove its directory. Idempotent */
 int bh_pod_undo(const char *root, const char *id, struct bh_err *err) bh_must_check;
+
+/**
+ * bh_pod_sweep() - by a process that knows nothing else: end and undo what is left of container
+ * @id, of its pod only what nobody serves any more. Idempotent
+ * @bundle:  its directory, absolute: the root that was mounted there is unmounted
+ * @ret_pid: the process that stood for it; 0 = unknown
+ */
+int bh_pod_sweep(const char *root, const char *id, const char *bundle, pid_t *ret_pid,
+		 struct bh_err *err) bh_must_check;
 
 #endif

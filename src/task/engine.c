@@ -39,6 +39,7 @@ static void set_io(const struct bh_task_process *p, struct bh_process_io *io)
 	for (int i = 0; i < 3 && !p->terminal; i++)
 		io->stdio[i] = p->io.theirs[i];
 	io->want_master = p->terminal;
+	io->newlines = true; /* an engine's clients have raw terminals */
 	io->console_size = p->size;
 	io->keyring = !p->task->no_keyring;
 	io->filter_cache = p->task->tasks->opts.filter_cache;

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "task/logger.h"
 
 static const char *const names[3] = { "standard input", "standard output", "standard error" };
 
@@ -159,6 +160,18 @@ bool bh_task_io_push(struct bh_task_io *io)
 	return left;
 }
 
+bool bh_task_io_unread(const struct bh_task_io *io)
+{
+	for (int i = STDOUT_FILENO; i <= STDERR_FILENO; i++) {
+		int bytes = 0;
+
+		if (io->far.watch[i] >= 0 && ioctl(io->far.watch[i], FIONREAD, &bytes) == 0 &&
+		    bytes > 0)
+			return true;
+	}
+	return false;
+}
+
 void bh_task_io_close_input(struct bh_task_io *io)
 {
 	io->far.hold = bh_close(io->far.hold);
@@ -184,7 +197,9 @@ void bh_task_io_end(struct bh_task_io *io)
 		io->theirs[i] = bh_close(io->theirs[i]);
 		io->ours[i] = bh_close(io->ours[i]);
 		io->far.fds[i] = bh_close(io->far.fds[i]);
+		io->far.watch[i] = bh_close(io->far.watch[i]);
 	}
 	io->far.hold = bh_close(io->far.hold);
+	io->far.logger = bh_logger_end(io->far.logger);
 	io->master = bh_close(io->master);
 }

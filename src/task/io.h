@@ -35,6 +35,9 @@ int bh_task_io_start(struct bh_task_io *io, int master, struct bh_err *err) bh_m
  * a reader does not take */
 bool bh_task_io_push(struct bh_task_io *io);
 
+/** bh_task_io_unread() - whether the other side has output before it that it has not read */
+bool bh_task_io_unread(const struct bh_task_io *io);
+
 /** bh_task_io_close_input() - CloseIO: the input ends once its other writers are gone and what is
  * in it was passed on */
 void bh_task_io_close_input(struct bh_task_io *io);

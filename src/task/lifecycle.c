@@ -93,8 +93,8 @@ static int read_options(struct bh_task *task, const Wire__Any *any, struct bh_er
 	options = task__runc_options__unpack(NULL, any->value.len, any->value.data);
 	if (!options)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "options: no %s", any->type_url);
-	task->no_pivot = options->no_pivot_root;
-	task->no_keyring = options->no_new_keyring;
+	task->no_pivot |= options->no_pivot_root;
+	task->no_keyring |= options->no_new_keyring;
 	task->systemd = options->systemd_cgroup;
 	task__runc_options__free_unpacked(options, NULL);
 	return 0;

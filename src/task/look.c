@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "task/internal.h"
+#include "task/metrics.h"
 
 static Task__Status status_of(const struct bh_task_process *p)
 {
@@ -136,25 +137,12 @@ void bh_task_pids(void *self, struct bh_rpc_call *call, const void *request)
 /* ---- Stats ------------------------------------------------------------------------------------
  */
 
-/* The figures as the "data" of `events --stats`; the one place that knows their form. */
-static int figures(const struct bh_task *task, struct bh_buf *out, Wire__Any *ret,
-		   struct bh_err *err)
-{
-	int r = bh_cgroup_stats_json(task->c->cg, out, err);
-
-	ret->type_url = (char *)"bulkhead/stats+json";
-	ret->value.data = (uint8_t *)out->data;
-	ret->value.len = out->len;
-	return r == 0 && out->failed ? bh_err_oom(err) : r;
-}
-
 void bh_task_stats(void *self, struct bh_rpc_call *call, const void *request)
 {
 	const Task__StatsRequest *rq = request;
 	struct bh_task *task = bh_task_find(self, call, rq->id);
 	Task__StatsResponse answer = TASK__STATS_RESPONSE__INIT;
 	Wire__Any any = WIRE__ANY__INIT;
-	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
 	struct bh_err err = BH_ERR_INIT;
 
 	if (!task)
@@ -164,8 +152,9 @@ void bh_task_stats(void *self, struct bh_rpc_call *call, const void *request)
 		return;
 	}
 	answer.stats = &any;
-	if (figures(task, &out, &any, &err) < 0)
+	if (bh_task_metrics(task->c->cg, &any, &err) < 0)
 		bh_rpc_fail_err(call, &err);
 	else
 		bh_rpc_reply(call, &answer.base);
+	free(any.value.data);
 }

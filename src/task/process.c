@@ -15,9 +15,10 @@
 #include "base/log.h"
 #include "task/internal.h"
 
-#define ROUND_MS      20
-#define OUTPUT_ROUNDS 10  /* for a reader that does not take what is there */
-#define EXEC_ROUNDS   100 /* for execs that were killed with init */
+#define FAST_ROUNDS   10  /* the first ones, of a millisecond */
+#define ROUND_MS      20  /* the others */
+#define OUTPUT_ROUNDS 20  /* for a reader that does not take what is there */
+#define EXEC_ROUNDS   110 /* for execs that were killed with init */
 
 static void on_telling(struct bh_timer *timer)
 {
@@ -80,12 +81,17 @@ void bh_task_process_deinit(struct bh_task_process *p)
 int bh_task_process_open_io(struct bh_task_process *p, pid_t peer, struct bh_err *err)
 {
 	const struct bh_task_opts *opts = &p->task->tasks->opts;
+	const struct bh_task_stdio_request request = { .id = p->task->id,
+						       .exec_id = p->exec_id,
+						       .uris = p->uris,
+						       .terminal = p->terminal,
+						       .peer = peer };
 	int r;
 
 	bh_task_io_init(&p->io, p->task->tasks->loop, p->terminal);
 	p->io.drained = on_drained;
 	p->io.data = p;
-	r = opts->open_stdio(opts->arg, peer, p->uris, p->terminal, &p->io.far, err);
+	r = opts->open_stdio(opts->stdio_arg, &request, &p->io.far, err);
 	r = r < 0 ? r : bh_task_io_prepare(&p->io, err);
 	if (r < 0)
 		bh_task_io_end(&p->io);
@@ -132,7 +138,8 @@ static bool execs_left(const struct bh_task *task)
 /* Whether there is something to wait for, still within its bound. */
 static bool must_wait(struct bh_task_process *p)
 {
-	if (bh_task_io_push(&p->io) && p->rounds < OUTPUT_ROUNDS)
+	/* A client that hears of the end first may not come to read the output any more. */
+	if ((bh_task_io_push(&p->io) || bh_task_io_unread(&p->io)) && p->rounds < OUTPUT_ROUNDS)
 		return true;
 	return is_init(p) && execs_left(p->task) && p->rounds < EXEC_ROUNDS;
 }
@@ -172,7 +179,8 @@ void bh_task_process_tell(struct bh_task_process *p)
 		return;
 	if (must_wait(p)) {
 		if (!p->telling.armed)
-			bh_loop_arm(task->tasks->loop, &p->telling, ROUND_MS);
+			bh_loop_arm(task->tasks->loop, &p->telling,
+				    p->rounds < FAST_ROUNDS ? 1 : ROUND_MS);
 		return;
 	}
 	/* Pushing can have come here by on_drained() already. */

@@ -67,6 +67,8 @@ struct bh_task *bh_task_new(struct bh_tasks *tasks, const char *id, struct bh_er
 	task->refs = 1;
 	task->turns_end = &task->turns;
 	task->oom.fd = -EBADF;
+	task->no_pivot = tasks->opts.no_pivot;
+	task->no_keyring = tasks->opts.no_keyring;
 	bh_task_process_init(&task->init, task);
 	task->id = bh_arena_strdup(&task->init.arena, id);
 	if (!task->id) {
@@ -293,6 +295,18 @@ void bh_tasks_kill_all(struct bh_tasks *tasks)
 		bh_task_destroy(task);
 		bh_task_give_turn(task);
 	}
+}
+
+bool bh_tasks_empty(const struct bh_tasks *tasks)
+{
+	return !tasks->first;
+}
+
+pid_t bh_tasks_pid(const struct bh_tasks *tasks, const char *id)
+{
+	const struct bh_task *task = lookup(tasks, id);
+
+	return task ? task->init.pid : 0;
 }
 
 struct bh_container *bh_tasks_find(struct bh_tasks *tasks, const char *id)

@@ -22,15 +22,13 @@ static const char *const methods[] = { "State",     "Create",  "Start",      "De
 				       "Pause",     "Resume",  "Checkpoint", "Kill",   "Exec",
 				       "ResizePty", "CloseIO", "Update",     "Wait",   "Stats" };
 
-static int refuse_stdio(void *arg, pid_t peer, const char *const uris[3], bool terminal,
+static int refuse_stdio(void *arg, const struct bh_task_stdio_request *request,
 			struct bh_task_stdio *ret, struct bh_err *err)
 {
 	(void)arg;
-	(void)peer;
-	(void)terminal;
 	(void)ret;
 	for (int i = 0; i < 3; i++)
-		CHECK(strlen(uris[i]) < SIZE_MAX);
+		CHECK(strlen(request->uris[i]) < SIZE_MAX);
 	return bh_err_as(err, BH_ERR_PEER, -ENOTSUP, "no streams here");
 }
 

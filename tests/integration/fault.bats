@@ -31,8 +31,9 @@ teardown_file() {
     local step
     for step in clone3 openat2 mkdirat sendmsg recvmsg socketpair write renameat; do
         bundle "kill-$step"
-        strace -DD -f -qq -o /dev/null -e trace=none -e "inject=$step:signal=KILL:when=3" \
+        strace -DD -f -qq -o "$BUNDLE/trace" -e trace="$step" -e "inject=$step:signal=KILL:when=${when:-1}" \
             "$BULKHEAD" --root "$STATE" create --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- || :
+        grep -q "killed by SIGKILL" "$BUNDLE/trace"
         rt delete --force "$ID"
         [ ! -e "$STATE/$ID" ]
         [ -z "$(leaks_list_cgroups "$ID")" ]

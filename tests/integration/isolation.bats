@@ -44,11 +44,10 @@ echo ready >/ready
 while [ ! -e /stop ]; do
     for exe in /proc/[0-9]*/exe; do
         [ "$exe" = "/proc/1/exe" ] && continue
-        if exec 7<"$exe"; then
+        {
             echo seen >>/seen
             (echo pwned >/proc/self/fd/7) 2>/dev/null && echo written >>/written
-            exec 7<&-
-        fi
+        } 7<"$exe"
     done 2>/dev/null
 done
 END
@@ -278,4 +277,57 @@ END
     [ "$status" -ne 0 ]
     [[ $output == *"ead-only file system"* ]]
     [ "$(echo "$output" | wc -l)" -eq 1 ]
+}
+
+# may_trace: gives the bundle CAP_SYS_PTRACE, in the host's user namespace.
+may_trace() {
+    config '.process.capabilities |= map_values(. + ["CAP_SYS_PTRACE"])'
+}
+
+@test "who may trace sees no exec that still has the host's privileges" {
+    require_command strace
+    bundle
+    own_rootfs
+    may_trace
+    args sh -c 'while :; do grep -h CapEff "/proc/"[0-9]*/status 2>/dev/null; done >/seen'
+    quietly rt run --detach --bundle "$BUNDLE" "$ID"
+    # Slow enough at each step for a shell to see it.
+    strace -f -qq -o "$BUNDLE/trace" -e trace=setns,setsid,setresuid,capset \
+        -e inject=setns,setsid,setresuid,capset:delay_exit=300000 \
+        "$BULKHEAD" --root "$STATE" exec --pid-file "$BUNDLE/pid" "$ID" sh -c 'echo $$ >/ran; sleep 1'
+    [ -s "$BUNDLE/rootfs/ran" ]
+    grep -q 'capset.*DELAYED' "$BUNDLE/trace"
+    rt kill "$ID" KILL
+    sort -u "$BUNDLE/rootfs/seen"
+    # What the default document gives, and CAP_SYS_PTRACE.
+    [ "$(sort -u "$BUNDLE/rootfs/seen")" = $'CapEff:\t0000000020080420' ]
+}
+
+@test "an exec that stays unseen is an exec like any other" {
+    bundle
+    own_rootfs
+    may_trace
+    quietly rt run --detach --bundle "$BUNDLE" "$ID"
+    run rt exec --user 1000:1000 --env A=b --cwd /tmp "$ID" sh -c 'echo $A $PWD $(id -u); exit 9'
+    [ "$status" -eq 9 ]
+    [ "$output" = "b /tmp 1000" ]
+    run rt exec "$ID" sh -c 'kill -TERM $$'
+    [ "$status" -eq 143 ]
+    [ "$(rt exec "$ID" cat <<<input)" = input ]
+    run rt exec "$ID" no-such-program
+    [ "$status" -eq 255 ]
+    [[ $output == *'executable file not found in $PATH'* ]]
+    run rt exec --preserve-fds 1 "$ID" ls /proc/self/fd 7</etc/hostname
+    [[ $output != *7* ]]
+    # Detached: the pid is the process's own, which leads its session; nothing else is left behind.
+    quietly rt exec --detach --pid-file "$BUNDLE/pid" "$ID" sleep 500
+    [ "$(tr '\0' ' ' <"/proc/$(cat "$BUNDLE/pid")/cmdline")" = "sleep 500 " ]
+    [ "$(cut -d' ' -f6 "/proc/$(cat "$BUNDLE/pid")/stat")" = "$(cat "$BUNDLE/pid")" ]
+    [ "$(rt ps -f json "$ID" | jq length)" -eq 2 ]
+    # With a terminal, which is the controlling one.
+    run script -qefc "'$BULKHEAD' --root '$STATE' exec -t '$ID' sh -c 'tty; cut -d\" \" -f1,6 /proc/self/stat; \
+        echo there >/dev/tty; exit 7'" /dev/null </dev/null
+    echo "$output"
+    [ "$status" -eq 7 ]
+    [[ $output == *"/dev/pts/0"*there* ]]
 }

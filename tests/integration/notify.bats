@@ -33,6 +33,13 @@ teardown() {
     rm -f "$WORK/notify.sock"
 }
 
+# in_foreground: a run that stays, as RUNTIME.
+in_foreground() {
+    # shellcheck disable=SC2086  # RUNTIME_FLAGS is a list of words
+    "$BULKHEAD" --root "$STATE" ${RUNTIME_FLAGS:-} run --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- &
+    RUNTIME=$!
+}
+
 # heard WORDS…: each is a message, and there are no others.
 heard() {
     wait_until 5 grep -q READY=1 "$HEARD"
@@ -66,7 +73,7 @@ heard() {
     rt delete --force "$ID"
     bundle mute
     args sleep 1
-    quietly timeout 20 "$BULKHEAD" --root "$STATE" run --detach --bundle "$BUNDLE" "$ID"
+    quietly rt run --detach --bundle "$BUNDLE" "$ID"
     [ "$(wc -l <"$HEARD")" -eq 3 ]
 }
 
@@ -74,8 +81,7 @@ heard() {
     bundle
     manager "$WORK/notify.sock"
     args sh -c 'notifier send "$(printf "STATUS=up\nREADY=1\nMAINPID=1")"; sleep 1000'
-    "$BULKHEAD" --root "$STATE" run --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- &
-    RUNTIME=$!
+    in_foreground
     heard "MAINPID=$RUNTIME READY=1 "
     has_status "$ID" running
 }
@@ -94,8 +100,7 @@ heard() {
     args sh -c 'for word in READY=0 NOTREADY=1 READY=12 MAINPID=1 FDSTORE=1 ""; do notifier send "$word" fd; done
         notifier send "$(head -c 8000 /dev/zero | tr "\0" x)"; touch /run/said; sleep 1000'
     config '.mounts += [{destination: "/run", type: "tmpfs", source: "tmpfs"}]'
-    "$BULKHEAD" --root "$STATE" run --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- &
-    RUNTIME=$!
+    in_foreground
     wait_until 10 rt exec "$ID" ls /run/said
     [ "$(cat "$HEARD")" = listening ]
     # Standard streams, signals, events and the socket itself.
@@ -119,7 +124,7 @@ heard() {
     bundle
     args sh -c 'echo "[$NOTIFY_SOCKET]"; ls /run/notify/notify.sock 2>/dev/null || :'
     [ "$(NOTIFY_SOCKET='' rt run --bundle "$BUNDLE" "$ID")" = "[]" ]
-    run env NOTIFY_SOCKET=somewhere "$BULKHEAD" --root "$STATE" run --bundle "$BUNDLE" "$ID"
+    NOTIFY_SOCKET=somewhere run rt run --bundle "$BUNDLE" "$ID"
     [ "$status" -eq 0 ]
     [[ $output == *"is no address of a Unix socket, ignoring"*"[]"* ]]
     # Nobody there: said, and the container runs.
@@ -137,24 +142,31 @@ heard() {
     has_status "$ID" running
 }
 
+# unit [OPTION…]: the bundle as a unit of Type=notify, UNIT; systemd-run waits until it is ready.
+unit() {
+    UNIT=bh-$ID.service
+    # shellcheck disable=SC2086  # RUNTIME_FLAGS is a list of words
+    systemd-run --quiet --unit "$UNIT" -p Type=notify -p NotifyAccess=all "$BULKHEAD" --root "$STATE" ${RUNTIME_FLAGS:-} \
+        run "$@" --bundle "$BUNDLE" "$ID"
+    [ "$(systemctl is-active "$UNIT")" = active ]
+}
+
+# command_of_unit: of its main process.
+command_of_unit() {
+    tr '\0' ' ' <"/proc/$(systemctl show "$UNIT" --value -p MainPID)/cmdline"
+}
+
 @test "systemd starts a unit of Type=notify with it" {
     [ -d /run/systemd/system ] || skip "needs root and systemd as process 1"
     bundle
     args sh -c 'sleep 2; notifier send READY=1; sleep 1000'
-    UNIT=bh-$ID.service
-    systemd-run --quiet --unit "$UNIT" -p Type=notify -p NotifyAccess=all "$BULKHEAD" --root "$STATE" \
-        run --bundle "$BUNDLE" "$ID"
-    [ "$(systemctl is-active "$UNIT")" = active ]
-    [ "$(tr '\0' ' ' <"/proc/$(systemctl show "$UNIT" --value -p MainPID)/cmdline")" = \
-        "$BULKHEAD --root $STATE run --bundle $BUNDLE $ID " ]
+    unit
+    [[ $(command_of_unit) == *"bulkhead"*" run --bundle $BUNDLE $ID " ]]
     systemctl stop "$UNIT"
     bundle detached
     args sh -c 'sleep 2; notifier send READY=1; sleep 1000'
-    UNIT=bh-$ID.service
-    systemd-run --quiet --unit "$UNIT" -p Type=notify -p NotifyAccess=all "$BULKHEAD" --root "$STATE" \
-        run --detach --bundle "$BUNDLE" "$ID"
-    [ "$(tr '\0' ' ' <"/proc/$(systemctl show "$UNIT" --value -p MainPID)/cmdline")" = \
-        "sh -c sleep 2; notifier send READY=1; sleep 1000 " ]
+    unit --detach
+    [ "$(command_of_unit)" = "sh -c sleep 2; notifier send READY=1; sleep 1000 " ]
     rt delete --force "$ID"
     systemctl stop "$UNIT" || :
 }

@@ -107,6 +107,12 @@ teardown() {
     [ "$stderr" = oops ]
 }
 
+@test "exec: what a process leaves behind does not keep its end from being told" {
+    run timeout 20 "$BULKHEAD" --root "$STATE" exec "$POD" sh -c 'sleep 30 & echo left'
+    [ "$status" -eq 0 ]
+    [ "$output" = left ]
+}
+
 @test "exec: a command that is not there" {
     run rt exec "$POD" /no/such/program
     [ "$status" -ne 0 ]
@@ -156,11 +162,11 @@ PYTHON
 
 @test "a terminal for whoever listens at the console socket" {
     bundle
-    args sh -c 'stty size; read line; echo "got $line"'
+    args sh -c 'stty size; read line; echo "got $line"; read line; stty size'
     config '.process.terminal = true | .process.consoleSize = {height: 20, width: 60}'
     run python3 - "$WORK/console" "$BULKHEAD" --root "$STATE" --runtime kata run --detach --pod "$POD" \
         --console-socket "$WORK/console" --bundle "$BUNDLE" "$ID" <<'PYTHON'
-import array, os, socket, subprocess, sys
+import fcntl, os, socket, struct, subprocess, sys, termios, time
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1])
 listener.listen(1)
@@ -172,11 +178,17 @@ os.write(fds[0], b"words\r")
 data = b""
 while b"got words" not in data:
     data += os.read(fds[0], 4096)
+fcntl.ioctl(fds[0], termios.TIOCSWINSZ, struct.pack("HHHH", 44, 120, 0, 0))
+time.sleep(1)
+os.write(fds[0], b"size\r")
+while b"44 120" not in data:
+    data += os.read(fds[0], 4096)
 print(data.decode())
 PYTHON
     echo "$output"
     [ "$status" -eq 0 ]
     [[ $output == *"20 60"* ]]
+    [[ $output == *"44 120"* ]]
 }
 
 @test "pause and resume" {
@@ -256,7 +268,7 @@ PYTHON
 
 @test "seccomp, capabilities and masked paths hold in the guest as well" {
     bundle
-    args sh -c 'grep -E "^(CapEff|Seccomp|NoNewPrivs):" /proc/self/status; cat /proc/kcore 2>&1 | head -c 1 | wc -c'
+    args sh -c 'grep -E "^(CapEff|Seccomp|NoNewPrivs):" /proc/self/status; head -c 1 /proc/kcore 2>/dev/null | wc -c'
     config '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["mkdir"], action: "SCMP_ACT_ERRNO"}]}'
     run in_pod
     echo "$output"

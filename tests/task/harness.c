@@ -92,13 +92,16 @@ static const char *state_root(void)
 
 static void serve(void)
 {
+	static struct bh_stdio stdio;
 	struct bh_task_opts opts = { .root = state_root(),
 				     .open_stdio = bh_stdio_open,
+				     .stdio_arg = &stdio,
 				     .publish = publish };
 	struct bh_rpc_service service;
 	struct bh_rpc_server *server;
 	int socks[2];
 
+	stdio.loop = &lab.loop;
 	assert_int_equal(bh_loop_init(&lab.loop, NULL), 0);
 	assert_int_equal(bh_tasks_new(&lab.loop, &opts, &lab.tasks, NULL), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks), 0);

@@ -209,7 +209,7 @@ static void test_create_fails(void **state)
 	assert_string_equal(lab.events, "");
 	snprintf(box.uris[1], sizeof(box.uris[1]), "%s/no-such-fifo", lab.work);
 	must_fail("Create", create_request(&box), BH_RPC_UNKNOWN, "no-such-fifo");
-	snprintf(box.uris[1], sizeof(box.uris[1]), "binary:///bin/logger?id=1");
+	snprintf(box.uris[1], sizeof(box.uris[1]), "carrier-pigeon:///coop");
 	must_fail("Create", create_request(&box), BH_RPC_INVALID, "no such kind of stream");
 	close_streams(&box);
 }

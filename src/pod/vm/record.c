@@ -90,11 +90,16 @@ static int64_t get_int(json_object *o, const char *key)
 	return value ? json_object_get_int64(value) : 0;
 }
 
+static struct bh_proc proc_of(json_object *o)
+{
+	return (struct bh_proc){ .pid = (pid_t)get_int(o, "pid"),
+				 .start_time = (uint64_t)get_int(o, "startTime") };
+}
+
 /* With it die the monitor and the daemon, and what it has mounted. */
 static int end_server(json_object *o, struct bh_err *err)
 {
-	const struct bh_proc server = { .pid = (pid_t)get_int(o, "pid"),
-					.start_time = (uint64_t)get_int(o, "startTime") };
+	const struct bh_proc server = proc_of(o);
 	bh_auto_close int pidfd = -EBADF;
 	int r;
 
@@ -145,11 +150,41 @@ static int undo(json_object *o, struct bh_err *err)
 	return r;
 }
 
+/* Return: the record, NULL when there is none; free with json_object_put() */
+static int read_record(int dirfd, const char *id, json_object **ret, struct bh_err *err)
+{
+	bh_auto_free char *text = NULL;
+	int r = bh_path_read(dirfd, RECORD, BH_PATH_BENEATH, RECORD_BYTES_MAX, &text, NULL, err);
+
+	*ret = NULL;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	*ret = json_tokener_parse(text);
+	return *ret ? 0
+		    : bh_err_as(err, BH_ERR_STATE, -EBADMSG, "pod '%s': " RECORD " is not JSON",
+				id);
+}
+
+bool bh_pod_served(const char *root, const char *id)
+{
+	bh_auto_close int pods = open_pods(root, false, NULL);
+	bh_auto_close int dirfd = -EBADF;
+	struct bh_proc server = { .pid = 0 };
+	json_object *o = NULL;
+
+	if (pods >= 0)
+		dirfd = bh_path_try_open(pods, id, O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH);
+	if (dirfd < 0 || read_record(dirfd, id, &o, NULL) < 0 || !o)
+		return false;
+	server = proc_of(o);
+	json_object_put(o);
+	return server.pid > 0 && bh_proc_alive(&server);
+}
+
 int bh_pod_undo(const char *root, const char *id, struct bh_err *err)
 {
 	bh_auto_close int pods = open_pods(root, false, err);
 	bh_auto_close int dirfd = -EBADF;
-	bh_auto_free char *text = NULL;
 	json_object *o;
 	int r;
 
@@ -162,13 +197,9 @@ int bh_pod_undo(const char *root, const char *id, struct bh_err *err)
 		return 0;
 	if (dirfd < 0)
 		return dirfd;
-	r = bh_path_read(dirfd, RECORD, BH_PATH_BENEATH, RECORD_BYTES_MAX, &text, NULL, err);
-	if (r < 0 && r != -ENOENT)
+	r = read_record(dirfd, id, &o, err);
+	if (r < 0)
 		return r;
-	o = text ? json_tokener_parse(text) : NULL;
-	if (text && !o)
-		return bh_err_as(err, BH_ERR_STATE, -EBADMSG, "pod '%s': " RECORD " is not JSON",
-				 id);
 	r = o ? undo(o, err) : 0; /* without a record nothing was made yet */
 	json_object_put(o);
 	if (r < 0)

@@ -25,6 +25,10 @@ int bh_pod_dir_make(const char *root, const char *id, struct bh_err *err) bh_mus
 int bh_pod_record_save(int dirfd, const struct bh_pod_record *record,
 		       struct bh_err *err) bh_must_check;
 
+/** bh_pod_served() - whether the process that serves pod @id is alive; false too when there is no
+ * such pod */
+bool bh_pod_served(const char *root, const char *id);
+
 /** bh_pod_dir_remove() - the directory and all in it; idempotent */
 int bh_pod_dir_remove(const char *root, const char *id, struct bh_err *err) bh_must_check;
 

@@ -11,7 +11,13 @@
 #include "loop/fiber.h"
 #include "pod/vm/vm_pod.h"
 #include "rpc/guest.h"
-#include "task/stdio.h"
+#include "task/logger.h"
+
+/* Streams that nothing comes out of for so long have nothing more to tell of a process that ended.
+ */
+#define QUIET_MS       500
+#define QUIET_POLL_MS  2
+#define RESIZE_POLL_MS 250
 
 #define EXIT_STATUS_MASK 0xffU
 #define NS_PER_S         1000000000
@@ -254,9 +260,11 @@ struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
+	bh_loop_disarm(p->container->pod->loop, &p->resize);
 	bh_vm_process_close_input(p);
 	for (int i = 0; i < 3; i++)
 		bh_relay_end(&p->relays[i]);
+	p->logger = bh_logger_end(p->logger);
 	if (p->followed) {
 		set_ended(p, BH_VM_STATUS_KILLED);
 		answer_waiters(p);
@@ -284,15 +292,65 @@ static int connect_stream(struct bh_vm_process *p, int i, int host_fd, uint32_t 
 			      i == 0 ? stream : bh_take_fd(&host), i > 0, stream_names[i], err);
 }
 
+/* ---- a terminal of this host's that stands for the guest's ---- */
+
+static void on_resized(void *arg, const struct bh_rpc_answer *answer)
+{
+	(void)arg;
+	(void)answer;
+}
+
+/* Its size is set by whoever has its master; only a session of its own would be told by a signal.
+ */
+static void look_at_size(struct bh_timer *timer)
+{
+	struct bh_vm_process *p =
+		(struct bh_vm_process *)((char *)timer - offsetof(struct bh_vm_process, resize));
+	struct bh_vm_pod *pod = p->container->pod;
+	Task__ResizePtyRequest q = TASK__RESIZE_PTY_REQUEST__INIT;
+	struct bh_err err = BH_ERR_INIT;
+	struct winsize now;
+
+	if (pod->dead || !p->relays[1].open ||
+	    ioctl(p->relays[1].out.source.fd, TIOCGWINSZ, &now) < 0)
+		return;
+	bh_loop_arm(pod->loop, &p->resize, RESIZE_POLL_MS);
+	if (now.ws_col == p->size.ws_col && now.ws_row == p->size.ws_row)
+		return;
+	p->size = now;
+	q.id = (char *)p->container->record->id;
+	q.exec_id = p->exec_id;
+	q.width = now.ws_col;
+	q.height = now.ws_row;
+	(void)!bh_rpc_call(pod->agent, BH_TASK_SERVICE, "ResizePty", &q.base, 0, on_resized, NULL,
+			   &err);
+}
+
+static void watch_size(struct bh_vm_process *p)
+{
+	p->resize.fn = look_at_size;
+	if (p->terminal && p->relays[1].open &&
+	    ioctl(p->relays[1].out.source.fd, TIOCGWINSZ, &p->size) == 0)
+		bh_loop_arm(p->container->pod->loop, &p->resize, RESIZE_POLL_MS);
+}
+
 int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *arena,
 			  const char *ret_uris[3], struct bh_err *err)
 {
 	const char *const uris[3] = { p->uris[0], p->uris[1], p->uris[2] };
+	const struct bh_task_stdio_request request = { .id = p->container->record->id,
+						       .exec_id = p->exec_id,
+						       .uris = uris,
+						       .terminal = p->terminal,
+						       .peer = peer };
 	struct bh_task_stdio stdio = BH_TASK_STDIO_INIT;
 	int r = bh_vm_pod_check(p->container->pod, err);
 
-	r = r < 0 ? r : bh_stdio_open(NULL, peer, uris, p->terminal, &stdio, err);
+	r = r < 0 ? r : bh_stdio_open(&p->container->pod->stdio, &request, &stdio, err);
 	p->input_hold = stdio.hold;
+	p->logger = stdio.logger;
+	for (int i = 0; i < 3; i++)
+		bh_close(stdio.watch[i]);
 	for (int i = 0; i < 3; i++) {
 		uint32_t token = 0;
 
@@ -308,6 +366,8 @@ int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *
 		if (r == 0 && !ret_uris[i])
 			r = bh_err_oom(err);
 	}
+	if (r == 0)
+		watch_size(p);
 	return r;
 }
 
@@ -326,22 +386,38 @@ static void publish_exit(struct bh_vm_process *p)
 	bh_vm_pod_event(p->container->pod, "/tasks/exit", &event.base);
 }
 
-/* What the process wrote came before the news of its end: pass it on, as far as the reader takes
- * it. */
-static void flush_output(struct bh_vm_process *p)
+static uint64_t output_moved(const struct bh_vm_process *p)
+{
+	return p->relays[1].moved + p->relays[2].moved;
+}
+
+static bool output_open(const struct bh_vm_process *p)
+{
+	return p->relays[1].open || p->relays[2].open;
+}
+
+/* The news of a process's end can come before the last of what it wrote, where its streams wait for
+ * the reader. Their end is waited for as long as they move: what it left behind may hold them for
+ * ever. */
+static void drain_output(struct bh_vm_process *p, struct bh_loop *loop)
 {
 	struct bh_err err = BH_ERR_INIT;
+	uint64_t moved = output_moved(p);
 
 	bh_relay_end(&p->relays[0]);
-	for (int i = 1; i < 3; i++)
-		(void)!bh_relay_push(&p->relays[i], &err);
+	for (int quiet = 0; quiet < QUIET_MS && output_open(p); quiet += QUIET_POLL_MS) {
+		if (bh_fiber_sleep(loop, QUIET_POLL_MS, &err) < 0 || !p->container)
+			return;
+		if (output_moved(p) != moved)
+			quiet = 0;
+		moved = output_moved(p);
+	}
 }
 
 static void ended(struct bh_vm_process *p)
 {
 	struct bh_vm_container *c = p->container;
 
-	flush_output(p);
 	p->status = TASK__STATUS__STOPPED;
 	answer_waiters(p);
 	publish_exit(p);
@@ -367,13 +443,15 @@ static void follow(void *arg)
 			     &task__wait_response__descriptor, (ProtobufCMessage **)&a, &err);
 	if (r < 0 && p->container)
 		bh_vm_pod_await_verdict(pod);
-	p->followed = false;
 	if (r < 0)
 		set_ended(p, BH_VM_STATUS_KILLED);
 	else
 		set_told(p, a);
 	if (a)
 		task__wait_response__free_unpacked(a, NULL);
+	if (p->container)
+		drain_output(p, pod->loop);
+	p->followed = false;
 	if (p->container)
 		ended(p);
 	else

@@ -30,6 +30,7 @@
 
 #define RESOLV_BYTES_MAX (64U << 10)
 #define ENTROPY_BYTES    64
+#define KERNEL_BYTES     64 /* of a release, as uname(2) has it */
 #define NS_PER_USEC      1000U
 #define USEC_PER_S       1000000U
 #define HELLO_LIMIT_MS   10000 /* for the agent to answer */
@@ -367,7 +368,7 @@ static int say_hello(struct bh_vm_pod *pod, struct bh_err *err)
 			  &agent__hello_response__descriptor, (ProtobufCMessage **)&a, err);
 	if (r < 0)
 		return r;
-	pod->kernel = bh_arena_strdup(&pod->arena, a->kernel);
+	pod->kernel = bh_arena_strdup(&pod->arena, bh_vm_harmless(a->kernel, KERNEL_BYTES));
 	agent__hello_response__free_unpacked(a, NULL);
 	return pod->kernel ? 0 : bh_err_oom(err);
 }
@@ -681,6 +682,16 @@ static bool empty(const struct bh_pod *base)
 	return !pod->containers;
 }
 
+static pid_t pid(const struct bh_pod *base, const char *id)
+{
+	const struct bh_vm_pod *pod = (const struct bh_vm_pod *)base;
+
+	for (const struct bh_vm_container *c = pod->containers; c; c = c->next)
+		if (!strcmp(c->record->id, id))
+			return pod->vmm.pid;
+	return 0;
+}
+
 static struct bh_pod *free_pod(struct bh_pod *base)
 {
 	struct bh_vm_pod *pod = (struct bh_vm_pod *)base;
@@ -688,6 +699,7 @@ static struct bh_pod *free_pod(struct bh_pod *base)
 	close_pod(base);
 	while (pod->containers)
 		bh_vm_container_free(pod->containers, false);
+	bh_stdio_end(&pod->stdio);
 	bh_cgroup_free(pod->cg);
 	bh_arena_deinit(&pod->arena);
 	free(pod);
@@ -709,6 +721,9 @@ static int open_pod(struct bh_loop *loop, const struct bh_pod_config *config,
 	pod->dirfd = -EBADF;
 	pod->netns_fd = -EBADF;
 	bh_vm_pod_end_init(pod);
+	pod->stdio = (struct bh_stdio){ .loop = loop,
+					.domain = config->domain,
+					.reader_ms = BH_POD_READER_MS };
 	pod->services[0] = bh_vm_task_service(pod);
 	pod->services[1] = bh_vm_pod_service(pod);
 	*ret = &pod->pod;
@@ -730,11 +745,13 @@ static const struct bh_rpc_service *services(struct bh_pod *base, size_t *ret_n)
 
 const struct bh_pod_kind bh_vm_pod_kind = {
 	.name = "kata",
+	.own_mounts = true,
 	.bring_up = open_pod,
 	.plan = plan_pod,
 	.give_up = give_up,
 	.check = bh_vm_node_check,
 	.empty = empty,
+	.pid = pid,
 	.services = services,
 	.close = close_pod,
 	.free = free_pod,

@@ -7,6 +7,8 @@
 #ifndef BH_POD_VM_VM_POD_H
 #define BH_POD_VM_VM_POD_H
 
+#include <sys/ioctl.h>
+
 #include "loop/relay.h"
 #include "pod/pod.h"
 #include "pod/vm/guest_image.h"
@@ -17,6 +19,7 @@
 #include "pod/vm/translate.h"
 #include "rpc/link.h"
 #include "rpc/pod.pb-c.h"
+#include "task/stdio.h"
 #include "vmm/hypervisor.h"
 
 extern const struct bh_pod_kind bh_vm_pod_kind;
@@ -55,8 +58,11 @@ struct bh_vm_process {
 	uint32_t exit_status;
 	Wire__Timestamp exited_at;
 	int input_hold; /* closed by CloseIO, see struct bh_task_stdio */
-	struct bh_relay
-		relays[3]; /* between its stdio's ends on this host and the link's streams */
+	struct bh_logger *logger;
+	/* Between its stdio's ends on this host and the link's streams. */
+	struct bh_relay relays[3];
+	struct bh_timer resize; /* looks at the size of the host's terminal, if it is one */
+	struct winsize size;    /* as the guest was told */
 	struct bh_vm_waiter *waiters;
 };
 
@@ -120,6 +126,7 @@ struct bh_vm_pod {
 	struct bh_err suspicion;
 	struct bh_vm_container *containers;
 	uint32_t last_token; /* of a stream */
+	struct bh_stdio stdio;
 	struct bh_rpc_service services[2];
 };
 
@@ -222,6 +229,17 @@ void bh_vm_container_oom(struct bh_vm_container *c);
 
 /** bh_vm_container_answer_oom() - calls that wait for an OOM kill; all of them with @all */
 void bh_vm_container_answer_oom(struct bh_vm_container *c, bool all);
+
+/* ---- the guest's words: vm_words.c ---------------------------------------------------------- */
+
+/** bh_vm_harmless() - @text in place: printable ASCII, at most @max bytes. Return: @text */
+const char *bh_vm_harmless(char *text, size_t max);
+
+/** bh_vm_stats(), bh_vm_processes() - verbs of the Pod service, whose answers are the guest's */
+int bh_vm_stats(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		struct bh_err *err);
+int bh_vm_processes(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		    struct bh_err *err);
 
 /* ---- services: vm_task.c, vm_service.c ---------------------------------------------------------
  */

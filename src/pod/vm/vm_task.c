@@ -8,9 +8,11 @@
 #include "loop/fiber.h"
 #include "pod/vm/vm_pod.h"
 #include "rpc/agent.pb-c.h"
+#include "task/metrics.h"
 
-#define BUSY_POLL_MS   5
-#define END_TIMEOUT_MS 10000 /* for a process to end after SIGKILL */
+#define BUSY_POLL_MS    5
+#define PIDS_TIMEOUT_MS 1000
+#define END_TIMEOUT_MS  10000 /* for a process to end after SIGKILL */
 
 static uint64_t quota_in(const struct bh_vm_pod *pod, const struct bh_cpu *cpu)
 {
@@ -331,7 +333,16 @@ static int exec(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *req
 	return 0;
 }
 
-/* ---- state, wait ---- */
+/* ---- state, wait, pids ---- */
+
+/* The freezer takes all of a container. */
+static Task__Status status_of(const struct bh_vm_process *p)
+{
+	if (p->status == TASK__STATUS__RUNNING &&
+	    p->container->processes->status == TASK__STATUS__PAUSED)
+		return TASK__STATUS__PAUSED;
+	return p->status;
+}
 
 static int state(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		 struct bh_err *err)
@@ -346,7 +357,7 @@ static int state(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *re
 	a.exec_id = p->exec_id;
 	a.bundle = (char *)p->container->record->bundle;
 	a.pid = *p->exec_id ? p->pid : (uint32_t)p->container->record->init.pid;
-	a.status = p->status;
+	a.status = status_of(p);
 	a.stdin = p->uris[0];
 	a.stdout = p->uris[1];
 	a.stderr = p->uris[2];
@@ -380,6 +391,52 @@ static int wait_end(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void 
 	*w = (struct bh_vm_waiter){ .next = p->waiters, .call = call };
 	p->waiters = w;
 	return 0;
+}
+
+/* The guest's numbers, or what stands for the container here when the guest does not answer:
+ * engines take a container without processes for a dead one. */
+static int pids(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		struct bh_err *err)
+{
+	const Task__PidsRequest *q = request;
+	Task__PidsResponse *a = NULL, own = TASK__PIDS_RESPONSE__INIT;
+	Task__ProcessInfo monitor = TASK__PROCESS_INFO__INIT, *list[] = { &monitor };
+	int r = bh_vm_container_find(pod, q->id, err) ? 0 : err->code;
+
+	if (r < 0)
+		return r;
+	monitor.pid = (uint32_t)pod->vmm.pid;
+	own.n_processes = 1;
+	own.processes = list;
+	r = pod->agent ? bh_rpc_call_wait(pod->agent, BH_TASK_SERVICE, "Pids", &q->base,
+					  PIDS_TIMEOUT_MS, &task__pids_response__descriptor,
+					  (ProtobufCMessage **)&a, err)
+		       : -ENOTCONN;
+	bh_rpc_reply(call, r == 0 && a->n_processes ? &a->base : &own.base);
+	if (a)
+		task__pids_response__free_unpacked(a, NULL);
+	return 0;
+}
+
+/* ---- figures ---- */
+
+/* The guest's, as far as they are what they should be: an engine takes nothing else. */
+static int stats(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		 struct bh_err *err)
+{
+	const Task__StatsRequest *q = request;
+	Task__StatsResponse *a = NULL;
+	int r = bh_vm_container_find(pod, q->id, err) ? 0 : err->code;
+
+	r = r < 0 ? r
+		  : bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Stats", &q->base,
+				  &task__stats_response__descriptor, (ProtobufCMessage **)&a, err);
+	r = r < 0 ? r : bh_task_metrics_check(a->stats, err);
+	if (r == 0)
+		bh_rpc_reply(call, &a->base);
+	if (a)
+		task__stats_response__free_unpacked(a, NULL);
+	return r;
 }
 
 /* ---- input ---- */
@@ -589,6 +646,8 @@ VERB(start)
 VERB(exec)
 VERB(state)
 VERB(wait_end)
+VERB(pids)
+VERB(stats)
 VERB(close_io)
 VERB(kill_process)
 VERB(pause_container)
@@ -620,8 +679,8 @@ static const struct bh_rpc_method methods[] = {
 	{ "Resume", &task__resume_request__descriptor, on_resume_container },
 	{ "Update", &task__update_request__descriptor, on_update },
 	{ "Delete", &task__delete_request__descriptor, on_delete },
-	{ "Pids", &task__pids_request__descriptor, on_forward },
-	{ "Stats", &task__stats_request__descriptor, on_forward },
+	{ "Pids", &task__pids_request__descriptor, on_pids },
+	{ "Stats", &task__stats_request__descriptor, on_stats },
 	{ "ResizePty", &task__resize_pty_request__descriptor, on_forward },
 	{ "CloseIO", &task__close_iorequest__descriptor, on_close_io },
 	{ "Checkpoint", &task__checkpoint_request__descriptor, on_checkpoint },

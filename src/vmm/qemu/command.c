@@ -114,9 +114,10 @@ static void put_machine(struct builder *b, const struct bh_vm_config *config)
 {
 	bool kvm = config->accelerator == BH_ACCELERATOR_KVM;
 
-	/* Emulated, a guest needs the timer to measure its clock by; the rest is ballast. */
+	/* Emulated, a guest needs the timer to measure its clock by. It waits seconds for a clock
+	 * that does not tell the time; the rest is ballast. */
 	option(b, "-machine",
-	       "microvm,memory-backend=ram,x-option-roms=off,pcie=off,isa-serial=on,rtc=off,"
+	       "microvm,memory-backend=ram,x-option-roms=off,pcie=off,isa-serial=on,rtc=on,"
 	       "pit=%s,acpi=%s,mem-merge=off,dump-guest-core=off",
 	       kvm ? "off" : "on", config->acpi ? "on" : "off");
 	/* Not version 0.9 of virtio, which some devices never knew. */

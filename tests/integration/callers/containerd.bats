@@ -1,11 +1,20 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 #
-# containerd drives the runtime under test through its own runc shim (ctr --runc-binary).
+# containerd drives the runtime under test: through its own runc shim (ctr --runc-binary), or, with
+# BULKHEAD_SHIM (absolute path of containerd-shim-bulkhead-v2), through that.
 
 # shellcheck disable=SC2016  # expanded by the container's shell
 # shellcheck disable=SC2030,SC2031,SC2154  # variables of bats
 load lib
+
+if [ -n "${BULKHEAD_SHIM:-}" ]; then
+    ENGINE=(--runtime io.containerd.bulkhead.v2)
+    SHIM_NAME=containerd-shim-bulkhead-v2
+else
+    ENGINE=(--runc-binary "$BULKHEAD")
+    SHIM_NAME=containerd-shim-runc-v2
+fi
 
 # The containerd namespace: containers' cgroups are below /TOKEN.
 ctr() {
@@ -19,7 +28,7 @@ box() {
         options+=("$1")
         shift
     done
-    ctr run --rm --runc-binary "$BULKHEAD" "${options[@]}" "$IMAGE" "$@"
+    ctr run --rm "${ENGINE[@]}" "${options[@]}" "$IMAGE" "$@"
 }
 
 # box_start [OPTION...] ID COMMAND...: a container in the background, output in $WORK/out.ID.
@@ -29,7 +38,7 @@ box_start() {
         options+=("$1")
         shift
     done
-    ctr run --detach --log-uri "file://$WORK/out.$1" --runc-binary "$BULKHEAD" \
+    ctr run --detach --log-uri "file://$WORK/out.$1" "${ENGINE[@]}" \
         "${options[@]}" "$IMAGE" "$@"
 }
 
@@ -79,7 +88,8 @@ box_remove() {
 }
 
 containerd_start() {
-    node_spawn containerd containerd --config "$WORK/containerd.toml"
+    local path=${BULKHEAD_SHIM:-/usr/bin/x}
+    node_spawn containerd env PATH="${path%/*}:$PATH" containerd --config "$WORK/containerd.toml"
     echo "$NODE_LAST" >"$WORK/containerd.pid"
     wait_until 20 ctr version
 }
@@ -89,7 +99,7 @@ containerd_stop() {
 }
 
 setup_file() {
-    caller_setup containerd ctr containerd-shim-runc-v2
+    caller_setup containerd ctr "${BULKHEAD_SHIM:-containerd-shim-runc-v2}"
     cat >"$WORK/containerd.toml" <<END
 version = 2
 root = "$WORK/containerd"
@@ -118,6 +128,7 @@ teardown() {
     done
 }
 
+# bats test_tags=essential
 @test "containerd: run in the foreground: output, arguments, exit status" {
     run -0 box c1 echo "one two" three
     [ "$output" = "one two three" ]
@@ -217,7 +228,7 @@ END
 }
 
 @test "containerd: user of the image, user of an exec" {
-    run -0 ctr run --rm --runc-binary "$BULKHEAD" docker.io/library/tester:latest c1 sh -c 'id -u; id -g; pwd'
+    run -0 ctr run --rm "${ENGINE[@]}" docker.io/library/tester:latest c1 sh -c 'id -u; id -g; pwd'
     [ "$output" = $'1000\n2000\n/tmp' ]
     box_loop c2
     run -0 ctr tasks exec --exec-id e1 --user nobody c2 id -u
@@ -232,6 +243,7 @@ END
     [ "$(echo "$output" | tr -s ' ')" = $' 0 100000 65536\n 0 200000 65536\n0' ]
 }
 
+# bats test_tags=essential
 @test "containerd: limits reach the kernel, figures come back" {
     box_start --memory-limit=33554432 --cpus=0.5 --cpu-shares=512 c1 sleep 1000
     [ "$(cgroup_limit "$TOKEN/c1" memory memory.limit_in_bytes memory.max)" = 33554432 ]
@@ -305,6 +317,7 @@ END
     run -43 wait "$client"
 }
 
+# bats test_tags=essential
 @test "containerd: exec: output, exit status, input, environment, working directory" {
     box_loop c1
     run -0 ctr tasks exec --exec-id e1 --cwd /tmp c1 sh -c 'echo "$GREETING $PWD"'
@@ -351,15 +364,15 @@ END
 # The container's terminal ends its lines with CR LF; so does ctr, which leaves output processing
 # on, on its own.
 @test "containerd: terminal: run, newlines, size" {
-    run -0 on_terminal 0 ctr --namespace "$TOKEN" run --rm -t --runc-binary "$BULKHEAD" "$IMAGE" c1 \
+    run -0 on_terminal 0 ctr --namespace "$TOKEN" run --rm -t "${ENGINE[@]}" "$IMAGE" c1 \
         sh -c 'printf "a\nb\n"; tty; test -t 0 -a -t 1 -a -t 2 && echo all; stat -c %a "$(tty)"'
     [[ $output == $'a\r\r\nb\r\r\n/dev/pts/0\r\r\nall\r\r\n620\r\r'* ]]
-    run -0 on_terminal 5 ctr --namespace "$TOKEN" run --rm -t --runc-binary "$BULKHEAD" "$IMAGE" c1 \
+    run -0 on_terminal 5 ctr --namespace "$TOKEN" run --rm -t "${ENGINE[@]}" "$IMAGE" c1 \
         sh -c 'until [ "$(stty size)" = "33 77" ]; do usleep 20000; done; exit 5'
 }
 
 @test "containerd: terminal: a shell one types in" {
-    terminal_start ctr --namespace "$TOKEN" run --rm -t --runc-binary "$BULKHEAD" "$IMAGE" c1 sh
+    terminal_start ctr --namespace "$TOKEN" run --rm -t "${ENGINE[@]}" "$IMAGE" c1 sh
     terminal_shows "/ #"
     terminal_type 'echo $((6 * 7))'
     terminal_shows $'42\r'
@@ -385,6 +398,7 @@ END
     grep -q $'^1000\r' "$WORK/terminal"
 }
 
+# bats test_tags=essential
 @test "containerd: pause and resume" {
     box_loop c1
     ctr tasks pause c1
@@ -405,7 +419,7 @@ END
 
 @test "containerd: a root file system of one's own, a cgroup of one's own, no cgroup given" {
     "$TESTS_LIB/make-rootfs" "$WORK/root"
-    run -0 ctr run --rm --runc-binary "$BULKHEAD" --rootfs "$WORK/root" c1 /bin/cat /etc/hostname
+    run -0 ctr run --rm "${ENGINE[@]}" --rootfs "$WORK/root" c1 /bin/cat /etc/hostname
     [ "$output" = rootfs ]
     run -0 box --cgroup="/$TOKEN/deep/er" c1 cat /proc/self/cgroup
     [[ $output == *":/$TOKEN/deep/er"* ]]
@@ -472,7 +486,7 @@ END
     box_loop c1
     local pid
     pid=$(box_pid c1)
-    node pkill -KILL -f "^[^ ]*containerd-shim-runc-v2 .*-id c1 "
+    node pkill -KILL -f "^[^ ]*$SHIM_NAME .*-id c1 "
     wait_until 10 node_process_gone "$pid"
     gone_or_stopped() { box_gone c1 || box_is c1 STOPPED; }
     wait_until 10 gone_or_stopped
@@ -504,6 +518,7 @@ END
     [ -z "$output" ]
 }
 
+# bats test_tags=essential
 @test "containerd: no process, mount, cgroup or file is left" {
     # The runtime may keep compiled seccomp filters in its state directory.
     node_leaks_check "$WORK/before" "$RUNTIME_STATE"

@@ -124,6 +124,7 @@ teardown() {
     [ "$output" = named ]
 }
 
+# bats test_tags=essential
 @test "docker: run: output, exit status, environment, user, working directory, entry point" {
     run -0 box echo "one two" three
     [ "$output" = "one two three" ]
@@ -199,6 +200,7 @@ teardown() {
     terminal_end 9
 }
 
+# bats test_tags=essential
 @test "docker: exec: output, exit status, input, user, environment, background" {
     box_loop c1
     run -0 docker exec c1 sh -c 'echo "$GREETING $PWD $(id -u)"'
@@ -230,6 +232,7 @@ teardown() {
     terminal_end 6
 }
 
+# bats test_tags=essential
 @test "docker: stop: SIGTERM, then SIGKILL after the grace" {
     box_loop c1
     docker stop --time 20 c1
@@ -257,6 +260,7 @@ teardown() {
     field_is c1 .State.Running true
 }
 
+# bats test_tags=essential
 @test "docker: stats, top" {
     box_loop c1 --memory=64m
     run -0 docker stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' c1
@@ -268,6 +272,7 @@ teardown() {
     [[ ${lines[0]} == *PID*COMMAND* ]]
 }
 
+# bats test_tags=essential
 @test "docker: limits reach the kernel, and change with update" {
     box_start c1 --memory=64m --memory-swap=64m --memory-reservation=32m --cpus=0.5 --cpu-shares=512 \
         --cpuset-cpus=0 --pids-limit=50 --shm-size=1m sleep 1000
@@ -303,6 +308,7 @@ teardown() {
     fi
 }
 
+# bats test_tags=essential
 @test "docker: pause and unpause" {
     box_loop c1
     docker pause c1
@@ -603,6 +609,7 @@ pts/ptmx" ]
     done
 }
 
+# bats test_tags=essential
 @test "docker: no process, mount, cgroup, link, rule or file is left" {
     # Docker's own: paths of network namespaces that it drops once a minute, its plug-in socket.
     node_leaks_check "$WORK/before" "$RUNTIME_STATE|^path /run/docker/(netns|libnetwork)/"

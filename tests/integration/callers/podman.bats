@@ -59,6 +59,7 @@ limit() {
     [ "$output" = "by path" ]
 }
 
+# bats test_tags=essential
 @test "podman: run: output, exit status, environment, user, working directory, streams" {
     run -0 box echo "one two" three
     [ "$output" = "one two three" ]
@@ -116,6 +117,7 @@ limit() {
     terminal_end 9
 }
 
+# bats test_tags=essential
 @test "podman: exec: output, status, input, user, background, terminal" {
     box_loop c1
     run -0 podman exec c1 sh -c 'echo "$GREETING $PWD"; cat /proc/self/cgroup'
@@ -154,6 +156,7 @@ limit() {
     field_is c4 .State.Running true
 }
 
+# bats test_tags=essential
 @test "podman: pause, unpause, top, stats" {
     box_loop c1
     podman pause c1
@@ -170,6 +173,7 @@ limit() {
     podman rm --force --time 0 c1
 }
 
+# bats test_tags=essential
 @test "podman: limits reach the kernel, and change with update; out of memory" {
     box_start c1 --memory=64m --memory-swap=64m --cpus=0.5 --cpuset-cpus=0 --pids-limit=50 sleep 1000
     [ "$(limit c1 memory memory.limit_in_bytes memory.max)" = 67108864 ]
@@ -406,6 +410,7 @@ END
     done
 }
 
+# bats test_tags=essential
 @test "podman: no process, mount, cgroup, link, rule or file is left" {
     # The pods' own cgroups in hierarchies without a v1 controller, which Podman does not look at.
     node_leaks_check "$WORK/before" "$RUNTIME_STATE|^cgroup /sys/fs/cgroup/(systemd|unified)/$TOKEN/[0-9a-f]{64}\$"

@@ -28,7 +28,7 @@
  *
  * Failure. Closed: a program that cannot be protected does not enter a container.
  */
-#include "cli/self_protect.h"
+#include "container/self_protect.h"
 
 #include <limits.h>
 #include <string.h>
@@ -44,7 +44,6 @@
 #include "base/sys.h"
 
 #define SELF_EXE "/proc/self/exe"
-#define NAME     "bulkhead"
 
 #define ALL_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -106,17 +105,17 @@ static int clone_readonly(void)
 }
 
 /* FALLBACK(linux-6.3): MFD_EXEC is unknown before and asked for since. */
-static int memfd(void)
+static int memfd(const char *name)
 {
-	int fd = memfd_create(NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
 
 	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create(NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	return fd < 0 ? -errno : fd;
 }
 
 /* Return: descriptor of a sealed copy of the program's file, or -errno with @err. */
-static int copy_sealed(struct bh_err *err)
+static int copy_sealed(const char *name, struct bh_err *err)
 {
 	bh_auto_close int from = -EBADF, to = -EBADF;
 	struct stat st;
@@ -126,7 +125,7 @@ static int copy_sealed(struct bh_err *err)
 		return from;
 	if (fstat(from, &st) < 0)
 		return bh_err_set(err, -errno, "stat '%s'", SELF_EXE);
-	to = memfd();
+	to = memfd(name);
 	if (to < 0)
 		return bh_err_set(err, to, "make a memory file");
 	for (off_t left = st.st_size; left > 0;) {
@@ -152,14 +151,14 @@ static int execute(int fd, char *const argv[])
 	return -errno;
 }
 
-int bh_self_protect(char *const argv[], struct bh_err *err)
+int bh_self_protect(char *const argv[], const char *name, struct bh_err *err)
 {
 	bh_auto_close int mount_fd = -EBADF, copy_fd = -EBADF;
 	int r;
 
 	if (is_protected(SELF_EXE)) {
 		/* The kernel named the process after the descriptor's number. */
-		prctl(PR_SET_NAME, NAME);
+		prctl(PR_SET_NAME, name);
 		return 0;
 	}
 	if (is_unwritable_for_user())
@@ -167,7 +166,7 @@ int bh_self_protect(char *const argv[], struct bh_err *err)
 	mount_fd = clone_readonly();
 	if (mount_fd >= 0)
 		execute(mount_fd, argv);
-	copy_fd = copy_sealed(err);
+	copy_fd = copy_sealed(name, err);
 	if (copy_fd < 0)
 		return bh_err_ctx(err, "protect the runtime's own file");
 	r = execute(copy_fd, argv);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "container/features.h"
+
+#include "container/commit.h"
+#include "container/rootfs.h"
+#include "linux/seccomp.h"
+#include "oci/features.h"
+
+void bh_container_features_json(struct bh_buf *out)
+{
+	static const char *const unsafe_annotations[] = { "org.systemd.property.", NULL };
+	const char *supported_flags[9] = { NULL };
+	char library_version[32];
+	const struct bh_features features = {
+		.mount_options = bh_mount_option_names(),
+		.cgroup = { .v1 = true,
+			    .v2 = true,
+			    .systemd = true,
+			    .systemd_user = true,
+			    .rdma = true },
+		.seccomp = { .actions = bh_seccomp_actions(),
+			     .operators = bh_seccomp_operators(),
+			     .archs = bh_seccomp_archs(),
+			     .known_flags = bh_seccomp_known_flags(),
+			     .supported_flags = supported_flags,
+			     .library_version = bh_seccomp_library_version(library_version) },
+		.intel_rdt = { .enabled = true, .schemata = true, .monitoring = true },
+		.apparmor = true,
+		.selinux = true,
+		.id_mapped_mounts = true,
+		.net_devices = true,
+		.version = BH_VERSION,
+		.commit = BH_COMMIT,
+		.unsafe_annotations = unsafe_annotations,
+	};
+
+	supported_flags[bh_seccomp_supported_flags(supported_flags)] = NULL;
+	bh_features_json(&features, out);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* After a server that is gone: what the records tell of is all that is known. */
+#include <string.h>
+
+#include "container/state.h"
+#include "pod/pod.h"
+#include "pod/vm/record.h"
+#include "task/rootfs.h"
+
+#define ROOTFS "rootfs"
+
+/* A container in a VM ends with it. While the pod is served, only the pod's own container may take
+ * it down: others are their server's to delete. */
+static int sweep_vm(const struct bh_container *c, struct bh_err *err)
+{
+	int r;
+
+	if (strcmp(c->pod, c->id) != 0 && bh_pod_served(c->root, c->pod))
+		return 0;
+	r = bh_pod_undo(c->root, c->pod, err);
+	return r < 0 ? r : bh_state_remove(c->root, c->id, err);
+}
+
+int bh_pod_sweep(const char *root, const char *id, const char *bundle, pid_t *ret_pid,
+		 struct bh_err *err)
+{
+	bh_auto_container struct bh_container *c = bh_container_load(root, id, err);
+	bh_auto_free char *rootfs = NULL;
+	int r;
+
+	*ret_pid = c ? c->init.pid : 0;
+	if (!c && err->code != -ENOENT)
+		return err->code;
+	if (!c) /* its pod may have been begun */
+		r = bh_pod_undo(root, id, err);
+	else
+		r = c->pod ? sweep_vm(c, err) : bh_container_delete(c, true, err);
+	if (r < 0)
+		return r;
+	if (asprintf(&rootfs, "%s/" ROOTFS, bundle) < 0)
+		return bh_err_oom(err);
+	bh_task_rootfs_unmount(rootfs);
+	return 0;
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/serve.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <link.h>
+#include <malloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/program.h"
+#include "container/self_protect.h"
+#include "container/state.h"
+
+/* Without a caller and without a container: for a containerd that was just restarted. */
+#define COURTESY_MS 60000
+/* For the last events to be told. */
+#define DRAIN_MS 5000
+/* After a call, for the next one. */
+#define TIDY_MS      500
+#define FILTER_CACHE "/run/bulkhead/@seccomp"
+
+#define ANNOTATION_RUNTIME "io.bulkhead.runtime"
+#define RUNTIME_DEFAULT    "runc"
+
+/* ---- the pod --------------------------------------------------------------------------------- */
+
+/* The annotation is only there where the administrator's configuration lets it through. */
+static int choose_runtime(struct bh_shim *s, const char *bundle, const char **ret,
+			  struct bh_err *err)
+{
+	bh_auto_free char *text = NULL;
+	struct bh_spec spec = { .oci_version = NULL };
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	const char *said = bh_shim_runtime_by_name(s->call->program);
+	size_t len;
+	int r;
+
+	if (!said)
+		said = s->settings.runtime;
+	if (!said) {
+		r = bh_bundle_read(bundle, &text, &len, err);
+		r = r < 0 ? r : bh_spec_parse(&arena, text, len, &spec, err);
+		if (r < 0)
+			return r;
+		said = bh_spec_annotation(&spec, ANNOTATION_RUNTIME);
+	}
+	*ret = bh_arena_strdup(&s->arena, said ? said : RUNTIME_DEFAULT);
+	return *ret ? bh_pod_kind_known(*ret, err) : bh_err_oom(err);
+}
+
+static int find_guest(struct bh_shim *s, const char **ret, struct bh_err *err)
+{
+	static const char *const places[] = { "../share/bulkhead/", "../../" };
+	char path[PATH_MAX];
+
+	*ret = s->settings.guest;
+	/* A pod that needs it says that it is not there. */
+	if (*ret ||
+	    bh_program_find(places, BH_ARRAY_SIZE(places), "guest", BH_DATADIR, path, NULL) < 0)
+		return 0;
+	*ret = bh_arena_strdup(&s->arena, path);
+	return *ret ? 0 : bh_err_oom(err);
+}
+
+static int configure(struct bh_shim *s, const char *id, const char *bundle, struct bh_err *err)
+{
+	const struct bh_shim_settings *set = &s->settings;
+	const char *root = bh_shim_root(&s->arena, set->root ? set->root : BH_SHIM_ROOT_DEFAULT,
+					s->call->name_space, err);
+	const char *guest = NULL;
+	int r = root ? find_guest(s, &guest, err) : err->code;
+
+	if (r < 0)
+		return r;
+	s->config = (struct bh_pod_config){
+		.root = root,
+		.id = bh_arena_strdup(&s->arena, id),
+		.container = bh_arena_strdup(&s->arena, id),
+		.bundle = bh_arena_strdup(&s->arena, bundle),
+		.cgroup_manager = set->cgroup_manager,
+		.guest_dir = guest ? guest : BH_DATADIR "/guest",
+		.accelerator = set->accelerator,
+		.hypervisor = set->hypervisor,
+		.filter_cache = FILTER_CACHE,
+		.domain = s->call->name_space,
+		.no_pivot = set->no_pivot,
+		.no_keyring = set->no_keyring,
+	};
+	return s->config.id && s->config.container && s->config.bundle ? 0 : bh_err_oom(err);
+}
+
+/* What the host mounts later is still seen; what is mounted here is not seen by the host. */
+static int leave_mounts(struct bh_err *err)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return bh_err_set(err, -errno, "make a mount namespace");
+	return 0;
+}
+
+static void on_event(void *arg, const char *topic, const ProtobufCMessage *event)
+{
+	struct bh_shim *s = arg;
+
+	bh_publisher_tell(&s->publisher, topic, event);
+}
+
+static void on_over(void *arg)
+{
+	struct bh_shim *s = arg;
+
+	if (s->stage == BH_SHIM_OPEN)
+		s->stage = BH_SHIM_OVER;
+}
+
+static int open_pod(struct bh_shim *s, const char *id, const char *bundle, const Wire__Any *options,
+		    struct bh_err *err)
+{
+	const struct bh_pod_listener listener = { .event = on_event, .over = on_over, .arg = s };
+	const char *kind = NULL;
+	int r = bh_shim_settings_read(&s->arena, options, &s->settings, err);
+
+	r = r < 0 ? r : choose_runtime(s, bundle, &kind, err);
+	r = r < 0 ? r : configure(s, id, bundle, err);
+	if (r == 0 && bh_pod_own_mounts(kind))
+		r = leave_mounts(err);
+	return r < 0 ? r : bh_pod_open(kind, &s->loop, &s->config, &listener, &s->pod, err);
+}
+
+int bh_shim_open_pod(struct bh_shim *s, const char *id, const char *bundle,
+		     const Wire__Any *options, struct bh_err *err)
+{
+	int r;
+
+	s->stage = BH_SHIM_OPENING;
+	r = open_pod(s, id, bundle, options, err);
+	/* It may have been told to end meanwhile, and waits for this. */
+	s->stage = r < 0 ? BH_SHIM_IDLE : BH_SHIM_OPEN;
+	return r;
+}
+
+bool bh_shim_in_use(const struct bh_shim *s)
+{
+	return s->stage == BH_SHIM_OPENING || (s->stage == BH_SHIM_OPEN && !bh_pod_empty(s->pod));
+}
+
+/* ---- memory -------------------------------------------------------------------------------------
+ */
+
+/* A segment of the program that is not written to: its pages come again when they are used. */
+static int drop_segment(struct dl_phdr_info *info, size_t size, void *data)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	(void)size;
+	(void)data;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+		uintptr_t start = (info->dlpi_addr + h->p_vaddr) / page * page;
+
+		if (h->p_type == PT_LOAD && !(h->p_flags & PF_W))
+			(void)!madvise((void *)start,
+				       info->dlpi_addr + h->p_vaddr + h->p_memsz - start,
+				       MADV_DONTNEED);
+	}
+	return 1; /* the program itself is the first */
+}
+
+/* Most of a pod's life this process waits: what it needed to create a container goes. */
+static void on_tidy(struct bh_timer *timer)
+{
+	(void)timer;
+	malloc_trim(0);
+	dl_iterate_phdr(drop_segment, NULL);
+}
+
+void bh_shim_tidy(struct bh_shim *s)
+{
+	bh_loop_arm(&s->loop, &s->tidy, TIDY_MS);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+void bh_shim_retire(struct bh_shim *s)
+{
+	if (s->listener.fd < 0)
+		return;
+	unlink(s->socket_path);
+	bh_loop_remove(&s->loop, &s->listener);
+	s->listener.fd = bh_close(s->listener.fd);
+}
+
+static void close_and_leave(void *arg)
+{
+	struct bh_shim *s = arg;
+
+	while (s->stage == BH_SHIM_OPENING && bh_fiber_sleep(&s->loop, 10, NULL) == 0)
+		;
+	s->stage = BH_SHIM_ENDING;
+	if (s->pod)
+		bh_pod_close(s->pod);
+	bh_publisher_drain(&s->publisher, DRAIN_MS);
+	bh_loop_stop(&s->loop);
+}
+
+void bh_shim_end(struct bh_shim *s)
+{
+	struct bh_err err = BH_ERR_INIT;
+
+	if (s->ends)
+		return;
+	s->ends = true;
+	bh_shim_retire(s);
+	if (bh_fiber_start(&s->loop, close_and_leave, s, &err) < 0)
+		bh_loop_stop(&s->loop);
+}
+
+static void look_whether_wanted(struct bh_shim *s)
+{
+	if (s->n_connections == 0 && !bh_shim_in_use(s))
+		bh_loop_arm(&s->loop, &s->courtesy, COURTESY_MS);
+	else
+		bh_loop_disarm(&s->loop, &s->courtesy);
+}
+
+static void on_courtesy(struct bh_timer *timer)
+{
+	struct bh_shim *s = (struct bh_shim *)((char *)timer - offsetof(struct bh_shim, courtesy));
+
+	if (s->n_connections == 0 && !bh_shim_in_use(s))
+		bh_shim_end(s);
+}
+
+static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct bh_shim *s = (struct bh_shim *)((char *)source - offsetof(struct bh_shim, signals));
+	struct signalfd_siginfo info;
+
+	(void)events;
+	(void)err;
+	if (read(source->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		bh_shim_end(s);
+	return 0;
+}
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+static void on_closed(void *arg, struct bh_rpc_server *connection)
+{
+	struct bh_shim *s = arg;
+
+	(void)connection;
+	s->n_connections--;
+	look_whether_wanted(s);
+}
+
+/* containerd runs as who started this process; nobody else has anything to ask. */
+static bool is_welcome(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
+}
+
+static int on_connection(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct bh_shim *s = (struct bh_shim *)((char *)source - offsetof(struct bh_shim, listener));
+	const struct bh_rpc_service service = bh_shim_service(s);
+	struct bh_rpc_server *connection;
+	bh_auto_close int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	(void)err;
+	if (fd < 0 || !is_welcome(fd))
+		return 0;
+	if (bh_rpc_serve(&s->loop, bh_take_fd(&fd), &service, 1, on_closed, s, &connection, NULL) ==
+	    0)
+		s->n_connections++;
+	look_whether_wanted(s);
+	return 0;
+}
+
+/* ---- the process ----------------------------------------------------------------------------- */
+
+static int take_socket(struct bh_shim *s, struct bh_err *err)
+{
+	struct sockaddr_un at;
+	socklen_t len = sizeof(at);
+	int r;
+
+	if (getsockname(BH_SHIM_SOCKET_FD, (struct sockaddr *)&at, &len) < 0 ||
+	    at.sun_family != AF_UNIX || fcntl(BH_SHIM_SOCKET_FD, F_SETFD, FD_CLOEXEC) < 0)
+		return bh_err_set(err, -errno, "descriptor %d is no listening socket",
+				  BH_SHIM_SOCKET_FD);
+	snprintf(s->socket_path, sizeof(s->socket_path), "%s", at.sun_path);
+	s->listener.fd = BH_SHIM_SOCKET_FD;
+	r = bh_loop_add(&s->loop, &s->listener, EPOLLIN, err);
+	return r < 0 ? r : 0;
+}
+
+static int watch_signals(struct bh_shim *s, struct bh_err *err)
+{
+	sigset_t set;
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	s->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	sigaddset(&set, SIGCHLD); /* as bh_pod_open() wants it */
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || s->signals.fd < 0)
+		return bh_err_set(err, -errno, "watch for signals");
+	r = bh_loop_add(&s->loop, &s->signals, EPOLLIN, err);
+	return r < 0 ? r : 0;
+}
+
+static int run(struct bh_shim *s, struct bh_err *err)
+{
+	int r = bh_loop_init(&s->loop, err);
+
+	r = r < 0 ? r : take_socket(s, err);
+	r = r < 0 ? r : watch_signals(s, err);
+	if (r < 0)
+		return r;
+	bh_publisher_init(&s->publisher, &s->loop, s->call->ttrpc_address, s->call->name_space);
+	look_whether_wanted(s);
+	r = bh_loop_run(&s->loop, err);
+	bh_shim_retire(s);
+	s->pod = bh_pod_free(s->pod);
+	bh_publisher_deinit(&s->publisher);
+	return r;
+}
+
+int bh_shim_serve(const struct bh_shim_call *call, char *const argv[], struct bh_err *err)
+{
+	struct bh_shim s = {
+		.call = call,
+		.settings = BH_SHIM_SETTINGS_INIT,
+		.listener = { .fd = -EBADF, .fn = on_connection, .what = "socket" },
+		.signals = { .fd = -EBADF, .fn = on_signal, .what = "signals" },
+		.courtesy = { .fn = on_courtesy },
+		.tidy = { .fn = on_tidy },
+	};
+	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	int r = bh_self_protect(argv, "bulkhead-shim", err);
+
+	umask(022);
+	if (r == 0 && chdir("/") < 0)
+		r = bh_err_set(err, -errno, "leave the bundle's directory");
+	r = r < 0 ? r
+		  : bh_log_open(NULL, BH_LOG_TEXT, call->debug ? BH_LOG_DEBUG : BH_LOG_INFO, err);
+	r = r < 0 ? r : run(&s, err);
+	if (r < 0)
+		bh_log(BH_LOG_ERROR, "%s", bh_err_format(err, text, sizeof(text)));
+	bh_arena_deinit(&s.arena);
+	return r;
+}
