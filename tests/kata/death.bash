@@ -48,7 +48,8 @@ pod() {
 # container has said "up".
 foreground() {
     OUT=$WORK/out-$BATS_TEST_NUMBER ERR=$WORK/err-$BATS_TEST_NUMBER
-    : >"$OUT" >"$ERR"
+    : >"$OUT"
+    : >"$ERR"
     rt run --bundle "$BUNDLE" "$@" "$ID" >"$OUT" 2>"$ERR" </dev/null 3>&- &
     RUN=$!
     wait_until 30 grep -q up "$OUT" || { cat "$ERR"; return 1; }

@@ -267,8 +267,14 @@ static void lie_kill(void *self, struct bh_rpc_call *call, const void *request)
 
 /* ---- the tables ---- */
 
-#define AGENT_METHOD(name, descriptor, lie) { name, &agent__##descriptor##__descriptor, lie }
-#define TASK_METHOD(name, descriptor, lie)  { name, &task__##descriptor##__descriptor, lie }
+#define AGENT_METHOD(name, descriptor, lie)                   \
+	{                                                     \
+		name, &agent__##descriptor##__descriptor, lie \
+	}
+#define TASK_METHOD(name, descriptor, lie)                   \
+	{                                                    \
+		name, &task__##descriptor##__descriptor, lie \
+	}
 
 static const struct bh_rpc_method agent_methods[] = {
 	AGENT_METHOD("Hello", hello_request, lie_hello),

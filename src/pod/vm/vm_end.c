@@ -4,9 +4,9 @@
  *
  * By itself: one of its parts goes, and takes the others with it. The links break a moment before
  * the news of what broke them, so a lost link is only suspected at first; nobody is told of the end
- * before its cause is known. Then the pod is buried: the calls that wait for the agent are answered,
- * and with them the ends of the processes are told. Its containers stay to be asked about, and its
- * resources on record, until they are deleted.
+ * before its cause is known. Then the pod is buried: the calls that wait for the agent are
+ * answered, and with them the ends of the processes are told. Its containers stay to be asked
+ * about, and its resources on record, until they are deleted.
  *
  * By undoing: all that the phases made is taken away.
  */
@@ -74,7 +74,8 @@ static bool ran_out_of_memory(const struct bh_vm_pod *pod)
 
 static void blame_memory(struct bh_vm_pod *pod)
 {
-	bh_err_ctx(&pod->why, "out of memory on the host: the pod's cgroup is at its limit, %llu MiB",
+	bh_err_ctx(&pod->why,
+		   "out of memory on the host: the pod's cgroup is at its limit, %llu MiB",
 		   (unsigned long long)(pod->size.cgroup_memory / BH_POD_MIB));
 	for (struct bh_vm_container *c = pod->containers; c; c = c->next)
 		if (c->processes && c->processes->status != TASK__STATUS__STOPPED)

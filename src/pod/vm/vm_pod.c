@@ -40,7 +40,7 @@
 /* What a guest may have this process do by telling of events without end. */
 #define EVENTS_MAX     64
 #define EVENTS_REST_MS 20
-#define SHARE_DIR        "share"
+#define SHARE_DIR      "share"
 /* No user or vsock address on this range; one for each process that there can be. */
 #define VMM_UID_BASE   0x42000000U
 #define VSOCK_CID_BASE 0x1000000U

@@ -16,9 +16,9 @@
 
 const char *bh_vm_harmless(char *text, size_t max)
 {
-	size_t len = strnlen(text, max);
-
-	text[len] = '\0';
+	/* A field that was not sent is a constant: only what has to be changed is written to. */
+	if (strlen(text) > max)
+		text[max] = '\0';
 	for (char *p = text; *p; p++)
 		if (*p < ' ' || *p > '~')
 			*p = '?';
