@@ -232,11 +232,12 @@ int bh_cgroup_apply(struct bh_cgroup *cg, const struct bh_resources *resources, 
 		e = check_usage(cg, &resources->memory, err);
 	for (size_t i = 0; e == 0 && i < limits.n_warnings; i++)
 		bh_warn("%s", limits.warnings[i]);
-	if (e == 0 && cg->manager == BH_CGROUP_SYSTEMD && cg->loaded)
+	if (e == 0 && cg->manager == BH_CGROUP_SYSTEMD && (cg->loaded || cg->applied))
 		e = bh_cg_systemd_update(cg, resources, err);
 	for (size_t i = 0; e == 0 && i < limits.n;)
 		e = write_controller(&w, &limits, i, &i);
 	if (e == 0 && !cg->loaded)
 		e = bh_cg_devices_apply(cg, resources, err);
+	cg->applied = cg->applied || e == 0;
 	return e;
 }

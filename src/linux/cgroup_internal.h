@@ -89,6 +89,7 @@ struct bh_cgroup {
 	bool wants_limits;        /* the spec asks for limits */
 	bool needs_attach;        /* bh_cgroup_attach() must move new processes */
 	bool started;             /* systemd: bh_cgroup_start_scope() has told systemd the limits */
+	bool applied;             /* limits were written: systemd has to be told of new ones */
 	int64_t owner_uid;        /* v2: to whom the group is given; -1 = nobody */
 	const char *cpus, *mems;  /* v1: written before anything may enter; NULL = the parent's */
 	const char *unit, *slice; /* systemd */

@@ -35,7 +35,8 @@ int bh_pod_plan(const char *name, const struct bh_pod_config *config, struct bh_
 
 void bh_pod_give_up(struct bh_pod *pod, const struct bh_err *why)
 {
-	pod->kind->give_up(pod, why);
+	if (pod->kind->give_up)
+		pod->kind->give_up(pod, why);
 }
 
 int bh_pod_kind_known(const char *name, struct bh_err *err)

@@ -65,6 +65,7 @@ struct bh_pod_kind {
 			const struct bh_pod_listener *listener, struct bh_pod **ret,
 			struct bh_err *err);
 	int (*plan)(const struct bh_pod_config *config, struct bh_buf *out, struct bh_err *err);
+	/* NULL = it is up at once */
 	void (*give_up)(struct bh_pod *pod, const struct bh_err *why);
 	int (*check)(const struct bh_pod_config *config, struct bh_arena *arena,
 		     struct bh_check_report *report, struct bh_err *err);

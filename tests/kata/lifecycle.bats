@@ -246,6 +246,45 @@ PYTHON
     rt update --memory 256m "$POD"
 }
 
+# limit_of PID CONTROLLER FILE-V1 FILE-V2: of the cgroup that the process is in, which must be the pod's.
+limit_of() {
+    local path
+    path=$(sed -n "s/^[0-9]*:[^:]*\b$2\b[^:]*://p" "/proc/$1/cgroup")
+    if [ -n "$path" ]; then
+        [[ $path == *"$TOKEN"* ]] && cat "/sys/fs/cgroup/$2$path/$3"
+    else
+        path=$(sed -n 's/^0:://p' "/proc/$1/cgroup")
+        [[ $path == *"$TOKEN"* ]] && cat "/sys/fs/cgroup$path/$4"
+    fi
+}
+
+@test "monitor and daemon are in the pod's cgroup, which has the pod's limits and its overhead" {
+    local pid vmm daemon
+    vmm=$(vmm_of "$POD")
+    daemon=$(pgrep -P "$(supervisor_of "$POD")" virtiofsd)
+    for pid in $vmm $daemon; do
+        grep -q "$TOKEN" "/proc/$pid/cgroup"
+    done
+    # One core and 0.1; 256 MiB and what the pod costs beside.
+    [[ $(limit_of "$vmm" cpu cpu.cfs_quota_us cpu.max) == 110000* ]]
+    [ "$(limit_of "$vmm" memory memory.limit_in_bytes memory.max)" -ge $((356 << 20)) ]
+    rt update --cpu-period 100000 --cpu-quota 50000 "$POD"
+    [[ $(limit_of "$vmm" cpu cpu.cfs_quota_us cpu.max) == 60000* ]]
+    rt exec "$POD" grep -q ^50000 /sys/fs/cgroup/cpu.max
+    rt update --cpu-period 100000 --cpu-quota 100000 "$POD"
+}
+
+@test "the monitor has no privileges: user, capabilities, seccomp, root, network" {
+    local vmm
+    vmm=$(vmm_of "$POD")
+    [ "$(awk '/^Uid:/ { print $2 }' "/proc/$vmm/status")" -gt 65535 ]
+    [ "$(awk '/^(CapPrm|CapEff|CapBnd|CapAmb):/ { print $2 }' "/proc/$vmm/status" | sort -u)" = 0000000000000000 ]
+    [ "$(awk '/^Seccomp:/ { print $2 }' "/proc/$vmm/status")" -eq 2 ]
+    [ "$(awk '/^NoNewPrivs:/ { print $2 }' "/proc/$vmm/status")" -eq 1 ]
+    [ -z "$(ls -A "/proc/$vmm/root/")" ]
+    [ "$(readlink "/proc/$vmm/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+}
+
 @test "list and state tell of both runtimes' containers" {
     bundle
     RUNTIME_FLAGS='' quietly rt run --detach --bundle "$BUNDLE" "$ID"

@@ -83,3 +83,12 @@ refused() {
     echo '{' >"$BUNDLE/config.json"
     refused "not valid JSON"
 }
+
+@test "the supervisor is found by a relative name too, whatever the bundle" {
+    cd "$(dirname "$BULKHEAD")/.."
+    # shellcheck disable=SC2086  # a list of words
+    run "./$(basename "$(dirname "$BULKHEAD")")/bulkhead" --root "$STATE" $RUNTIME_FLAGS run --dry-run --bundle "$BUNDLE" "$ID"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == *"micro-VM"* ]]
+}

@@ -121,6 +121,10 @@ class Machine:
             argv += ["-device", "virtio-blk-pci,drive=disk",
                      "-drive", "id=disk,if=none,format=raw,cache=unsafe,discard=unmap,"
                                f"file=/proc/self/fd/{disk}"]
+        if options.steady:
+            # Two nanoseconds an instruction. Otherwise, on a loaded host, the ticks of the lab's
+            # clock come faster than a virtual machine in the lab can be left and entered for them.
+            argv += ["-icount", "shift=1,sleep=on"]
         self.spawn(argv, fds)
         for end in [far_port, *shares.values()]:
             end.close()

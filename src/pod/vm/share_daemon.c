@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "linux/caps.h"
+#include "linux/jail.h"
 #include "linux/mount.h"
 
 #define CAP(name) (UINT64_C(1) << CAP_##name)
@@ -91,65 +92,6 @@ int bh_share_daemon_find(const struct bh_share_daemon **ret, struct bh_err *err)
 	return bh_err_as(err, BH_ERR_PEER, -ENOENT, "no virtiofsd: none of %s", names);
 }
 
-/* What of the host's tree a dynamically linked program needs: directories, and files. */
-static const struct {
-	const char *path;
-	bool file;
-} programs[] = {
-	{ "/usr" },
-	{ "/lib" },
-	{ "/lib64" },
-	{ "/etc/ld.so.cache", .file = true },
-};
-
-/* A place for a mount below the new root. */
-static int make_place(int root, const char *path, bool file, struct bh_err *err)
-{
-	bh_auto_close int fd = -EBADF;
-
-	path++;
-	if (!file)
-		return mkdirat(root, path, 0755) < 0 ? bh_err_set(err, -errno, "make '%s'", path)
-						     : 0;
-	if (mkdirat(root, "etc", 0755) < 0 && errno != EEXIST)
-		return bh_err_set(err, -errno, "make 'etc'");
-	fd = openat(root, path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-	return fd < 0 ? bh_err_set(err, -errno, "make '%s'", path) : 0;
-}
-
-/* A part of the host's tree at the same place below @root, read-only; a symbolic link as one. */
-static int show_program(int root, const char *path, bool file, struct bh_err *err)
-{
-	static const struct bh_mount_change change = {
-		.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID,
-	};
-	bh_auto_close int tree = -EBADF;
-	char link[PATH_MAX];
-	struct stat st;
-	ssize_t len;
-	int r;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : bh_err_set(err, -errno, "look at '%s'", path);
-	if (S_ISLNK(st.st_mode)) {
-		len = readlink(path, link, sizeof(link) - 1);
-		if (len < 0)
-			return bh_err_set(err, -errno, "read link '%s'", path);
-		link[len] = '\0';
-		return symlinkat(link, root, path + 1) < 0
-			       ? bh_err_set(err, -errno, "make link '%s'", path)
-			       : 0;
-	}
-	r = make_place(root, path, file, err);
-	if (r < 0)
-		return r;
-	tree = bh_mount_clone(AT_FDCWD, path, 0, err);
-	if (tree < 0)
-		return tree;
-	r = bh_mount_change(tree, &change, err);
-	return r < 0 ? r : bh_mount_attach(tree, root, path + 1, err);
-}
-
 /* The daemon reads /proc/sys before it goes into its own sandbox. */
 static int show_proc(int root, struct bh_err *err)
 {
@@ -159,10 +101,9 @@ static int show_proc(int root, struct bh_err *err)
 		.flags = MS_NOSUID | MS_NODEV | MS_NOEXEC,
 	};
 	bh_auto_close int tree = -EBADF;
-	int r = make_place(root, "/proc", false, err);
 
-	if (r < 0)
-		return r;
+	if (mkdirat(root, "proc", 0755) < 0)
+		return bh_err_set(err, -errno, "make 'proc'");
 	tree = bh_mount_new(&proc, err);
 	return tree < 0 ? tree : bh_mount_attach(tree, root, "proc", err);
 }
@@ -171,16 +112,12 @@ static int show_proc(int root, struct bh_err *err)
 static int fill_root(int root, int share, struct bh_err *err)
 {
 	static const struct bh_mount_change ro = { .set = MOUNT_ATTR_RDONLY };
-	int r = 0;
+	int r = bh_jail_show_programs(root, err);
 
-	for (size_t i = 0; i < BH_ARRAY_SIZE(programs) && !r; i++)
-		r = show_program(root, programs[i].path, programs[i].file, err);
-	if (!r)
-		r = show_proc(root, err);
-	if (!r)
-		r = make_place(root, BH_SHARE_JAIL_DIR, false, err);
-	if (!r)
-		r = bh_mount_attach(share, root, BH_SHARE_JAIL_DIR + 1, err);
+	r = r < 0 ? r : show_proc(root, err);
+	if (r == 0 && mkdirat(root, BH_SHARE_JAIL_DIR + 1, 0755) < 0)
+		r = bh_err_set(err, -errno, "make '" BH_SHARE_JAIL_DIR "'");
+	r = r < 0 ? r : bh_mount_attach(share, root, BH_SHARE_JAIL_DIR + 1, err);
 	return r < 0 ? r : bh_mount_change(root, &ro, err);
 }
 
@@ -210,10 +147,7 @@ static int enter_root(const char *dir, struct bh_err *err)
 	r = fill_root(root, share, err);
 	if (r < 0)
 		return r;
-	if (fchdir(root) < 0 || bh_sys_pivot_root(".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
-	    chdir("/") < 0)
-		return bh_err_set(err, -errno, "make the jail the root");
-	return 0;
+	return bh_jail_become_root(root, err);
 }
 
 /* Standard input is /dev/null, output and error the pipe, then the socket; all else is closed by

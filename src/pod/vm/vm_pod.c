@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -69,8 +68,11 @@ static int choose_accelerator(struct bh_vm_pod *pod, struct bh_err *err)
 	int r;
 
 	pod->accelerator = BH_ACCELERATOR_EMULATION;
-	if (pod->config.accelerator == BH_ACCELERATE_EMULATION)
+	if (pod->config.accelerator == BH_ACCELERATE_EMULATION) {
+		bh_log(BH_LOG_INFO, "kata: software emulation, as it was asked for: many times "
+				    "slower than KVM");
 		return 0;
+	}
 	r = bh_kvm_probe(&why);
 	if (r == 0) {
 		pod->accelerator = BH_ACCELERATOR_KVM;
@@ -107,51 +109,13 @@ static int admit(struct bh_vm_pod *pod, struct bh_err *err)
 
 /* ---- prepare ---- */
 
-static int save(const struct bh_vm_pod *pod, struct bh_err *err)
+int bh_vm_pod_save(const struct bh_vm_pod *pod, struct bh_err *err)
 {
 	const struct bh_pod_record record = { .server = pod->server,
 					      .cg = pod->cg,
 					      .network = pod->network };
 
 	return bh_pod_record_save(pod->dirfd, &record, err);
-}
-
-/* A process that does nothing but be in the scope until the monitor is. */
-static int start_scope(struct bh_vm_pod *pod, struct bh_err *err)
-{
-	bh_auto_close int pidfd = -EBADF;
-	pid_t pid = bh_sys_fork(&pidfd);
-	int r;
-
-	if (pid < 0)
-		return bh_err_set(err, -errno, "fork for the pod's scope");
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL, 0UL, 0UL, 0UL);
-		for (;;)
-			pause();
-	}
-	r = bh_cgroup_start_scope(pod->cg, &pod->spec, pid, err);
-	r = r < 0 ? r : bh_cgroup_open(pod->cg, &(struct bh_strv){ .n = 0 }, 0, err);
-	return r; /* it goes with the scope */
-}
-
-static int make_cgroup(struct bh_vm_pod *pod, struct bh_err *err)
-{
-	const struct bh_resources memory = {
-		.set = true,
-		.memory.limit = { .set = true, .v = (int64_t)pod->size.cgroup_memory },
-	};
-	int r;
-
-	if (pod->config.cgroup_manager == BH_CGROUP_DISABLED)
-		return 0;
-	r = bh_cgroup_plan(&pod->spec, pod->config.id, pod->config.cgroup_manager, false, &pod->cg,
-			   err);
-	r = r < 0 ? r : save(pod, err);
-	r = r < 0 ? r : bh_cgroup_create(pod->cg, err);
-	if (r == 0 && bh_cgroup_needs_scope(pod->cg))
-		r = start_scope(pod, err);
-	return r < 0 ? r : bh_cgroup_apply(pod->cg, &memory, err);
 }
 
 /* Whether it is the namespace that this process is in: the host's. */
@@ -179,44 +143,8 @@ static int plan_network(struct bh_vm_pod *pod, struct bh_err *err)
 				   "kata: the host's network is not supported: \"%s\" is it",
 				   ns->path);
 	r = bh_network_plan(pod->netns_fd, ns->path, &pod->network, err);
-	r = r < 0 ? r : save(pod, err);
+	r = r < 0 ? r : bh_vm_pod_save(pod, err);
 	return r < 0 ? r : bh_network_apply(pod->network, err);
-}
-
-#define CGROUP_FDS_MAX 16
-
-struct cgroup_fds {
-	int v[CGROUP_FDS_MAX];
-	size_t n;
-};
-
-static void cgroup_fds_close(struct cgroup_fds *fds)
-{
-	while (fds->n > 0)
-		bh_close(fds->v[--fds->n]);
-}
-
-/* What a process enters the pod's cgroups by. */
-static int open_cgroups(const struct bh_vm_pod *pod, struct cgroup_fds *fds, struct bh_err *err)
-{
-	const struct bh_cgroup_hierarchy *h = NULL;
-	char path[PATH_MAX];
-	size_t n = 0;
-
-	if (pod->cg)
-		h = bh_cgroup_hierarchies(pod->cg, &n);
-	for (size_t i = 0; i < n; i++) {
-		int len = snprintf(path, sizeof(path), "%s%s/%s", h[i].mountpoint, h[i].path,
-				   h[i].v2 ? "cgroup.procs" : "tasks");
-
-		if (len < 0 || (size_t)len >= sizeof(path) || fds->n == CGROUP_FDS_MAX)
-			return bh_err_as(err, BH_ERR_BUG, -E2BIG, "too many or too deep cgroups");
-		fds->v[fds->n] = bh_path_open(AT_FDCWD, path, O_WRONLY, 0, BH_PATH_HOST, err);
-		if (fds->v[fds->n] < 0)
-			return fds->v[fds->n];
-		fds->n++;
-	}
-	return 0;
 }
 
 static void on_share_dead(void *arg, const struct bh_err *why)
@@ -226,11 +154,11 @@ static void on_share_dead(void *arg, const struct bh_err *why)
 
 static int start_share(struct bh_vm_pod *pod, struct bh_err *err)
 {
-	bh_cleanup(cgroup_fds_close) struct cgroup_fds fds = { .n = 0 };
+	bh_cleanup(bh_vm_cgroup_fds_close) struct bh_vm_cgroup_fds fds = { .n = 0 };
 	const char *dir = bh_arena_printf(&pod->arena, "%s/" BH_PODS_DIR "/%s/" SHARE_DIR,
 					  pod->config.root, pod->config.id);
 	struct bh_share_config config;
-	int r = dir ? open_cgroups(pod, &fds, err) : bh_err_oom(err);
+	int r = dir ? bh_vm_cgroup_open(pod, &fds, err) : bh_err_oom(err);
 
 	if (r == 0 && mkdirat(pod->dirfd, SHARE_DIR, 0700) < 0)
 		r = bh_err_set(err, -errno, "make '%s'", dir);
@@ -249,8 +177,8 @@ static int prepare(struct bh_vm_pod *pod, struct bh_err *err)
 	pod->dirfd = bh_pod_dir_make(pod->config.root, pod->config.id, err);
 	if (pod->dirfd < 0)
 		return pod->dirfd;
-	r = save(pod, err);
-	r = r < 0 ? r : make_cgroup(pod, err);
+	r = bh_vm_pod_save(pod, err);
+	r = r < 0 ? r : bh_vm_cgroup_make(pod, err);
 	r = r < 0 ? r : plan_network(pod, err);
 	return r < 0 ? r : start_share(pod, err);
 }
@@ -264,7 +192,7 @@ static void on_vm_dead(void *arg, const struct bh_err *why)
 
 static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 {
-	bh_cleanup(cgroup_fds_close) struct cgroup_fds fds = { .n = 0 };
+	bh_cleanup(bh_vm_cgroup_fds_close) struct bh_vm_cgroup_fds fds = { .n = 0 };
 	struct bh_vm_figures figures;
 	struct bh_vm_config c = {
 		.kernel = pod->image.kernel,
@@ -281,7 +209,7 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 		.uid = VMM_UID_BASE + (uid_t)getpid(),
 		.name = pod->config.id,
 	};
-	int r = open_cgroups(pod, &fds, err);
+	int r = bh_vm_cgroup_open(pod, &fds, err);
 
 	if (r < 0)
 		return r;
@@ -294,6 +222,7 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 	c.cgroup_fds = fds.v;
 	c.n_cgroup_fds = fds.n;
 	r = bh_vm_boot(pod->hypervisor, pod->loop, &c, on_vm_dead, pod, &pod->vm, err);
+	bh_vm_cgroup_settled(pod);
 	r = r < 0 ? r : bh_vm_figures(pod->vm, &figures, err);
 	return r < 0 ? r : bh_proc_identify(figures.pid, &pod->vmm, err);
 }
@@ -388,17 +317,6 @@ static int hello(struct bh_vm_pod *pod, struct bh_err *err)
 }
 
 /* ---- network, and the quota ---- */
-
-int bh_vm_pod_limit_cpu(struct bh_vm_pod *pod, struct bh_err *err)
-{
-	const struct bh_resources cpu = {
-		.set = true,
-		.cpu = { .quota = { .set = true, .v = (int64_t)pod->size.cgroup_quota_usec },
-			 .period = { .set = true, .v = pod->size.period_usec } },
-	};
-
-	return pod->cg ? bh_cgroup_apply(pod->cg, &cpu, err) : 0;
-}
 
 static int network(struct bh_vm_pod *pod, struct bh_err *err)
 {

@@ -107,6 +107,7 @@ struct bh_vm_pod {
 	struct bh_guest_image image;
 	const struct bh_hypervisor *hypervisor;
 	struct bh_cgroup *cg;
+	int scope_fd; /* pidfd of what keeps the systemd scope alive until the monitor does */
 	int netns_fd;
 	const char *netns_path;
 	struct bh_network *network;
@@ -167,6 +168,28 @@ int bh_vm_pod_ask(struct bh_vm_pod *pod, const char *service, const char *method
 
 /** bh_vm_pod_forward() - pass @call on to the agent as it is, and the answer back */
 void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc_call *call);
+
+/** bh_vm_pod_save() - put on record what bh_pod_undo() has to take away */
+int bh_vm_pod_save(const struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/* ---- vm_cgroup.c ---- */
+
+/** bh_vm_cgroup_make() - the pod's cgroup with all its limits but that of CPU, on record first */
+int bh_vm_cgroup_make(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/** bh_vm_cgroup_settled() - the monitor is in it, or will never be */
+void bh_vm_cgroup_settled(struct bh_vm_pod *pod);
+
+/* What a process enters the pod's cgroups by. */
+struct bh_vm_cgroup_fds {
+	int v[16];
+	size_t n;
+};
+
+/** bh_vm_cgroup_open() - add to @fds, which stays the caller's also after a failure */
+int bh_vm_cgroup_open(const struct bh_vm_pod *pod, struct bh_vm_cgroup_fds *fds,
+		      struct bh_err *err) bh_must_check;
+void bh_vm_cgroup_fds_close(struct bh_vm_cgroup_fds *fds);
 
 /** bh_vm_pod_limit_cpu() - hold the pod's cgroup to its quota, from now on */
 int bh_vm_pod_limit_cpu(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;

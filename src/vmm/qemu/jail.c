@@ -23,6 +23,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "linux/caps.h"
+#include "linux/jail.h"
 #include "linux/mount.h"
 #include "loop/fiber.h"
 
@@ -33,53 +34,6 @@
 
 /* ---- the root ---------------------------------------------------------------------------------
  */
-
-/* Top directories that programs and their libraries are found through. Where they are links into
- * /usr, the links are made. */
-static const char *const system_dirs[] = { "usr", "lib", "lib32", "lib64", "bin" };
-
-/* Attach a read-only copy of the mount at the host's @path on @name in @root. */
-static int show(int root, const char *path, const char *name, struct bh_err *err)
-{
-	const struct bh_mount_change change = {
-		.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-		.propagation = MS_PRIVATE,
-	};
-	bh_auto_close int tree = bh_mount_clone(AT_FDCWD, path, 0, err);
-
-	if (tree < 0 || bh_mount_change(tree, &change, err) < 0)
-		return err->code;
-	return bh_mount_attach(tree, root, name, err);
-}
-
-static int show_dir(int root, const char *name, struct bh_err *err)
-{
-	char path[32], target[256];
-	struct stat st;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/%s", name);
-	if (lstat(path, &st) < 0)
-		return 0; /* not every system has all of them */
-	if (!S_ISLNK(st.st_mode))
-		return mkdirat(root, name, 0755) < 0 ? bh_err_set(err, -errno, "mkdir '%s'", name)
-						     : show(root, path, name, err);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0)
-		return bh_err_set(err, -errno, "readlink '%s'", path);
-	target[n] = '\0';
-	return symlinkat(target, root, name) < 0 ? bh_err_set(err, -errno, "symlink '%s'", name)
-						 : 0;
-}
-
-static int show_file(int root, const char *path, const char *name, struct bh_err *err)
-{
-	bh_auto_close int fd = openat(root, name, O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-
-	if (fd < 0)
-		return bh_err_set(err, -errno, "create '%s'", name);
-	return show(root, path, name, err);
-}
 
 static int make_kvm(int root, uid_t uid, struct bh_err *err)
 {
@@ -97,30 +51,12 @@ static int make_kvm(int root, uid_t uid, struct bh_err *err)
 
 static int fill_root(const struct bh_jail *jail, int root, struct bh_err *err)
 {
-	for (size_t i = 0; i < BH_ARRAY_SIZE(system_dirs); i++)
-		if (show_dir(root, system_dirs[i], err) < 0)
-			return err->code;
-	for (size_t i = 0; i < jail->n_files; i++)
-		if (show_file(root, jail->files[i].host, jail->files[i].name, err) < 0)
-			return err->code;
-	if (mkdirat(root, "etc", 0755) < 0)
-		return bh_err_set(err, -errno, "mkdir 'etc'");
-	/* Without it the linker looks for each library in several places: slower, no error. */
-	if (access("/etc/ld.so.cache", R_OK) == 0 &&
-	    show_file(root, "/etc/ld.so.cache", "etc/ld.so.cache", err) < 0)
+	if (bh_jail_show_programs(root, err) < 0)
 		return err->code;
+	for (size_t i = 0; i < jail->n_files; i++)
+		if (bh_jail_show(root, jail->files[i].host, jail->files[i].name, err) < 0)
+			return err->code;
 	return jail->kvm ? make_kvm(root, jail->uid, err) : 0;
-}
-
-/* Make @root, a mount that is attached on "/", the root of every process in this mount namespace
- * whose root is that of this one. Whatever was mounted before is gone. */
-static int become_root(int root, struct bh_err *err)
-{
-	if (fchdir(root) < 0 || bh_sys_pivot_root(".", ".") < 0)
-		return bh_err_set(err, -errno, "pivot_root");
-	if (umount2(".", MNT_DETACH) < 0)
-		return bh_err_set(err, -errno, "unmount the old root");
-	return chdir("/") < 0 ? bh_err_set(err, -errno, "chdir '/'") : 0;
 }
 
 static int enter_root(const struct bh_jail *jail, struct bh_err *err)
@@ -141,7 +77,7 @@ static int enter_root(const struct bh_jail *jail, struct bh_err *err)
 	if (root < 0 || bh_mount_attach(root, AT_FDCWD, "/", err) < 0 ||
 	    fill_root(jail, root, err) < 0 || bh_mount_change(root, &seal, err) < 0)
 		return err->code;
-	return become_root(root, err);
+	return bh_jail_become_root(root, err);
 }
 
 /* ---- the process ------------------------------------------------------------------------------
@@ -328,7 +264,7 @@ static int empty(int pidfd, struct bh_err *err)
 	root = bh_mount_new(&fs, err);
 	if (root < 0 || bh_mount_attach(root, AT_FDCWD, "/", err) < 0)
 		return err->code;
-	return become_root(root, err);
+	return bh_jail_become_root(root, err);
 }
 
 struct helper {
