@@ -21,7 +21,7 @@ teardown() {
     for id in $(rt list -q 2>/dev/null); do
         rt delete --force "$id" || :
     done
-    [ ! -d "$WORK/small" ] || STATE=$WORK/small rt delete --force "$POD" || :
+    [ ! -d "$WORK/small" ] || STATE=$WORK/small rt delete --force "${POD:-none}" || :
     umount "$WORK/small" "$WORK/volume" 2>/dev/null || :
     [ -z "${NETNS:-}" ] || ip netns del "$NETNS" 2>/dev/null || :
 }
@@ -326,15 +326,38 @@ caller_dies() {
     nothing_left
 }
 
-@test "create is killed between the pod and its container" {
+# killed_at CALL: `create` is killed as it makes its first system call CALL; nothing of the pod is left after the
+# courtesy time.
+killed_at() {
+    local flags=()
+    read -ra flags <<<"$RUNTIME_FLAGS"
+    vm_bundle "at$1"
+    if strace -qq -o "$WORK/strace" -e "trace=$1" -e "inject=$1:signal=KILL:when=1" "$BULKHEAD" --root "$STATE" \
+        "${flags[@]}" create --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&-; then
+        echo "create lives"
+        return 1
+    fi
+    wait_until 40 pod_gone "$ID"
+    nothing_left
+}
+
+@test "create is killed when the pod is up" {
+    require_command strace
+    killed_at connect
+}
+
+@test "create is killed when it has asked for the container" {
+    require_command strace
+    killed_at sendto
+}
+
+@test "create is killed while the container is made" {
     vm_bundle
-    # At the moment that it connects to the supervisor, and when it has asked for the container.
-    local call
-    for call in connect sendto; do
-        strace -qq -o /dev/null -e trace=none -e "inject=$call:signal=KILL:when=1" \
-            "$BULKHEAD" --root "$STATE" $RUNTIME_FLAGS create --bundle "$BUNDLE" "$ID" \
-            </dev/null >/dev/null 2>&1 3>&- && return 1
-        wait_until 40 pod_gone "$ID"
-        nothing_left
-    done
+    rt create --bundle "$BUNDLE" "$ID" >"$WORK/caller" 2>&1 </dev/null 3>&- &
+    local job=$!
+    until [ -e "$STATE/$ID" ] || process_gone $job; do sleep 0.01; done
+    kill -KILL "$(pgrep -P $job)"
+    wait $job && return 1
+    wait_until 10 pod_gone "$ID"
+    nothing_left
 }

@@ -32,13 +32,15 @@
 #define KERNEL_BYTES     64 /* of a release, as uname(2) has it */
 #define NS_PER_USEC      1000U
 #define USEC_PER_S       1000000U
+#define USEC_PER_MS      1000U
 #define HELLO_LIMIT_MS   10000 /* for the agent to answer */
 #define EMULATION_FACTOR 6     /* times as long where the guest is emulated */
 #define HELLO_POLL_MS    2
 #define ASK_TIMEOUT_MS   60000
 /* What a guest may have this process do by telling of events without end. */
-#define EVENTS_MAX     64
-#define EVENTS_REST_MS 20
+#define EVENTS_MAX     64 /* of an answer */
+#define EVENTS_BURST   16 /* answers without a rest between them */
+#define EVENTS_REST_MS 20U
 #define SHARE_DIR      "share"
 /* No user or vsock address on this range; one for each process that there can be. */
 #define VMM_UID_BASE   0x42000000U
@@ -49,6 +51,14 @@ const char *const bh_vm_phase_names[BH_VM_PHASE_MAX_] = {
 	[BH_VM_PHASE_BOOT] = "boot",       [BH_VM_PHASE_HELLO] = "hello",
 	[BH_VM_PHASE_NETWORK] = "network",
 };
+
+static uint64_t now_usec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((uint64_t)ts.tv_sec * USEC_PER_S) + ((uint64_t)ts.tv_nsec / NS_PER_USEC);
+}
 
 /* ---- admit ---- */
 
@@ -350,10 +360,12 @@ static void hear_agent(void *arg)
 {
 	struct bh_vm_pod *pod = arg;
 	struct bh_err err = BH_ERR_INIT;
+	unsigned int burst = 0;
 
 	while (!pod->dead && pod->agent) {
 		Agent__EventsRequest q = AGENT__EVENTS_REQUEST__INIT;
 		Agent__EventsResponse *a = NULL;
+		uint64_t asked = now_usec();
 
 		if (bh_rpc_call_wait(pod->agent, BH_AGENT_SERVICE, "Events", &q.base, 0,
 				     &agent__events_response__descriptor, (ProtobufCMessage **)&a,
@@ -362,7 +374,8 @@ static void hear_agent(void *arg)
 		for (size_t i = 0; i < a->n_events && i < EVENTS_MAX && !pod->dead; i++)
 			on_agent_event(pod, a->events[i]);
 		agent__events_response__free_unpacked(a, NULL);
-		if (bh_fiber_sleep(pod->loop, EVENTS_REST_MS, &err) < 0)
+		burst = now_usec() - asked < EVENTS_REST_MS * USEC_PER_MS ? burst + 1 : 0;
+		if (burst > EVENTS_BURST && bh_fiber_sleep(pod->loop, EVENTS_REST_MS, &err) < 0)
 			return;
 	}
 }
@@ -498,14 +511,6 @@ static int (*const phases[BH_VM_PHASE_MAX_])(struct bh_vm_pod *pod, struct bh_er
 	[BH_VM_PHASE_HELLO] = hello, [BH_VM_PHASE_NETWORK] = network,
 };
 
-static uint64_t now_usec(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((uint64_t)ts.tv_sec * USEC_PER_S) + ((uint64_t)ts.tv_nsec / NS_PER_USEC);
-}
-
 /* What a phase stumbles over is most often the consequence of a death. */
 static int tell_failure(struct bh_vm_pod *pod, struct bh_err *err)
 {
@@ -638,6 +643,7 @@ static int open_pod(struct bh_loop *loop, const struct bh_pod_config *config,
 	pod->listener = *listener;
 	pod->dirfd = -EBADF;
 	pod->netns_fd = -EBADF;
+	pod->scope_fd = -EBADF;
 	bh_vm_pod_end_init(pod);
 	pod->stdio = (struct bh_stdio){ .loop = loop,
 					.domain = config->domain,
