@@ -31,10 +31,10 @@ int bh_pod_sweep(const char *root, const char *id, const char *bundle, pid_t *re
 	*ret_pid = c ? c->init.pid : 0;
 	if (!c && err->code != -ENOENT)
 		return err->code;
-	if (!c) /* its pod may have been begun */
-		r = bh_pod_undo(root, id, err);
-	else
+	if (c)
 		r = c->pod ? sweep_vm(c, err) : bh_container_delete(c, true, err);
+	else /* its pod may have been begun; or it was deleted, and its peers have not been yet */
+		r = bh_pod_served(root, id) ? 0 : bh_pod_undo(root, id, err);
 	if (r < 0)
 		return r;
 	if (asprintf(&rootfs, "%s/" ROOTFS, bundle) < 0)

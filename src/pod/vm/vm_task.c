@@ -467,8 +467,11 @@ static int kill_process(struct bh_vm_pod *pod, struct bh_rpc_call *call, const v
 
 	if (!p)
 		return err->code;
-	if (p->status == TASK__STATUS__STOPPED && !q->all)
-		return bh_err_as(err, BH_ERR_STATE, -ESRCH, "process already finished: not found");
+	/* Engines go on with their deletion at this code alone. */
+	if (pod->dead || (p->status == TASK__STATUS__STOPPED && !q->all)) {
+		bh_rpc_fail(call, BH_RPC_NOT_FOUND, "process already finished: not found");
+		return 0;
+	}
 	bh_vm_pod_forward(pod, BH_TASK_SERVICE, call);
 	return 0;
 }

@@ -260,7 +260,6 @@ teardown() {
     field_is c1 .State.Running true
 }
 
-# bats test_tags=essential
 @test "docker: stats, top" {
     box_loop c1 --memory=64m
     run -0 docker stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' c1
@@ -308,7 +307,6 @@ teardown() {
     fi
 }
 
-# bats test_tags=essential
 @test "docker: pause and unpause" {
     box_loop c1
     docker pause c1

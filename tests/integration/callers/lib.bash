@@ -4,11 +4,11 @@
 # binary), each in a node of its own. Load with: load lib
 
 # shellcheck source-path=SCRIPTDIR/../../lib
-source "$BATS_TEST_DIRNAME/../../lib/common.bash"
+source "$(dirname "${BASH_SOURCE[0]}")/../../lib/common.bash"
 # shellcheck source-path=SCRIPTDIR/../../lib
-source "$BATS_TEST_DIRNAME/../../lib/leaks.bash"
+source "$(dirname "${BASH_SOURCE[0]}")/../../lib/leaks.bash"
 # shellcheck source-path=SCRIPTDIR/../../lib
-source "$BATS_TEST_DIRNAME/../../lib/node.bash"
+source "$(dirname "${BASH_SOURCE[0]}")/../../lib/node.bash"
 
 bats_require_minimum_version 1.5.0
 

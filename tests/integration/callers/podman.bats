@@ -156,7 +156,6 @@ limit() {
     field_is c4 .State.Running true
 }
 
-# bats test_tags=essential
 @test "podman: pause, unpause, top, stats" {
     box_loop c1
     podman pause c1
@@ -410,7 +409,6 @@ END
     done
 }
 
-# bats test_tags=essential
 @test "podman: no process, mount, cgroup, link, rule or file is left" {
     # The pods' own cgroups in hierarchies without a v1 controller, which Podman does not look at.
     node_leaks_check "$WORK/before" "$RUNTIME_STATE|^cgroup /sys/fs/cgroup/(systemd|unified)/$TOKEN/[0-9a-f]{64}\$"

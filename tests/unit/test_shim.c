@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a shim is told: its input and options, the names of loggers. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "shim/input.h"
+#include "shim/settings.h"
+#include "task/logger.h"
+
+#define RUNC    "containerd.runc.v1.Options"
+#define RUNTIME "runtimeoptions.v1.Options"
+
+struct read {
+	struct bh_arena arena;
+	struct bh_shim_settings settings;
+	struct bh_err err;
+	int r;
+};
+
+static void read_any(struct read *read, const char *type, const ProtobufCMessage *message)
+{
+	uint8_t data[4096];
+	Wire__Any any = WIRE__ANY__INIT;
+
+	*read = (struct read){ .settings = BH_SHIM_SETTINGS_INIT };
+	assert_true(protobuf_c_message_get_packed_size(message) <= sizeof(data));
+	any.type_url = (char *)type;
+	any.value.data = data;
+	any.value.len = protobuf_c_message_pack(message, data);
+	read->r = bh_shim_settings_read(&read->arena, &any, &read->settings, &read->err);
+}
+
+static void read_toml(struct read *read, const char *text)
+{
+	Shim__RuntimeOptions o = SHIM__RUNTIME_OPTIONS__INIT;
+
+	o.config_body = (ProtobufCBinaryData){ .data = (uint8_t *)text, .len = strlen(text) };
+	read_any(read, RUNTIME, &o.base);
+}
+
+static void done(struct read *read)
+{
+	bh_arena_deinit(&read->arena);
+}
+
+static void test_options_of_runc(void **state)
+{
+	Shim__RuncOptions o = SHIM__RUNC_OPTIONS__INIT;
+	struct read read;
+
+	(void)state;
+	o.no_pivot_root = true;
+	o.systemd_cgroup = true;
+	o.root = (char *)"/run/other";
+	o.shim_cgroup = (char *)"/shims";
+	read_any(&read, "types.containerd.io/" RUNC, &o.base);
+	assert_int_equal(read.r, 0);
+	assert_true(read.settings.no_pivot && !read.settings.no_keyring);
+	assert_int_equal(read.settings.cgroup_manager, BH_CGROUP_SYSTEMD);
+	assert_string_equal(read.settings.root, "/run/other");
+	assert_string_equal(read.settings.shim_cgroup, "/shims");
+	done(&read);
+	o.root = (char *)"relative";
+	read_any(&read, RUNC, &o.base);
+	assert_int_equal(read.r, -EINVAL);
+	done(&read);
+}
+
+static void test_options_by_toml(void **state)
+{
+	struct read read;
+
+	(void)state;
+	read_toml(&read, "runtime = 'kata'\nguest = \"/g\"\naccelerator = 'auto'\n"
+			 "SystemdCgroup = true\nNoPivotRoot = true\nBinaryName = '/x'\n");
+	assert_int_equal(read.r, 0);
+	assert_string_equal(read.settings.runtime, "kata");
+	assert_string_equal(read.settings.guest, "/g");
+	assert_int_equal(read.settings.accelerator, BH_ACCELERATE_AUTO);
+	assert_int_equal(read.settings.cgroup_manager, BH_CGROUP_SYSTEMD);
+	assert_true(read.settings.no_pivot);
+	done(&read);
+	read_toml(&read, "unheard_of = 1\n");
+	assert_int_equal(read.r, 0);
+	assert_int_equal(read.settings.accelerator, BH_ACCELERATE_KVM);
+	assert_null(read.settings.runtime);
+	done(&read);
+	read_toml(&read, "\naccelerator = 'coal'\n");
+	assert_int_equal(read.r, -EINVAL);
+	assert_non_null(strstr(read.err.text, "accelerator: there is no 'coal'"));
+	done(&read);
+}
+
+static void test_options_by_file(void **state)
+{
+	Shim__RuntimeOptions o = SHIM__RUNTIME_OPTIONS__INIT;
+	char path[] = "/tmp/test_shim.XXXXXX";
+	int fd = mkstemp(path);
+	struct read read;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "hypervisor = 'q'\n", 17), 17);
+	bh_close(fd);
+	o.config_path = path;
+	read_any(&read, RUNTIME, &o.base);
+	unlink(path);
+	assert_int_equal(read.r, 0);
+	assert_string_equal(read.settings.hypervisor, "q");
+	done(&read);
+	read_any(&read, RUNTIME, &o.base);
+	assert_int_equal(read.r, -ENOENT);
+	done(&read);
+}
+
+static void test_options_of_others(void **state)
+{
+	const Wire__Empty empty = WIRE__EMPTY__INIT;
+	struct read read;
+	Wire__Any broken = WIRE__ANY__INIT;
+
+	(void)state;
+	read_any(&read, "somebody.v1.Else", &empty.base);
+	assert_int_equal(read.r, 0);
+	done(&read);
+	broken.type_url = (char *)RUNTIME;
+	broken.value = (ProtobufCBinaryData){ .data = (uint8_t *)"\xff\xff", .len = 2 };
+	assert_int_equal(bh_shim_settings_read(&read.arena, &broken, &read.settings, &read.err),
+			 -EINVAL);
+	assert_int_equal(bh_shim_settings_read(&read.arena, NULL, &read.settings, &read.err), 0);
+}
+
+static size_t pack(const ProtobufCMessage *message, uint8_t data[static 4096])
+{
+	assert_true(protobuf_c_message_get_packed_size(message) <= 4096);
+	return protobuf_c_message_pack(message, data);
+}
+
+static void test_input(void **state)
+{
+	Shim__BootstrapParams params = SHIM__BOOTSTRAP_PARAMS__INIT;
+	Shim__Extension extension = SHIM__EXTENSION__INIT, *list[] = { &extension };
+	Wire__Any any = WIRE__ANY__INIT;
+	struct bh_shim_input input;
+	struct bh_err err = BH_ERR_INIT;
+	uint8_t data[4096];
+	size_t len;
+
+	(void)state;
+	assert_int_equal(bh_shim_input_parse("", 0, &input, &err), 0);
+	assert_null(bh_shim_input_options(&input));
+	any.type_url = (char *)RUNTIME;
+	len = pack(&any.base, data);
+	assert_int_equal(bh_shim_input_parse(data, len, &input, &err), 0);
+	assert_null(input.boot);
+	assert_string_equal(bh_shim_input_options(&input)->type_url, RUNTIME);
+	bh_shim_input_deinit(&input);
+	params.instance_id = (char *)"c1";
+	params.log_level = -4;
+	params.containerd_version = (char *)"2.3.0";
+	params.n_extensions = 1;
+	params.extensions = list;
+	extension.value = &any;
+	len = pack(&params.base, data);
+	assert_int_equal(bh_shim_input_parse(data, len, &input, &err), 0);
+	assert_non_null(input.boot);
+	assert_string_equal(bh_shim_input_options(&input)->type_url, RUNTIME);
+	bh_shim_input_deinit(&input);
+	for (size_t n = 1; n < len; n++) /* cut off anywhere */
+		if (bh_shim_input_parse(data, n, &input, &err) == 0)
+			bh_shim_input_deinit(&input);
+	assert_int_equal(bh_shim_input_parse("no options", 10, &input, &err), -EINVAL);
+}
+
+static void logger_is(const char *uri, bool says_ready, const char *words)
+{
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	struct bh_logger_command command;
+	struct bh_err err = BH_ERR_INIT;
+	char all[512] = "";
+
+	assert_true(bh_logger_is(uri));
+	assert_int_equal(bh_logger_parse(&arena, uri, &command, &err), 0);
+	assert_int_equal(command.says_ready, says_ready);
+	for (char **word = command.argv; *word; word++) {
+		strcat(all, *word);
+		strcat(all, "|");
+	}
+	assert_string_equal(all, words);
+}
+
+static void logger_refused(const char *uri)
+{
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	struct bh_logger_command command;
+	struct bh_err err = BH_ERR_INIT;
+
+	assert_int_equal(bh_logger_parse(&arena, uri, &command, &err), -EINVAL);
+}
+
+static void test_logger(void **state)
+{
+	(void)state;
+	logger_is("binary:///bin/x", false, "/bin/x|");
+	logger_is("binary-v2:///bin/a%20b?k=v&k2=1+2%26", true, "/bin/a b|k|v|k2|1 2&|");
+	logger_is("binary:///x?flag&&a=&=b#rest", false, "/x|flag||a|||b#rest|");
+	logger_refused("binary://x");
+	logger_refused("binary:///x%2");
+	logger_refused("binary:///x?a=%zz");
+	logger_refused("binary:///x?a=%00");
+	assert_false(bh_logger_is("file:///x"));
+}
+
+/* ---- named pipes ---- */
+
+static int open_pipe(const char *path, unsigned int reader_ms, struct bh_task_stdio *ret,
+		     struct bh_err *err)
+{
+	struct bh_loop loop = BH_LOOP_INIT;
+	struct bh_stdio stdio = { .loop = &loop, .reader_ms = reader_ms };
+	const char *const uris[] = { "", path, "" };
+	const struct bh_task_stdio_request request = { .id = "c1", .exec_id = "", .uris = uris };
+	int r;
+
+	assert_int_equal(bh_loop_init(&loop, NULL), 0);
+	r = bh_stdio_open(&stdio, &request, ret, err);
+	bh_loop_deinit(&loop);
+	return r;
+}
+
+/* Opens its end late, and must read it all although the writer is gone by then. */
+static _Noreturn void read_late(const char *path)
+{
+	char text[16];
+	ssize_t n;
+	int fd;
+
+	usleep(200000);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	usleep(200000);
+	n = read(fd, text, sizeof(text));
+	_exit(n == 5 && memcmp(text, "hello", 5) == 0 ? 0 : 1);
+}
+
+static void test_late_reader(void **state)
+{
+	char dir[] = "/tmp/test_shim.XXXXXX", path[64];
+	struct bh_task_stdio opened;
+	struct bh_err err = BH_ERR_INIT;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/out", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(open_pipe(path, 50, &opened, &err), -ETIMEDOUT);
+	assert_non_null(strstr(err.text, "nobody reads"));
+	assert_int_equal(opened.fds[1], -EBADF);
+	pid = fork();
+	if (pid == 0)
+		read_late(path);
+	assert_int_equal(open_pipe(path, 10000, &opened, &err), 0);
+	assert_int_equal(write(opened.fds[1], "hello", 5), 5);
+	bh_close(opened.fds[1]);
+	bh_close(opened.watch[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	unlink(path);
+	rmdir(dir);
+}
+
+static void test_logger_missing(void **state)
+{
+	struct bh_task_stdio opened;
+	struct bh_err err = BH_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(open_pipe("binary:///no/such/program", 0, &opened, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "/no/such/program"));
+	assert_null(opened.logger);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_options_of_runc), cmocka_unit_test(test_options_by_toml),
+		cmocka_unit_test(test_options_by_file), cmocka_unit_test(test_options_of_others),
+		cmocka_unit_test(test_input),           cmocka_unit_test(test_logger),
+		cmocka_unit_test(test_late_reader),     cmocka_unit_test(test_logger_missing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
