@@ -122,6 +122,36 @@ static void on_over(void *arg)
 		s->stage = BH_SHIM_OVER;
 }
 
+static int on_command_line(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct bh_shim *s =
+		(struct bh_shim *)((char *)source - offsetof(struct bh_shim, pod_listener));
+	bh_auto_close int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	const struct bh_rpc_service *services;
+	struct bh_rpc_server *connection;
+	size_t n;
+
+	(void)events;
+	(void)err;
+	if (fd < 0 || s->stage != BH_SHIM_OPEN)
+		return 0;
+	services = bh_pod_services(s->pod, &n);
+	(void)!bh_rpc_serve(&s->loop, bh_take_fd(&fd), services, n, NULL, NULL, &connection, NULL);
+	return 0;
+}
+
+/* A pod with a directory of its own is reached there as well. */
+static int serve_command_line(struct bh_shim *s, struct bh_err *err)
+{
+	int r;
+
+	s->pod_listener.fd = bh_pod_listen(s->config.root, s->config.id, err);
+	if (s->pod_listener.fd < 0)
+		return s->pod_listener.fd == -ENOENT ? 0 : s->pod_listener.fd;
+	r = bh_loop_add(&s->loop, &s->pod_listener, EPOLLIN, err);
+	return r < 0 ? r : 0;
+}
+
 static int open_pod(struct bh_shim *s, const char *id, const char *bundle, const Wire__Any *options,
 		    struct bh_err *err)
 {
@@ -133,7 +163,8 @@ static int open_pod(struct bh_shim *s, const char *id, const char *bundle, const
 	r = r < 0 ? r : configure(s, id, bundle, err);
 	if (r == 0 && bh_pod_own_mounts(kind))
 		r = leave_mounts(err);
-	return r < 0 ? r : bh_pod_open(kind, &s->loop, &s->config, &listener, &s->pod, err);
+	r = r < 0 ? r : bh_pod_open(kind, &s->loop, &s->config, &listener, &s->pod, err);
+	return r < 0 ? r : serve_command_line(s, err);
 }
 
 int bh_shim_open_pod(struct bh_shim *s, const char *id, const char *bundle,
@@ -145,6 +176,10 @@ int bh_shim_open_pod(struct bh_shim *s, const char *id, const char *bundle,
 	r = open_pod(s, id, bundle, options, err);
 	/* It may have been told to end meanwhile, and waits for this. */
 	s->stage = r < 0 ? BH_SHIM_IDLE : BH_SHIM_OPEN;
+	if (r < 0 && s->pod) {
+		bh_pod_close(s->pod);
+		s->pod = bh_pod_free(s->pod);
+	}
 	return r;
 }
 
@@ -206,6 +241,8 @@ static void close_and_leave(void *arg)
 	while (s->stage == BH_SHIM_OPENING && bh_fiber_sleep(&s->loop, 10, NULL) == 0)
 		;
 	s->stage = BH_SHIM_ENDING;
+	bh_loop_remove(&s->loop, &s->pod_listener);
+	s->pod_listener.fd = bh_close(s->pod_listener.fd);
 	if (s->pod)
 		bh_pod_close(s->pod);
 	bh_publisher_drain(&s->publisher, DRAIN_MS);
@@ -349,6 +386,7 @@ int bh_shim_serve(const struct bh_shim_call *call, char *const argv[], struct bh
 		.call = call,
 		.settings = BH_SHIM_SETTINGS_INIT,
 		.listener = { .fd = -EBADF, .fn = on_connection, .what = "socket" },
+		.pod_listener = { .fd = -EBADF, .fn = on_command_line, .what = "pod's socket" },
 		.signals = { .fd = -EBADF, .fn = on_signal, .what = "signals" },
 		.courtesy = { .fn = on_courtesy },
 		.tidy = { .fn = on_tidy },

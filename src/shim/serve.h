@@ -23,7 +23,7 @@ struct bh_shim {
 	struct bh_pod *pod;
 	enum bh_shim_stage stage;
 	struct bh_publisher publisher;
-	struct bh_source listener, signals;
+	struct bh_source listener, pod_listener, signals;
 	struct bh_timer courtesy, tidy;
 	size_t n_connections;
 	bool ends; /* bh_shim_end() was called */

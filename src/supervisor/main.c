@@ -23,7 +23,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "base/log.h"
 #include "base/names.h"
@@ -31,7 +30,6 @@
 #include "loop/fiber.h"
 #include "pod/pod.h"
 
-#define LISTEN_BACKLOG 64
 /* For the last answers to be read before this process ends. */
 #define FAREWELL_MS 2000
 /* For the caller to ask for its container, before a pod that nobody wants ends. */
@@ -49,10 +47,10 @@ struct server {
 	const struct options *o;
 	struct bh_loop loop;
 	struct bh_pod *pod;
-	struct bh_source listener, signals;
+	struct bh_source listener, signals, caller;
 	struct bh_timer farewell, courtesy;
 	size_t n_connections;
-	bool over;
+	bool up, over;
 	int status; /* of this program */
 };
 
@@ -244,23 +242,11 @@ static int on_connection(struct bh_source *source, uint32_t events, struct bh_er
 
 static int listen_on(struct server *s, struct bh_err *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	bh_auto_close int dir = -EBADF;
-	char path[PATH_MAX];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR "/%s", s->o->pod.root, s->o->pod.id);
-	dir = bh_path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
-	if (dir < 0)
-		return dir;
-	/* Socket names are 107 bytes at most; the directory's descriptor keeps ours short. */
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" BH_POD_SOCKET,
-		 dir);
-	s->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->listener.fd < 0 ||
-	    bind(s->listener.fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    listen(s->listener.fd, LISTEN_BACKLOG) < 0)
-		return bh_err_set(err, -errno, "listen at '%s/" BH_POD_SOCKET "'", path);
+	s->listener.fd = bh_pod_listen(s->o->pod.root, s->o->pod.id, err);
+	if (s->listener.fd < 0)
+		return s->listener.fd;
 	r = bh_loop_add(&s->loop, &s->listener, EPOLLIN, err);
 	return r < 0 ? r : 0;
 }
@@ -285,6 +271,27 @@ static void on_over(void *arg)
 	look_whether_wanted(s);
 }
 
+static void give_up(struct server *s, const char *why)
+{
+	struct bh_err err = BH_ERR_INIT;
+
+	bh_err_as(&err, BH_ERR_PEER, -ECANCELED, "%s", why);
+	bh_pod_give_up(s->pod, &err);
+}
+
+/* While the pod comes up: whoever wanted it is gone. */
+static int on_caller_gone(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct server *s = (struct server *)((char *)source - offsetof(struct server, caller));
+
+	(void)events;
+	(void)err;
+	bh_loop_remove(&s->loop, source);
+	if (s->pod && !s->up)
+		give_up(s, "nobody waits for the pod any more");
+	return 0;
+}
+
 /* SIGTERM: the pod is to end. */
 static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
@@ -293,16 +300,21 @@ static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *e
 
 	(void)events;
 	(void)err;
-	if (read(source->fd, &info, sizeof(info)) == (ssize_t)sizeof(info) && s->pod)
+	if (read(source->fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || !s->pod)
+		return 0;
+	if (s->up)
 		end(s);
+	else
+		give_up(s, "terminated");
 	return 0;
 }
 
 /* Return: whether somebody heard it */
-static bool report(const struct server *s, const struct bh_err *err)
+static bool report(struct server *s, const struct bh_err *err)
 {
 	ssize_t n = write(s->o->report_fd, err, sizeof(*err));
 
+	bh_loop_remove(&s->loop, &s->caller);
 	bh_close(s->o->report_fd);
 	return n == (ssize_t)sizeof(*err);
 }
@@ -331,6 +343,7 @@ static void open_and_listen(void *arg)
 	int r;
 
 	r = bh_pod_open(s->o->runtime, &s->loop, &s->o->pod, &listener, &s->pod, &err);
+	s->up = r == 0;
 	r = r < 0 ? r : listen_on(s, &err);
 	r = r < 0 ? r : let_go_of_caller(s->o, &err);
 	if (report(s, r < 0 ? &err : &fine) && r == 0) {
@@ -352,6 +365,9 @@ static int watch_signals(struct server *s, struct bh_err *err)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || s->signals.fd < 0)
 		return bh_err_set(err, -errno, "watch for signals");
 	r = bh_loop_add(&s->loop, &s->signals, EPOLLIN, err);
+	s->caller.fd = s->o->report_fd;
+	/* A pipe's writing end has an error when nobody reads any more. */
+	r = r < 0 ? r : bh_loop_add(&s->loop, &s->caller, EPOLLERR, err);
 	return r < 0 ? r : 0;
 }
 
@@ -383,6 +399,7 @@ static int serve(const struct options *o, struct bh_err *unused)
 		.o = o,
 		.listener = { .fd = -EBADF, .fn = on_connection, .what = "pod's socket" },
 		.signals = { .fd = -EBADF, .fn = on_signal, .what = "signals" },
+		.caller = { .fd = -EBADF, .fn = on_caller_gone, .what = "caller" },
 		.farewell = { .fn = on_farewell },
 		.courtesy = { .fn = on_courtesy },
 	};
