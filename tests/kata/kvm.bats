@@ -38,6 +38,7 @@ vsock_address() {
 # thin_make: a thin device of a pool on loop devices, THIN, with $ROOTFS on it as ext4.
 thin_make() {
     local meta data
+    rm -f "$WORK/meta" "$WORK/data"
     truncate -s 4M "$WORK/meta"
     truncate -s 128M "$WORK/data"
     meta=$(losetup --find --show "$WORK/meta")
@@ -122,7 +123,7 @@ mounted_anywhere() {
     args sh -c 'grep " / " /proc/mounts; echo from-guest >/written; sync; sleep 1000'
     rt run --pod "$POD" --bundle "$BUNDLE" "$ID" >"$WORK/out" 2>&1 3>&- &
     wait_until 10 grep -q ' / ext4 rw' "$WORK/out"
-    wait_until 10 rt exec "$ID" test -s /written
+    wait_until 10 rt exec "$ID" test -s /written || { cat "$WORK/out"; return 1; }
     ! mounted_anywhere "$THIN"
     fails_with "busy" dmsetup remove "$TOKEN-thin"
     rt delete --force "$ID"
