@@ -65,8 +65,10 @@ static int run_events(struct bh_cli *cli, const void *options, const struct bh_s
 	if (r < 0)
 		return r;
 	if (status == BH_STATUS_STOPPED)
-		return bh_err_as(err, BH_ERR_STATE, -ESRCH, "container with id %s is not running",
-				 c->id);
+		return bh_runtime_not_running(
+			c,
+			bh_arena_printf(&cli->arena, "container with id %s is not running", c->id),
+			err);
 	return o->stats ? bh_events_print_stats(c, err)
 			: bh_runtime_of(c)->watch(c, o->interval_ns, err);
 }

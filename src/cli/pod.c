@@ -52,19 +52,10 @@ static int ask_death(const struct bh_cli *cli, const char *pod, struct bh_buf *r
 		     struct bh_err *err)
 {
 	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
-	Pod__StatusRequest q = POD__STATUS_REQUEST__INIT;
-	Pod__StatusResponse *a = NULL;
 	int r = bh_loop_init(&s.loop, err);
 
 	r = r < 0 ? r : bh_pod_connect(&s.loop, cli->root, pod, &s.client, err);
-	r = r < 0 ? r
-		  : bh_pod_ask(&s.client, "Status", &q.base, &pod__status_response__descriptor,
-			       (ProtobufCMessage **)&a, err);
-	if (r < 0)
-		return r;
-	bh_buf_puts(ret, a->dead);
-	pod__status_response__free_unpacked(a, NULL);
-	return 0;
+	return r < 0 ? r : bh_pod_ask_death(&s.client, ret, err);
 }
 
 /* ---- stats ---- */

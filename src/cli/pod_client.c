@@ -92,6 +92,20 @@ int bh_pod_ask(struct bh_pod_client *client, const char *method, const ProtobufC
 	return call(client, BH_POD_SERVICE_NAME, method, request, type, ret, err);
 }
 
+int bh_pod_ask_death(struct bh_pod_client *client, struct bh_buf *out, struct bh_err *err)
+{
+	Pod__StatusRequest q = POD__STATUS_REQUEST__INIT;
+	Pod__StatusResponse *a = NULL;
+	int r = bh_pod_ask(client, "Status", &q.base, &pod__status_response__descriptor,
+			   (ProtobufCMessage **)&a, err);
+
+	if (r < 0)
+		return r;
+	bh_buf_puts(out, a->dead);
+	pod__status_response__free_unpacked(a, NULL);
+	return 0;
+}
+
 /* ---- starting
  * ---------------------------------------------------------------------------------------- */
 

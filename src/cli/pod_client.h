@@ -58,6 +58,9 @@ int bh_pod_ask(struct bh_pod_client *client, const char *method, const ProtobufC
 	       const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret,
 	       struct bh_err *err) bh_must_check;
 
+/** bh_pod_ask_death() - why the pod's VM is no more, appended to @out; nothing while it lives */
+int bh_pod_ask_death(struct bh_pod_client *client, struct bh_buf *out, struct bh_err *err);
+
 /** bh_pod_undo_remains() - take away what is left of a pod whose supervisor is gone */
 int bh_pod_undo_remains(const char *root, const char *pod, struct bh_err *err) bh_must_check;
 

@@ -44,6 +44,9 @@ struct bh_runtime {
 		  struct bh_err *err);
 	/** stats() - the "data" of `events --stats` */
 	int (*stats)(const struct bh_container *c, struct bh_buf *out, struct bh_err *err);
+	/** why_ended() - why none of it runs any more, appended to @out; nothing when it ended by
+	 * itself. May be NULL */
+	void (*why_ended)(const struct bh_container *c, struct bh_buf *out);
 	/** watch() - print events until the container's process ends */
 	int (*watch)(const struct bh_container *c, int64_t interval_ns, struct bh_err *err);
 };
@@ -59,6 +62,9 @@ const struct bh_runtime *bh_runtime_named(const char *name);
 
 /** bh_runtime_of() - the one that @c is of */
 const struct bh_runtime *bh_runtime_of(const struct bh_container *c);
+
+/** bh_runtime_not_running() - @err says @what, and why it is so. Return: -ESRCH */
+int bh_runtime_not_running(const struct bh_container *c, const char *what, struct bh_err *err);
 
 /* ---- for the runtimes, by the verbs' files
  * -------------------------------------------------------- */

@@ -26,6 +26,18 @@ const struct bh_runtime *bh_runtime_of(const struct bh_container *c)
 	return c->pod ? &bh_runtime_vm : &bh_runtime_host;
 }
 
+int bh_runtime_not_running(const struct bh_container *c, const char *what, struct bh_err *err)
+{
+	void (*why_ended)(const struct bh_container *, struct bh_buf *) =
+		bh_runtime_of(c)->why_ended;
+	bh_auto_buf struct bh_buf why = BH_BUF_INIT;
+
+	if (why_ended)
+		why_ended(c, &why);
+	return bh_err_as(err, BH_ERR_STATE, -ESRCH, "%s%s%s", what, why.len ? ": " : "",
+			 bh_buf_str(&why));
+}
+
 /* ---- create, run
  * --------------------------------------------------------------------------------- */
 

@@ -27,7 +27,11 @@ int bh_vm_session_open(struct bh_vm_session *s, const struct bh_container *c, st
 {
 	int r = bh_loop_init(&s->loop, err);
 
-	return r < 0 ? r : bh_pod_connect(&s->loop, c->root, c->pod, &s->client, err);
+	r = r < 0 ? r : bh_pod_connect(&s->loop, c->root, c->pod, &s->client, err);
+	if (bh_pod_is_gone(r))
+		bh_err_as(err, BH_ERR_STATE, r,
+			  "container not running: the supervisor of its pod '%s' is gone", c->pod);
+	return r;
 }
 
 /* ---- state ---- */
@@ -62,10 +66,21 @@ int bh_vm_status(const struct bh_container *c, enum bh_status *ret, struct bh_er
 
 	r = r < 0 ? r : ask_status(&s, c->id, ret, err);
 	/* A supervisor that does not know it is one of a later pod of the same name. */
-	if (!bh_pod_is_gone(r))
+	if (!bh_pod_is_gone(r) && !s.client.gone)
 		return r;
 	*ret = BH_STATUS_STOPPED;
 	return 0;
+}
+
+static void why_ended(const struct bh_container *c, struct bh_buf *out)
+{
+	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
+	struct bh_err ignored = BH_ERR_INIT;
+
+	if (bh_vm_session_open(&s, c, &ignored) == 0)
+		bh_pod_ask_death(&s.client, out, &ignored);
+	else
+		bh_buf_puts(out, "its supervisor is gone");
 }
 
 /* ---- one call
@@ -78,9 +93,6 @@ static int task(const struct bh_container *c, const char *method, const Protobuf
 	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
 	int r = bh_vm_session_open(&s, c, err);
 
-	if (bh_pod_is_gone(r))
-		return bh_err_as(err, BH_ERR_STATE, -ESRCH,
-				 "container not running: its pod has ended");
 	return r < 0 ? r : bh_pod_task(&s.client, method, request, NULL, NULL, err);
 }
 
@@ -101,7 +113,7 @@ static int kill_container(struct bh_container *c, int sig, bool all, struct bh_e
 	if (r < 0)
 		return r;
 	if (now == BH_STATUS_STOPPED)
-		return bh_err_as(err, BH_ERR_STATE, -ESRCH, "container not running");
+		return bh_runtime_not_running(c, "container not running", err);
 	q.id = (char *)c->id;
 	q.signal = (uint32_t)sig;
 	q.all = all;
@@ -156,7 +168,8 @@ static int end_processes(struct bh_vm_session *s, const struct bh_container *c, 
 	kill.id = wait.id = (char *)c->id;
 	kill.signal = SIGKILL;
 	kill.all = true;
-	(void)!bh_pod_task(&s->client, "Kill", &kill.base, NULL, NULL, &ignored);
+	(void)!bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE_NAME, "Kill", &kill.base,
+				END_TIMEOUT_MS, NULL, NULL, &ignored);
 	return bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE_NAME, "Wait", &wait.base,
 				END_TIMEOUT_MS, NULL, NULL, err);
 }
@@ -176,6 +189,12 @@ static int delete_by_supervisor(struct bh_vm_session *s, const struct bh_contain
 				 bh_status_name(now));
 	if (now != BH_STATUS_STOPPED)
 		r = end_processes(s, c, err);
+	if (r == -ETIMEDOUT) {
+		bh_warn("kata: the guest of pod '%s' does not end its processes: it is ended with "
+			"all that is in it",
+			c->pod);
+		return bh_pod_undo_remains(c->root, c->pod, err);
+	}
 	q.id = (char *)c->id;
 	return r < 0 ? r : bh_pod_task(&s->client, "Delete", &q.base, NULL, NULL, err);
 }
@@ -184,11 +203,14 @@ int bh_vm_delete(struct bh_container *c, bool force, struct bh_err *err)
 {
 	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
 	int r = bh_vm_session_open(&s, c, err);
+	bool gone = bh_pod_is_gone(r);
 
-	if (bh_pod_is_gone(r))
-		r = bh_pod_undo_remains(c->root, c->pod, err);
-	else if (r == 0)
+	if (r == 0) {
 		r = delete_by_supervisor(&s, c, force, err);
+		gone = r < 0 && s.client.gone;
+	}
+	if (gone)
+		r = bh_pod_undo_remains(c->root, c->pod, err);
 	/* Also when nobody knew it. */
 	return r < 0 && r != -ENOENT ? r : bh_state_remove(c->root, c->id, err);
 }
@@ -357,5 +379,6 @@ const struct bh_runtime bh_runtime_vm = {
 	.pids = pids,
 	.ps = ps,
 	.stats = stats,
+	.why_ended = why_ended,
 	.watch = watch,
 };

@@ -136,6 +136,11 @@ static int reach_pod(struct bh_cli *cli, struct bh_loop *loop, const struct bh_c
 		return bh_err_ctx(err, "--pod");
 	if (run->pod) {
 		r = bh_pod_connect(loop, cli->root, pod, client, err);
+		if (r == -ECONNREFUSED)
+			return bh_err_as(err, BH_ERR_STATE, r,
+					 "pod '%s': its supervisor is gone; delete its containers "
+					 "first",
+					 pod);
 		if (!bh_pod_is_gone(r))
 			return r;
 	}
@@ -318,20 +323,13 @@ static int attend(struct remote *p, int master_fd, struct bh_err *err)
 /* Why the pod ended, if it did: the exit status alone would not tell. */
 static void tell_of_death(struct bh_pod_client *client, const char *pod)
 {
-	Pod__StatusRequest q = POD__STATUS_REQUEST__INIT;
-	Pod__StatusResponse *a = NULL;
-	struct bh_err err = BH_ERR_INIT;
+	bh_auto_buf struct bh_buf why = BH_BUF_INIT;
+	struct bh_err ignored = BH_ERR_INIT;
 
-	if (client->gone) {
-		bh_log(BH_LOG_ERROR, "pod '%s': its supervisor ended", pod);
-		return;
-	}
-	if (bh_pod_ask(client, "Status", &q.base, &pod__status_response__descriptor,
-		       (ProtobufCMessage **)&a, &err) < 0)
-		return;
-	if (*a->dead)
-		bh_log(BH_LOG_ERROR, "pod '%s': %s", pod, a->dead);
-	pod__status_response__free_unpacked(a, NULL);
+	if (client->gone || bh_pod_ask_death(client, &why, &ignored) < 0)
+		bh_buf_puts(&why, "its supervisor ended");
+	if (why.len > 0)
+		bh_log(BH_LOG_ERROR, "pod '%s': %s", pod, bh_buf_str(&why));
 }
 
 static int run_foreground(struct bh_cli *cli, struct bh_create_opts *create,
@@ -437,7 +435,7 @@ static int check_exec(const struct bh_container *c, const struct bh_exec_opts *e
 	if (r < 0)
 		return r;
 	if (now == BH_STATUS_STOPPED || now == BH_STATUS_CREATING)
-		return bh_err_as(err, BH_ERR_STATE, -ESRCH, "cannot exec in a stopped container");
+		return bh_runtime_not_running(c, "cannot exec in a stopped container", err);
 	if (now == BH_STATUS_PAUSED && !exec->ignore_paused)
 		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
 				 "cannot exec in a paused container (use --ignore-paused to "

@@ -47,10 +47,8 @@ int bh_jail_show(int root, const char *path, const char *name, struct bh_err *er
 	struct stat st;
 	int r;
 
-	if (lstat(path, &st) < 0)
+	if (stat(path, &st) < 0)
 		return bh_err_set(err, -errno, "look at '%s'", path);
-	if (S_ISLNK(st.st_mode))
-		return show_link(root, path, name, err);
 	r = make_place(root, name, S_ISDIR(st.st_mode), err);
 	if (r < 0)
 		return r;
@@ -59,6 +57,16 @@ int bh_jail_show(int root, const char *path, const char *name, struct bh_err *er
 		return tree;
 	r = bh_mount_change(tree, &change, err);
 	return r < 0 ? r : bh_mount_attach(tree, root, name, err);
+}
+
+/* A link as one, since what it leads to is shown as well. */
+static int show_program(int root, const char *path, const char *name, struct bh_err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+		return show_link(root, path, name, err);
+	return bh_jail_show(root, path, name, err);
 }
 
 int bh_jail_show_programs(int root, struct bh_err *err)
@@ -73,7 +81,7 @@ int bh_jail_show_programs(int root, struct bh_err *err)
 		snprintf(path, sizeof(path), "/%s", programs[i]);
 		if (access(path, F_OK) < 0)
 			continue; /* not every system has all of them */
-		r = bh_jail_show(root, path, programs[i], err);
+		r = show_program(root, path, programs[i], err);
 		if (r < 0)
 			return r;
 	}

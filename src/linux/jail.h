@@ -15,9 +15,7 @@
 #include "base/err.h"
 
 /** bh_jail_show() - a read-only, nosuid, nodev copy of the host's file or directory @path at @name
- * in
- * @root; a symbolic link as a link. Nothing when there is no @path; what is mounted below it stays
- * away */
+ * in @root, symbolic links followed; what is mounted below it stays away */
 int bh_jail_show(int root, const char *path, const char *name, struct bh_err *err) bh_must_check;
 
 /** bh_jail_show_programs() - what a dynamically linked program and its libraries are found through

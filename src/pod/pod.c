@@ -33,6 +33,12 @@ int bh_pod_plan(const char *name, const struct bh_pod_config *config, struct bh_
 	return kind ? kind->plan(config, out, err) : err->code;
 }
 
+void bh_pod_give_up(struct bh_pod *pod, const struct bh_err *why)
+{
+	if (pod->kind->give_up)
+		pod->kind->give_up(pod, why);
+}
+
 int bh_pod_kind_known(const char *name, struct bh_err *err)
 {
 	return find(name, err) ? 0 : -EINVAL;

@@ -65,6 +65,8 @@ struct bh_pod_kind {
 			const struct bh_pod_listener *listener, struct bh_pod **ret,
 			struct bh_err *err);
 	int (*plan)(const struct bh_pod_config *config, struct bh_buf *out, struct bh_err *err);
+	/* NULL = it is up at once */
+	void (*give_up)(struct bh_pod *pod, const struct bh_err *why);
 	int (*check)(const struct bh_pod_config *config, struct bh_arena *arena,
 		     struct bh_check_report *report, struct bh_err *err);
 	bool (*empty)(const struct bh_pod *pod);
@@ -83,6 +85,7 @@ struct bh_pod {
  * bh_pod_open() - bring a pod up, without any container. Suspends
  * @kind:   "runc": on this host's kernel; "kata": in a micro-VM
  * @config: borrowed for the pod's life
+ * @ret:    set as long as the call lasts, for bh_pod_give_up(), and after success
  *
  * SIGCHLD is to be blocked outside of all fibers, each of which has a signal mask of its own.
  * On failure nothing is left.
@@ -90,6 +93,9 @@ struct bh_pod {
 int bh_pod_open(const char *kind, struct bh_loop *loop, const struct bh_pod_config *config,
 		const struct bh_pod_listener *listener, struct bh_pod **ret,
 		struct bh_err *err) bh_must_check;
+
+/** bh_pod_give_up() - while bh_pod_open() is at it: it is to fail, with @why, as soon as it can */
+void bh_pod_give_up(struct bh_pod *pod, const struct bh_err *why);
 
 /** bh_pod_plan() - what bh_pod_open() and the creation of its first container would do, for people;
  * changes nothing */

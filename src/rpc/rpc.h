@@ -98,6 +98,9 @@ const char *bh_rpc_call_method(const struct bh_rpc_call *call);
 const void *bh_rpc_call_payload(const struct bh_rpc_call *call, size_t *len);
 int bh_rpc_call_timeout_ms(const struct bh_rpc_call *call);
 
+/** bh_rpc_call_gone() - whether the caller has hung up: nobody will hear the answer */
+bool bh_rpc_call_gone(const struct bh_rpc_call *call);
+
 /** bh_rpc_call_peer() - process at the other end of a unix socket (SO_PEERCRED); 0 when there is
  * none or it is unknown */
 pid_t bh_rpc_call_peer(const struct bh_rpc_call *call);

@@ -174,6 +174,11 @@ int bh_rpc_call_timeout_ms(const struct bh_rpc_call *call)
 	return ms > INT_MAX ? INT_MAX : ms ? (int)ms : 1;
 }
 
+bool bh_rpc_call_gone(const struct bh_rpc_call *call)
+{
+	return !bh_rpc_conn_open(&call->server->conn);
+}
+
 pid_t bh_rpc_call_peer(const struct bh_rpc_call *call)
 {
 	return call->server->peer;

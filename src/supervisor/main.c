@@ -47,10 +47,10 @@ struct server {
 	const struct options *o;
 	struct bh_loop loop;
 	struct bh_pod *pod;
-	struct bh_source listener, signals;
+	struct bh_source listener, signals, caller;
 	struct bh_timer farewell, courtesy;
 	size_t n_connections;
-	bool over;
+	bool up, over;
 	int status; /* of this program */
 };
 
@@ -271,6 +271,27 @@ static void on_over(void *arg)
 	look_whether_wanted(s);
 }
 
+static void give_up(struct server *s, const char *why)
+{
+	struct bh_err err = BH_ERR_INIT;
+
+	bh_err_as(&err, BH_ERR_PEER, -ECANCELED, "%s", why);
+	bh_pod_give_up(s->pod, &err);
+}
+
+/* While the pod comes up: whoever wanted it is gone. */
+static int on_caller_gone(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct server *s = (struct server *)((char *)source - offsetof(struct server, caller));
+
+	(void)events;
+	(void)err;
+	bh_loop_remove(&s->loop, source);
+	if (s->pod && !s->up)
+		give_up(s, "nobody waits for the pod any more");
+	return 0;
+}
+
 /* SIGTERM: the pod is to end. */
 static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
@@ -279,16 +300,21 @@ static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *e
 
 	(void)events;
 	(void)err;
-	if (read(source->fd, &info, sizeof(info)) == (ssize_t)sizeof(info) && s->pod)
+	if (read(source->fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || !s->pod)
+		return 0;
+	if (s->up)
 		end(s);
+	else
+		give_up(s, "terminated");
 	return 0;
 }
 
 /* Return: whether somebody heard it */
-static bool report(const struct server *s, const struct bh_err *err)
+static bool report(struct server *s, const struct bh_err *err)
 {
 	ssize_t n = write(s->o->report_fd, err, sizeof(*err));
 
+	bh_loop_remove(&s->loop, &s->caller);
 	bh_close(s->o->report_fd);
 	return n == (ssize_t)sizeof(*err);
 }
@@ -317,6 +343,7 @@ static void open_and_listen(void *arg)
 	int r;
 
 	r = bh_pod_open(s->o->runtime, &s->loop, &s->o->pod, &listener, &s->pod, &err);
+	s->up = r == 0;
 	r = r < 0 ? r : listen_on(s, &err);
 	r = r < 0 ? r : let_go_of_caller(s->o, &err);
 	if (report(s, r < 0 ? &err : &fine) && r == 0) {
@@ -338,6 +365,9 @@ static int watch_signals(struct server *s, struct bh_err *err)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || s->signals.fd < 0)
 		return bh_err_set(err, -errno, "watch for signals");
 	r = bh_loop_add(&s->loop, &s->signals, EPOLLIN, err);
+	s->caller.fd = s->o->report_fd;
+	/* A pipe's writing end has an error when nobody reads any more. */
+	r = r < 0 ? r : bh_loop_add(&s->loop, &s->caller, EPOLLERR, err);
 	return r < 0 ? r : 0;
 }
 
@@ -369,6 +399,7 @@ static int serve(const struct options *o, struct bh_err *unused)
 		.o = o,
 		.listener = { .fd = -EBADF, .fn = on_connection, .what = "pod's socket" },
 		.signals = { .fd = -EBADF, .fn = on_signal, .what = "signals" },
+		.caller = { .fd = -EBADF, .fn = on_caller_gone, .what = "caller" },
 		.farewell = { .fn = on_farewell },
 		.courtesy = { .fn = on_courtesy },
 	};

@@ -12,6 +12,7 @@
 #define RECORD           "pod.json"
 #define RECORD_BYTES_MAX (1U << 20)
 #define END_TIMEOUT_MS   5000
+#define END_POLL_MS      10
 
 /* ROOT/@pods. Return: descriptor; -ENOENT when there is none and it is not to be made */
 static int open_pods(const char *root, bool make, struct bh_err *err)
@@ -102,7 +103,8 @@ static int end_server(json_object *o, struct bh_err *err)
 	bh_auto_close int pidfd = -EBADF;
 	int r;
 
-	if (server.pid <= 0 || !bh_proc_alive(&server))
+	/* Who serves the pod and undoes it itself goes on. */
+	if (server.pid <= 0 || server.pid == getpid() || !bh_proc_alive(&server))
 		return 0;
 	pidfd = bh_proc_open(&server, err);
 	if (pidfd < 0)
@@ -111,6 +113,21 @@ static int end_server(json_object *o, struct bh_err *err)
 		return bh_err_set(err, -errno, "kill the pod's supervisor %d", (int)server.pid);
 	r = bh_proc_wait_end(pidfd, END_TIMEOUT_MS);
 	return r < 0 ? bh_err_set(err, r, "wait for the pod's supervisor %d", (int)server.pid) : 0;
+}
+
+/* A monitor with gigabytes to give back takes its time to be gone. */
+static int remove_cgroup(struct bh_cgroup *cg, struct bh_err *err)
+{
+	int r = bh_cgroup_destroy(cg, err);
+
+	for (int waited = 0; r == -EBUSY && waited < END_TIMEOUT_MS; waited += END_POLL_MS) {
+		struct bh_err ignored = BH_ERR_INIT;
+
+		(void)!bh_cgroup_signal(cg, SIGKILL, &ignored);
+		usleep(END_POLL_MS * 1000);
+		r = bh_cgroup_destroy(cg, err);
+	}
+	return r;
 }
 
 /* Everything, whatever fails; the first failure is told. */
@@ -123,7 +140,7 @@ static int undo(json_object *o, struct bh_err *err)
 
 	if (json_object_object_get_ex(o, "cgroup", &part)) {
 		e = bh_cgroup_load(part, &cg, r < 0 ? &later : err);
-		e = e < 0 ? e : bh_cgroup_destroy(cg, r < 0 ? &later : err);
+		e = e < 0 ? e : remove_cgroup(cg, r < 0 ? &later : err);
 		r = r < 0 ? r : e;
 	}
 	if (json_object_object_get_ex(o, "network", &part)) {

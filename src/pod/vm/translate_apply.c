@@ -120,7 +120,7 @@ int bh_guest_plan_undo(struct bh_guest_plan *plan, struct bh_share *share, struc
 	int r = 0, one;
 
 	bh_for_each (disk, plan->disks) {
-		one = disk->added ? bh_vm_remove_disk(vm, disk->number, r ? &other : err) : 0;
+		one = disk->added && vm ? bh_vm_remove_disk(vm, disk->number, r ? &other : err) : 0;
 		disk->added = false;
 		r = r ? r : one;
 	}

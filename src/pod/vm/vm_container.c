@@ -19,6 +19,11 @@
 #define QUIET_POLL_MS  2
 #define RESIZE_POLL_MS 250
 
+#define EXIT_STATUS_MASK 0xffU
+#define NS_PER_S         1000000000
+/* How far a guest's clock may be ahead before it is not believed. */
+#define CLOCK_SKEW_MAX_S 3600
+
 static const char *const stream_names[3] = { "standard input", "standard output",
 					     "standard error" };
 
@@ -197,15 +202,28 @@ int bh_vm_process_new(struct bh_vm_container *c, const char *exec_id, const char
 	return 0;
 }
 
-/* It ended, and nobody can tell how. */
-static void set_killed(struct bh_vm_process *p)
+/* It ended now. */
+static void set_ended(struct bh_vm_process *p, uint32_t status)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	p->exit_status = BH_VM_STATUS_KILLED;
+	p->exit_status = status;
 	p->exited_at.seconds = now.tv_sec;
 	p->exited_at.nanos = (int32_t)now.tv_nsec;
+}
+
+/* As the guest tells it, as far as that makes sense. */
+static void set_told(struct bh_vm_process *p, const Task__WaitResponse *told)
+{
+	const Wire__Timestamp *at = told->exited_at;
+
+	set_ended(p, told->exit_status & EXIT_STATUS_MASK);
+	if (!at || at->seconds <= 0 || at->seconds > p->exited_at.seconds + CLOCK_SKEW_MAX_S ||
+	    at->nanos < 0 || at->nanos >= NS_PER_S)
+		return;
+	p->exited_at.seconds = at->seconds;
+	p->exited_at.nanos = at->nanos;
 }
 
 static void answer_waiters(struct bh_vm_process *p)
@@ -248,7 +266,7 @@ struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p)
 		bh_relay_end(&p->relays[i]);
 	p->logger = bh_logger_end(p->logger);
 	if (p->followed) {
-		set_killed(p);
+		set_ended(p, BH_VM_STATUS_KILLED);
 		answer_waiters(p);
 		p->container = NULL; /* who follows it lets go of it */
 	} else {
@@ -423,16 +441,14 @@ static void follow(void *arg)
 	q.exec_id = p->exec_id;
 	r = bh_rpc_call_wait(pod->agent, BH_TASK_SERVICE, "Wait", &q.base, 0,
 			     &task__wait_response__descriptor, (ProtobufCMessage **)&a, &err);
-	if (r < 0) {
-		set_killed(p);
-	} else {
-		p->exit_status = a->exit_status;
-		if (a->exited_at) {
-			p->exited_at.seconds = a->exited_at->seconds;
-			p->exited_at.nanos = a->exited_at->nanos;
-		}
+	if (r < 0 && p->container)
+		bh_vm_pod_await_verdict(pod);
+	if (r < 0)
+		set_ended(p, BH_VM_STATUS_KILLED);
+	else
+		set_told(p, a);
+	if (a)
 		task__wait_response__free_unpacked(a, NULL);
-	}
 	if (p->container)
 		drain_output(p, pod->loop);
 	p->followed = false;

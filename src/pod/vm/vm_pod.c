@@ -29,14 +29,19 @@
 
 #define RESOLV_BYTES_MAX (64U << 10)
 #define ENTROPY_BYTES    64
-#define CONSOLE_LINES    12
+#define KERNEL_BYTES     64 /* of a release, as uname(2) has it */
 #define NS_PER_USEC      1000U
 #define USEC_PER_S       1000000U
+#define USEC_PER_MS      1000U
 #define HELLO_LIMIT_MS   10000 /* for the agent to answer */
 #define EMULATION_FACTOR 6     /* times as long where the guest is emulated */
 #define HELLO_POLL_MS    2
 #define ASK_TIMEOUT_MS   60000
-#define SHARE_DIR        "share"
+/* What a guest may have this process do by telling of events without end. */
+#define EVENTS_MAX     64 /* of an answer */
+#define EVENTS_BURST   16 /* answers without a rest between them */
+#define EVENTS_REST_MS 20U
+#define SHARE_DIR      "share"
 /* No user or vsock address on this range; one for each process that there can be. */
 #define VMM_UID_BASE   0x42000000U
 #define VSOCK_CID_BASE 0x1000000U
@@ -46,6 +51,14 @@ const char *const bh_vm_phase_names[BH_VM_PHASE_MAX_] = {
 	[BH_VM_PHASE_BOOT] = "boot",       [BH_VM_PHASE_HELLO] = "hello",
 	[BH_VM_PHASE_NETWORK] = "network",
 };
+
+static uint64_t now_usec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((uint64_t)ts.tv_sec * USEC_PER_S) + ((uint64_t)ts.tv_nsec / NS_PER_USEC);
+}
 
 /* ---- admit ---- */
 
@@ -228,7 +241,7 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 
 static void on_link_dead(void *arg, const struct bh_err *why)
 {
-	bh_vm_pod_died(arg, "link to the agent", why);
+	bh_vm_pod_lost(arg, "link to the agent", why);
 }
 
 static void on_agent_closed(void *arg)
@@ -236,7 +249,7 @@ static void on_agent_closed(void *arg)
 	struct bh_err why = BH_ERR_INIT;
 
 	bh_err_as(&why, BH_ERR_PEER, -EPIPE, "the agent closed it");
-	bh_vm_pod_died(arg, "connection to the agent", &why);
+	bh_vm_pod_lost(arg, "connection to the agent", &why);
 }
 
 static int connect_link(struct bh_vm_pod *pod, struct bh_err *err)
@@ -294,7 +307,7 @@ static int say_hello(struct bh_vm_pod *pod, struct bh_err *err)
 			  &agent__hello_response__descriptor, (ProtobufCMessage **)&a, err);
 	if (r < 0)
 		return r;
-	pod->kernel = bh_arena_strdup(&pod->arena, a->kernel);
+	pod->kernel = bh_arena_strdup(&pod->arena, bh_vm_harmless(a->kernel, KERNEL_BYTES));
 	agent__hello_response__free_unpacked(a, NULL);
 	return pod->kernel ? 0 : bh_err_oom(err);
 }
@@ -347,18 +360,23 @@ static void hear_agent(void *arg)
 {
 	struct bh_vm_pod *pod = arg;
 	struct bh_err err = BH_ERR_INIT;
+	unsigned int burst = 0;
 
 	while (!pod->dead && pod->agent) {
 		Agent__EventsRequest q = AGENT__EVENTS_REQUEST__INIT;
 		Agent__EventsResponse *a = NULL;
+		uint64_t asked = now_usec();
 
 		if (bh_rpc_call_wait(pod->agent, BH_AGENT_SERVICE, "Events", &q.base, 0,
 				     &agent__events_response__descriptor, (ProtobufCMessage **)&a,
 				     &err) < 0)
 			return;
-		for (size_t i = 0; i < a->n_events && !pod->dead; i++)
+		for (size_t i = 0; i < a->n_events && i < EVENTS_MAX && !pod->dead; i++)
 			on_agent_event(pod, a->events[i]);
 		agent__events_response__free_unpacked(a, NULL);
+		burst = now_usec() - asked < EVENTS_REST_MS * USEC_PER_MS ? burst + 1 : 0;
+		if (burst > EVENTS_BURST && bh_fiber_sleep(pod->loop, EVENTS_REST_MS, &err) < 0)
+			return;
 	}
 }
 
@@ -384,24 +402,51 @@ int bh_vm_pod_ask(struct bh_vm_pod *pod, const char *service, const char *method
 	if (!pod->agent)
 		return bh_err_as(err, BH_ERR_STATE, -ENOTCONN, "the pod has no agent");
 	r = bh_rpc_call_wait(pod->agent, service, method, request, ASK_TIMEOUT_MS, type, ret, err);
+	if (r == 0)
+		return 0;
 	/* The connection's end is the less interesting story. */
-	return r < 0 && pod->dead ? bh_vm_pod_check(pod, err) : r;
+	bh_vm_pod_await_verdict(pod);
+	return pod->dead ? bh_vm_pod_check(pod, err) : r;
+}
+
+struct forwarded {
+	struct bh_vm_pod *pod;
+	struct bh_rpc_call *call;
+};
+
+/* A fiber: the connection ended under a call. */
+static void tell_of_end(void *arg)
+{
+	struct forwarded f = *(struct forwarded *)arg;
+	struct bh_err err = BH_ERR_INIT;
+
+	free(arg);
+	bh_vm_pod_await_verdict(f.pod);
+	if (bh_vm_pod_check(f.pod, &err) == 0)
+		bh_err_as(&err, BH_ERR_PEER, -ECONNRESET, "the connection to the agent ended");
+	bh_rpc_fail_err(f.call, &err);
 }
 
 static void on_forwarded(void *arg, const struct bh_rpc_answer *answer)
 {
-	struct bh_rpc_call *call = arg;
+	struct forwarded *f = arg;
+	struct bh_err err = BH_ERR_INIT;
 
+	if (answer->code == BH_RPC_UNAVAILABLE &&
+	    bh_fiber_start(f->pod->loop, tell_of_end, f, &err) == 0)
+		return;
 	if (answer->code == BH_RPC_OK)
-		bh_rpc_reply_bytes(call, answer->data, answer->len);
+		bh_rpc_reply_bytes(f->call, answer->data, answer->len);
 	else
-		bh_rpc_fail(call, answer->code, "%s", answer->message);
+		bh_rpc_fail(f->call, answer->code, "%s", answer->message);
+	free(f);
 }
 
 void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc_call *call)
 {
+	bh_auto_free struct forwarded *f = malloc(sizeof(*f));
 	struct bh_err err = BH_ERR_INIT;
-	int r = bh_vm_pod_check(pod, &err);
+	int r = f ? bh_vm_pod_check(pod, &err) : bh_err_oom(&err);
 	const void *payload;
 	size_t len;
 
@@ -410,9 +455,12 @@ void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc
 		r = bh_err_as(&err, BH_ERR_STATE, -ENOTCONN, "the pod has no agent");
 	if (r == 0)
 		r = bh_rpc_call_bytes(pod->agent, service, bh_rpc_call_method(call), payload, len,
-				      0, on_forwarded, call, &err);
-	if (r < 0)
+				      ASK_TIMEOUT_MS, on_forwarded, f, &err);
+	if (r < 0) {
 		bh_rpc_fail_err(call, &err);
+		return;
+	}
+	*bh_take(&f) = (struct forwarded){ .pod = pod, .call = call };
 }
 
 void bh_vm_pod_event(struct bh_vm_pod *pod, const char *topic, const ProtobufCMessage *event)
@@ -455,79 +503,6 @@ void bh_vm_verb(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *req
 	}
 }
 
-/* ---- the end
- * -------------------------------------------------------------------------------------- */
-
-/* The guest's last words, as a part of an error. */
-static void add_console(const struct bh_vm_pod *pod, struct bh_err *err)
-{
-	bh_auto_buf struct bh_buf tail = BH_BUF_INIT;
-	size_t used = strlen(err->text), len;
-
-	if (!pod->vm)
-		return;
-	bh_vm_console_tail(pod->vm, CONSOLE_LINES, &tail);
-	len = strlen(bh_buf_str(&tail));
-	if (len == 0)
-		return;
-	snprintf(err->text + used, sizeof(err->text) - used, "; guest console: \"%s\"",
-		 bh_buf_str(&tail) +
-			 (len > sizeof(err->text) / 2 ? len - sizeof(err->text) / 2 : 0));
-}
-
-/* Outside of the callbacks of what is taken away here. Calls that wait for the agent are answered
- * by this, and with them the processes' ends are told. */
-static void bury(struct bh_deferred *deferred)
-{
-	struct bh_vm_pod *pod =
-		(struct bh_vm_pod *)((char *)deferred - offsetof(struct bh_vm_pod, burial));
-
-	pod->agent = bh_rpc_client_free(pod->agent);
-	pod->link = bh_link_free(pod->link);
-	pod->vm = bh_vm_free(pod->vm);
-}
-
-void bh_vm_pod_died(struct bh_vm_pod *pod, const char *what, const struct bh_err *why)
-{
-	if (pod->dead || pod->closed)
-		return;
-	pod->dead = true;
-	pod->why = *why;
-	bh_err_ctx(&pod->why, "the pod's %s ended", what);
-	add_console(pod, &pod->why);
-	bh_loop_defer(pod->loop, &pod->burial);
-}
-
-/* Takes away what the phases made, whichever they were; what cannot be is logged. */
-static void undo(struct bh_vm_pod *pod)
-{
-	char text[BH_ERR_TEXT_BYTES + 256];
-	struct bh_err err = BH_ERR_INIT;
-
-	pod->closed = true;
-	/* This process is the one on record, and must not be ended with the rest. */
-	pod->server = (struct bh_proc){ .pid = 0 };
-	if (pod->dirfd >= 0 && bh_vm_pod_save(pod, &err) < 0)
-		bh_warn("pod '%s': %s", pod->config.id, bh_err_format(&err, text, sizeof(text)));
-	bh_loop_undefer(pod->loop, &pod->burial);
-	bury(&pod->burial);
-	pod->share = bh_share_free(pod->share);
-	pod->network = bh_network_free(pod->network);
-	pod->netns_fd = bh_close(pod->netns_fd);
-	if (pod->dirfd >= 0 && err.code == 0 &&
-	    bh_pod_undo(pod->config.root, pod->config.id, &err) < 0)
-		bh_warn("%s", bh_err_format(&err, text, sizeof(text)));
-	pod->dirfd = bh_close(pod->dirfd);
-}
-
-static void close_pod(struct bh_pod *base)
-{
-	struct bh_vm_pod *pod = (struct bh_vm_pod *)base;
-
-	if (!pod->closed)
-		undo(pod);
-}
-
 /* ---- the beginning
  * -------------------------------------------------------------------------------- */
 
@@ -536,12 +511,15 @@ static int (*const phases[BH_VM_PHASE_MAX_])(struct bh_vm_pod *pod, struct bh_er
 	[BH_VM_PHASE_HELLO] = hello, [BH_VM_PHASE_NETWORK] = network,
 };
 
-static uint64_t now_usec(void)
+/* What a phase stumbles over is most often the consequence of a death. */
+static int tell_failure(struct bh_vm_pod *pod, struct bh_err *err)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((uint64_t)ts.tv_sec * USEC_PER_S) + ((uint64_t)ts.tv_nsec / NS_PER_USEC);
+	bh_vm_pod_await_verdict(pod);
+	if (pod->dead)
+		*err = pod->why;
+	else
+		bh_vm_pod_add_console(pod, err);
+	return err->code;
 }
 
 static int run_phases(struct bh_vm_pod *pod, struct bh_err *err)
@@ -553,11 +531,10 @@ static int run_phases(struct bh_vm_pod *pod, struct bh_err *err)
 		pod->phase_usec[i] = now_usec() - start;
 		bh_debug("pod '%s': %s took %llu µs", pod->config.id, bh_vm_phase_names[i],
 			 (unsigned long long)pod->phase_usec[i]);
-		if (r < 0) {
-			if (!pod->dead)
-				add_console(pod, err);
+		/* The pod may also have died, or been given up, while the phase did well. */
+		r = r < 0 ? tell_failure(pod, err) : bh_vm_pod_check(pod, err);
+		if (r < 0)
 			return bh_err_ctx(err, "%s", bh_vm_phase_names[i]);
-		}
 	}
 	return bh_fiber_start(pod->loop, hear_agent, pod, err);
 }
@@ -611,6 +588,16 @@ static int plan_pod(const struct bh_pod_config *config, struct bh_buf *out, stru
 	return r;
 }
 
+static void give_up(struct bh_pod *base, const struct bh_err *why)
+{
+	bh_vm_pod_died((struct bh_vm_pod *)base, "caller", why);
+}
+
+static void close_pod(struct bh_pod *base)
+{
+	bh_vm_pod_undo((struct bh_vm_pod *)base);
+}
+
 static bool empty(const struct bh_pod *base)
 {
 	const struct bh_vm_pod *pod = (const struct bh_vm_pod *)base;
@@ -657,18 +644,18 @@ static int open_pod(struct bh_loop *loop, const struct bh_pod_config *config,
 	pod->dirfd = -EBADF;
 	pod->netns_fd = -EBADF;
 	pod->scope_fd = -EBADF;
-	pod->burial.fn = bury;
+	bh_vm_pod_end_init(pod);
 	pod->stdio = (struct bh_stdio){ .loop = loop,
 					.domain = config->domain,
 					.reader_ms = BH_POD_READER_MS };
 	pod->services[0] = bh_vm_task_service(pod);
 	pod->services[1] = bh_vm_pod_service(pod);
+	*ret = &pod->pod;
 	r = run_phases(pod, err);
 	if (r < 0) {
-		free_pod(&pod->pod);
+		*ret = free_pod(&pod->pod);
 		return bh_err_ctx(err, "pod '%s'", config->id);
 	}
-	*ret = &pod->pod;
 	return 0;
 }
 
@@ -685,6 +672,7 @@ const struct bh_pod_kind bh_vm_pod_kind = {
 	.own_mounts = true,
 	.bring_up = open_pod,
 	.plan = plan_pod,
+	.give_up = give_up,
 	.check = bh_vm_node_check,
 	.empty = empty,
 	.pid = pid,

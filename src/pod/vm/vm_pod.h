@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pod in a micro-VM: what its parts share. vm_pod.c brings it up and down, vm_container.c keeps
- * the containers and their processes, vm_task.c and vm_service.c are the verbs.
+ * A pod in a micro-VM: what its parts share. vm_pod.c brings it up, vm_end.c takes it down,
+ * vm_container.c keeps the containers and their processes, vm_task.c and vm_service.c are the
+ * verbs.
  */
 #ifndef BH_POD_VM_VM_POD_H
 #define BH_POD_VM_VM_POD_H
@@ -115,12 +116,15 @@ struct bh_vm_pod {
 	struct bh_link *link;
 	struct bh_rpc_client *agent;
 	struct bh_proc vmm; /* what engines are told as the containers' pid */
+	unsigned int users; /* fibers that are suspended with what an end frees in their hands */
 	const char *kernel; /* release, as the agent says */
 	uint64_t phase_usec[BH_VM_PHASE_MAX_];
 	bool dead; /* nothing is to be had from the guest any more; why says the reason */
 	bool closed;
 	struct bh_err why;
-	struct bh_deferred burial;
+	struct bh_timer burial;
+	struct bh_timer verdict; /* armed: the link ended, of what is not known yet */
+	struct bh_err suspicion;
 	struct bh_vm_container *containers;
 	uint32_t last_token; /* of a stream */
 	struct bh_stdio stdio;
@@ -132,8 +136,29 @@ extern const char *const bh_vm_phase_names[BH_VM_PHASE_MAX_];
 /** bh_vm_pod_check() - whether the guest can be asked anything. Return: 0, or the reason why not */
 int bh_vm_pod_check(const struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
 
+/* ---- the end: vm_end.c ---------------------------------------------------------------------- */
+
 /** bh_vm_pod_died() - @what of the pod ended: the VM with all its processes is over */
 void bh_vm_pod_died(struct bh_vm_pod *pod, const char *what, const struct bh_err *why);
+
+/** bh_vm_pod_lost() - @what leads to the guest ended. Most often because something else did, of
+ * which the news is on its way; when none comes the pod died of this */
+void bh_vm_pod_lost(struct bh_vm_pod *pod, const char *what, const struct bh_err *why);
+
+/** bh_vm_pod_await_verdict() - until it is known what was lost. Suspends */
+void bh_vm_pod_await_verdict(struct bh_vm_pod *pod);
+
+/** bh_vm_pod_add_console() - the guest's last words, as a part of @err, in one line */
+void bh_vm_pod_add_console(const struct bh_vm_pod *pod, struct bh_err *err);
+
+/** bh_vm_pod_end_init() - a pod that nothing has ended yet */
+void bh_vm_pod_end_init(struct bh_vm_pod *pod);
+
+/** bh_vm_pod_undo() - take away what the phases made, whichever they were; what cannot be is
+ * logged. Once */
+void bh_vm_pod_undo(struct bh_vm_pod *pod);
+
+/* ---- asking the guest: vm_pod.c ------------------------------------------------------------- */
 
 /** bh_vm_pod_ask() - a call to the agent, waiting for its answer. Suspends
  * @ret: as in bh_rpc_call_wait() */
@@ -227,6 +252,17 @@ void bh_vm_container_oom(struct bh_vm_container *c);
 
 /** bh_vm_container_answer_oom() - calls that wait for an OOM kill; all of them with @all */
 void bh_vm_container_answer_oom(struct bh_vm_container *c, bool all);
+
+/* ---- the guest's words: vm_words.c ---------------------------------------------------------- */
+
+/** bh_vm_harmless() - @text in place: printable ASCII, at most @max bytes. Return: @text */
+const char *bh_vm_harmless(char *text, size_t max);
+
+/** bh_vm_stats(), bh_vm_processes() - verbs of the Pod service, whose answers are the guest's */
+int bh_vm_stats(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		struct bh_err *err);
+int bh_vm_processes(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		    struct bh_err *err);
 
 /* ---- services: vm_task.c, vm_service.c ---------------------------------------------------------
  */

@@ -159,21 +159,16 @@ VERB(status)
 VERB(detach)
 VERB(figures)
 VERB(oom)
-
-/* The agent's messages for these are the same on the wire. */
-static void on_forward(void *self, struct bh_rpc_call *call, const void *request)
-{
-	(void)request;
-	bh_vm_pod_forward(self, BH_AGENT_SERVICE, call);
-}
+VERB(bh_vm_stats)
+VERB(bh_vm_processes)
 
 static const struct bh_rpc_method methods[] = {
 	{ "Status", &pod__status_request__descriptor, on_status },
 	{ "Detach", &pod__detach_request__descriptor, on_detach },
 	{ "Figures", &pod__figures_request__descriptor, on_figures },
 	{ "Oom", &pod__oom_request__descriptor, on_oom },
-	{ "Stats", &pod__container_request__descriptor, on_forward },
-	{ "Processes", &pod__container_request__descriptor, on_forward },
+	{ "Stats", &pod__container_request__descriptor, on_bh_vm_stats },
+	{ "Processes", &pod__container_request__descriptor, on_bh_vm_processes },
 };
 
 struct bh_rpc_service bh_vm_pod_service(struct bh_vm_pod *pod)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Task verbs of a micro-VM pod: translated and passed on to the agent, which serves the same.
  */
+#include <signal.h>
 #include <string.h>
 
 #include "container/state.h"
@@ -11,6 +12,7 @@
 
 #define BUSY_POLL_MS    5
 #define PIDS_TIMEOUT_MS 1000
+#define END_TIMEOUT_MS  10000 /* for a process to end after SIGKILL */
 
 static uint64_t quota_in(const struct bh_vm_pod *pod, const struct bh_cpu *cpu)
 {
@@ -21,7 +23,7 @@ static uint64_t quota_in(const struct bh_vm_pod *pod, const struct bh_cpu *cpu)
 	return (uint64_t)cpu->quota.v * pod->size.period_usec / period;
 }
 
-/* ---- create ---------------------------------------------------------------------------------- */
+/* ---- the end of a container ------------------------------------------------------------------ */
 
 /* The guest lets go, then the host. */
 static void undo_container(struct bh_vm_container *c)
@@ -33,10 +35,44 @@ static void undo_container(struct bh_vm_container *c)
 	q.id = (char *)c->record->id;
 	if (c->prepared)
 		(void)!bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Release", &q.base, NULL, NULL, &err);
+	pod->users++;
 	if (c->plan)
 		(void)!bh_guest_plan_undo(c->plan, pod->share, pod->vm, &err);
+	pod->users--;
 	bh_vm_container_free(c, true);
 }
+
+/* With the last one the pod goes. */
+static void leave_if_empty(struct bh_vm_pod *pod)
+{
+	if (pod->containers)
+		return;
+	bh_pod_close(&pod->pod);
+	pod->listener.over(pod->listener.arg);
+}
+
+/* One that has ended, with all that there is of it. */
+static void remove_container(struct bh_vm_container *c, const Task__DeleteRequest *q)
+{
+	struct bh_vm_pod *pod = c->pod;
+	Task__TaskDelete event = TASK__TASK_DELETE__INIT;
+	Wire__Timestamp at = c->processes->exited_at;
+	struct bh_err err = BH_ERR_INIT;
+
+	event.container_id = q->id;
+	event.pid = (uint32_t)c->record->init.pid;
+	event.exit_status = c->processes->exit_status;
+	event.exited_at = &at;
+	c->deleting = true;
+	while (c->busy > 0 && bh_fiber_sleep(pod->loop, BUSY_POLL_MS, &err) == 0)
+		continue;
+	/* What the guest does not know any more is deleted. */
+	(void)!bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Delete", &q->base, NULL, NULL, &err);
+	undo_container(c);
+	bh_vm_pod_event(pod, "/tasks/delete", &event.base);
+}
+
+/* ---- create ---------------------------------------------------------------------------------- */
 
 static int plan_container(struct bh_vm_container *c, const Task__CreateRequest *q,
 			  struct bh_err *err)
@@ -56,7 +92,13 @@ static int plan_container(struct bh_vm_container *c, const Task__CreateRequest *
 
 	source.config = config;
 	r = r < 0 ? r : bh_guest_plan_new(&source, &c->plan, err);
-	return r < 0 ? r : bh_guest_plan_apply(c->plan, pod->share, pod->vm, err);
+	r = r < 0 ? r : bh_vm_pod_check(pod, err);
+	if (r < 0)
+		return r;
+	pod->users++;
+	r = bh_guest_plan_apply(c->plan, pod->share, pod->vm, err);
+	pod->users--;
+	return r;
 }
 
 /* Storages and document in the guest, then the container from them. */
@@ -123,6 +165,25 @@ static void publish_create(struct bh_vm_container *c, const Task__CreateRequest 
 	bh_vm_pod_event(c->pod, "/tasks/create", &event.base);
 }
 
+/* Whatever it is doing, it goes. */
+static void abandon(struct bh_vm_container *c, char *id)
+{
+	struct bh_vm_pod *pod = c->pod;
+	Task__KillRequest kill = TASK__KILL_REQUEST__INIT;
+	Task__DeleteRequest remove = TASK__DELETE_REQUEST__INIT;
+	struct bh_err err = BH_ERR_INIT;
+	int waited = 0;
+
+	kill.id = remove.id = id;
+	kill.signal = SIGKILL;
+	kill.all = c->deleting = true;
+	(void)!bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Kill", &kill.base, NULL, NULL, &err);
+	while (c->processes->status != TASK__STATUS__STOPPED && waited < END_TIMEOUT_MS &&
+	       bh_fiber_sleep(pod->loop, BUSY_POLL_MS, &err) == 0)
+		waited += BUSY_POLL_MS;
+	remove_container(c, &remove);
+}
+
 /* The pod was made for this container: it is gone by the time that the caller hears of the failure.
  */
 static int fail_create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const struct bh_err *err)
@@ -158,6 +219,12 @@ static int create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 		return fail_create(pod, call, err);
 	}
 	publish_create(c, q);
+	if (bh_rpc_call_gone(call)) {
+		/* Killed in the middle: it does not know of a container that it could delete. */
+		abandon(c, q->id);
+		leave_if_empty(pod);
+		return bh_err_as(err, BH_ERR_PEER, -ECANCELED, "the caller is gone");
+	}
 	a.pid = (uint32_t)c->record->init.pid;
 	bh_rpc_reply(call, &a.base);
 	return 0;
@@ -533,29 +600,29 @@ static int delete_exec(struct bh_vm_pod *pod, struct bh_rpc_call *call,
 }
 
 static int delete_container(struct bh_vm_pod *pod, struct bh_rpc_call *call,
-			    const Task__DeleteRequest *q, struct bh_vm_container *c,
-			    struct bh_err *err)
+			    const Task__DeleteRequest *q, struct bh_vm_container *c)
 {
 	Task__DeleteResponse a = TASK__DELETE_RESPONSE__INIT;
-	Task__TaskDelete event = TASK__TASK_DELETE__INIT;
 	Wire__Timestamp at = c->processes->exited_at;
 
-	a.pid = event.pid = (uint32_t)c->record->init.pid;
-	a.exit_status = event.exit_status = c->processes->exit_status;
-	a.exited_at = event.exited_at = &at;
-	event.container_id = q->id;
-	c->deleting = true;
-	while (c->busy > 0 && bh_fiber_sleep(pod->loop, BUSY_POLL_MS, err) == 0)
-		continue;
-	(void)!bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Delete", &q->base, NULL, NULL, err);
-	undo_container(c);
-	bh_vm_pod_event(pod, "/tasks/delete", &event.base);
+	a.pid = (uint32_t)c->record->init.pid;
+	a.exit_status = c->processes->exit_status;
+	a.exited_at = &at;
+	remove_container(c, q);
 	if (!pod->containers)
 		bh_pod_close(&pod->pod);
 	delete_reply(call, &a);
-	if (!pod->containers)
-		pod->listener.over(pod->listener.arg);
+	leave_if_empty(pod);
 	return 0;
+}
+
+/* Another call does it: what is left to be said is said when it has. */
+static int await_deletion(struct bh_vm_pod *pod, const char *id, struct bh_err *err)
+{
+	while (bh_vm_container_find(pod, id, NULL) &&
+	       bh_fiber_sleep(pod->loop, BUSY_POLL_MS, err) == 0)
+		continue;
+	return bh_err_as(err, BH_ERR_STATE, -ENOENT, "container not created: %s: not found", id);
 }
 
 static int delete (struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
@@ -567,14 +634,14 @@ static int delete (struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 	if (!p)
 		return err->code;
 	if (p->container->deleting)
-		return bh_err_as(err, BH_ERR_STATE, -EBUSY, "container %s is being deleted", q->id);
+		return await_deletion(pod, q->id, err);
 	/* An exec that never started has no end to wait for. */
 	if (p->status != TASK__STATUS__STOPPED &&
 	    !(*p->exec_id && p->status == TASK__STATUS__CREATED))
 		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
 				 "cannot delete a running process: %s: failed precondition", q->id);
 	return *p->exec_id ? delete_exec(pod, call, q, p, err)
-			   : delete_container(pod, call, q, p->container, err);
+			   : delete_container(pod, call, q, p->container);
 }
 
 /* ---- the table

@@ -1,0 +1,146 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Guests that never come up, or mean ill: the phase and the cause are told, and nothing is left.
+
+load lib
+load death
+
+setup_file() {
+    require_root
+    require_command ip tc jq python3
+    runtime_setup
+    [ ! -x "$TOOLS/hostile-agent" ] || hostile_make >"$WORK/make" 2>&1 || { cat "$WORK/make"; return 1; }
+}
+
+teardown_file() {
+    runtime_teardown
+}
+
+teardown() {
+    local id
+    for id in $(rt list -q 2>/dev/null); do
+        rt delete --force "$id" || :
+    done
+    [ -z "${NETNS:-}" ] || ip netns del "$NETNS" 2>/dev/null || :
+}
+
+# ---- the files are not what they should be
+
+@test "a kernel that is none" {
+    image garbage
+    rm "$WORK/garbage/vmlinux"
+    head -c 100000 /dev/urandom >"$WORK/garbage/vmlinux"
+    vm_bundle
+    boot_fails "boot: QEMU ended with status 1"
+}
+
+@test "a program in place of a kernel" {
+    image program
+    rm "$WORK/program/vmlinux"
+    cp /usr/bin/qemu-system-x86_64 "$WORK/program/vmlinux" 2>/dev/null || cp /bin/true "$WORK/program/vmlinux"
+    vm_bundle
+    boot_fails "boot: "
+}
+
+@test "a kernel that is not there" {
+    image nothing
+    rm "$WORK/nothing/vmlinux"
+    vm_bundle
+    boot_fails "boot: " "no such file or directory"
+}
+
+@test "an initramfs that is none" {
+    image noroot
+    rm "$WORK/noroot/initramfs"
+    head -c 100000 /dev/urandom >"$WORK/noroot/initramfs"
+    vm_bundle
+    boot_fails "hello: the pod's virtual machine ended" "Kernel panic - not syncing"
+}
+
+@test "too little memory for the guest" {
+    image little '.cmdline += " mem=24M"'
+    vm_bundle
+    boot_fails "hello: the pod's virtual machine ended: the VM ended (guest-reset)"
+}
+
+# ---- the agent is not what it should be
+
+@test "an agent that leaves" {
+    hostile exit
+    boot_fails "hello: the pod's virtual machine ended" "Attempted to kill init" "hostile: I leave"
+}
+
+@test "a guest that stays silent" {
+    net_make
+    hostile silent
+    config '(.linux.namespaces[] | select(.type == "network")).path = $path' --arg path "/run/netns/$NETNS"
+    boot_fails "hello: no hello within"
+}
+
+@test "a guest that says nothing but to its console" {
+    hostile console
+    boot_fails "hello: no hello within" "guest console: " "one of very, very many"
+}
+
+@test "a guest whose serial port says anything" {
+    hostile bytes
+    boot_fails "hello: " "link to the agent"
+}
+
+@test "a guest that greets without end" {
+    hostile greeting
+    boot_fails "hello: "
+}
+
+@test "a guest with frames of its own kind" {
+    hostile frames
+    boot_fails "hello: " "link to the agent"
+}
+
+@test "a guest that sends without credit" {
+    hostile credit
+    boot_fails "hello: " "link to the agent"
+}
+
+@test "a guest that speaks no ttrpc" {
+    hostile garbage
+    boot_fails "hello: "
+}
+
+@test "a guest that answers no call" {
+    hostile mute
+    boot_fails "hello: " "Hello"
+}
+
+@test "a guest that answers with nothing" {
+    hostile empty
+    run rt run --bundle "$BUNDLE" "$ID"
+    echo "$output"
+    rt delete --force "$ID"
+    nothing_left
+}
+
+@test "a guest that lies" {
+    hostile lies
+    POD=$ID
+    quietly rt run --detach --bundle "$BUNDLE" "$POD"
+    has_status "$POD" running
+    # An exit status is one, and a date as well.
+    run rt exec "$POD" true
+    [ "$status" -eq 42 ]
+    # Nothing forged in a line of its own, nothing that a terminal obeys.
+    local out
+    out=$({ rt events --stats "$POD"; rt ps "$POD"; rt kill "$POD" TERM; rt pod stats "$POD"; rt pod list; } 2>&1 || :)
+    echo "$out" | head -c 3000
+    [ "$(LC_ALL=C tr -d ' -~\n\302\265' <<<"$out" | wc -c)" -eq 0 ]
+    if grep -E '^(forged|line|\{"type":"oom")' <<<"$out"; then return 1; fi
+    [ "$(awk '/VmRSS/ { print $2 }' "/proc/$(supervisor_of "$POD")/status")" -le 32768 ]
+    # Not without end, either: of a supervisor that is asked nothing.
+    local before after
+    before=$(awk '{ print $14 + $15 }' "/proc/$(supervisor_of "$POD")/stat")
+    sleep 2
+    after=$(awk '{ print $14 + $15 }' "/proc/$(supervisor_of "$POD")/stat")
+    [ $((after - before)) -le 100 ]
+    rt delete --force "$POD"
+    nothing_left
+}
