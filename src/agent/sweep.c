@@ -7,7 +7,7 @@
 
 #include "rpc/guest.h"
 
-/* A name is believed for a second (the daemon's cache=auto); then some time for the host. */
+/* A name is believed for a second (as the daemon is told); then some time for the host. */
 #define AFTER_MS  2000
 #define TRIES_MAX 15
 

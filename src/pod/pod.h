@@ -125,6 +125,10 @@ pid_t bh_pod_pid(const struct bh_pod *pod, const char *id);
 /** bh_pod_services() - for bh_rpc_serve(): Task and Pod; valid as long as @pod */
 const struct bh_rpc_service *bh_pod_services(struct bh_pod *pod, size_t *ret_n);
 
+/** bh_pod_listen() - at the socket in the pod's directory, where the command line looks for it
+ * Return: descriptor, the caller's; -ENOENT when it has no directory; -errno with @err */
+int bh_pod_listen(const char *root, const char *id, struct bh_err *err) bh_must_check;
+
 /** bh_pod_close() - end all containers and the pod, undo everything but the states of containers
  * that nobody deleted. Suspends. Idempotent */
 void bh_pod_close(struct bh_pod *pod);

@@ -59,6 +59,9 @@ int bh_shim_delete(const struct bh_shim_call *call, struct bh_err *err) bh_must_
 /** bh_shim_info() - print a RuntimeInfo */
 int bh_shim_info(const struct bh_shim_call *call, struct bh_err *err) bh_must_check;
 
+/** bh_shim_enter_cgroup() - this process, in all hierarchies where there is that group */
+int bh_shim_enter_cgroup(const char *path, struct bh_err *err) bh_must_check;
+
 /** bh_shim_print() - @message, packed, on standard output */
 int bh_shim_print(const ProtobufCMessage *message, struct bh_err *err) bh_must_check;
 

@@ -333,7 +333,9 @@ static int start(struct start *s, char *const argv[], struct bh_err *err)
 	served = take_place(s, err);
 	if (served < 0)
 		return served;
-	r = write_files(s, address, err);
+	if (!served && s->settings.shim_cgroup)
+		r = bh_shim_enter_cgroup(s->settings.shim_cgroup, err);
+	r = r < 0 ? r : write_files(s, address, err);
 	if (r == 0 && !served)
 		r = start_server(s, argv, err);
 	if (r < 0 && !served)

@@ -23,7 +23,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "base/log.h"
 #include "base/names.h"
@@ -31,7 +30,6 @@
 #include "loop/fiber.h"
 #include "pod/pod.h"
 
-#define LISTEN_BACKLOG 64
 /* For the last answers to be read before this process ends. */
 #define FAREWELL_MS 2000
 /* For the caller to ask for its container, before a pod that nobody wants ends. */
@@ -244,23 +242,11 @@ static int on_connection(struct bh_source *source, uint32_t events, struct bh_er
 
 static int listen_on(struct server *s, struct bh_err *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	bh_auto_close int dir = -EBADF;
-	char path[PATH_MAX];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR "/%s", s->o->pod.root, s->o->pod.id);
-	dir = bh_path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
-	if (dir < 0)
-		return dir;
-	/* Socket names are 107 bytes at most; the directory's descriptor keeps ours short. */
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" BH_POD_SOCKET,
-		 dir);
-	s->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->listener.fd < 0 ||
-	    bind(s->listener.fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    listen(s->listener.fd, LISTEN_BACKLOG) < 0)
-		return bh_err_set(err, -errno, "listen at '%s/" BH_POD_SOCKET "'", path);
+	s->listener.fd = bh_pod_listen(s->o->pod.root, s->o->pod.id, err);
+	if (s->listener.fd < 0)
+		return s->listener.fd;
 	r = bh_loop_add(&s->loop, &s->listener, EPOLLIN, err);
 	return r < 0 ? r : 0;
 }

@@ -33,7 +33,8 @@ teardown_file() {
         bundle "kill-$step"
         strace -DD -f -qq -o "$BUNDLE/trace" -e trace="$step" -e "inject=$step:signal=KILL:when=${when:-1}" \
             "$BULKHEAD" --root "$STATE" create --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- || :
-        grep -q "killed by SIGKILL" "$BUNDLE/trace"
+        # The tracer is no child of this shell: its last line may come a moment later.
+        wait_until 10 grep -q "killed by SIGKILL" "$BUNDLE/trace"
         rt delete --force "$ID"
         [ ! -e "$STATE/$ID" ]
         [ -z "$(leaks_list_cgroups "$ID")" ]

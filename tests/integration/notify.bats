@@ -145,7 +145,7 @@ heard() {
 @test "systemd starts a unit of Type=notify with it" {
     [ -d /run/systemd/system ] || skip "needs root and systemd as process 1"
     bundle
-    args sh -c 'sleep 2; notifier send READY=1; sleep 1000'
+    args sh -c 'trap "exit 0" TERM; sleep 2; notifier send READY=1; while :; do sleep 0.2; done'
     UNIT=bh-$ID.service
     # shellcheck disable=SC2086  # RUNTIME_FLAGS is a list of words
     systemd-run --quiet --collect --unit "$UNIT" -p Type=notify -p NotifyAccess=all "$BULKHEAD" --root "$STATE" \

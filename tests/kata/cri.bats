@@ -55,6 +55,13 @@ teardown() { cri_teardown; }
     crictl update --memory 50331648 "$b"
     run crictl update --memory 5033164800 "$b"
     [[ $output == *"its size is fixed"* ]]
+    # The command line finds the pod, and what it costs.
+    run -0 node "$BULKHEAD" --root /run/bulkhead/@containerd/k8s.io list -q
+    [[ $output == *"$b"* ]]
+    run -0 node "$BULKHEAD" --root /run/bulkhead/@containerd/k8s.io state "$b"
+    [[ $output == *'"status": "running"'* ]]
+    run -0 node "$BULKHEAD" --root /run/bulkhead/@containerd/k8s.io pod stats "$p"
+    [[ $output == *virtiofsd* ]]
     # Ends.
     crictl stop --timeout 60 "$b"
     [ "$(exit_of "$b")" = 3 ]

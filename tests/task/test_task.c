@@ -145,9 +145,27 @@ static void test_exec_fails(void **state)
 	finish(&box);
 }
 
+/* Whether the process has got as far as to catch @sig: init would not be told of it before. */
+static bool catches(uint32_t pid, int sig)
+{
+	unsigned long long caught = 0;
+	char path[64], line[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", pid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "SigCgt: %llx", &caught) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return caught & 1ULL << (sig - 1);
+}
+
 static void test_refusals(void **state)
 {
 	struct box box, other, exec;
+	uint32_t pid;
 
 	(void)state;
 	make(&box, "refuse", &(struct recipe){ .script = "trap 'exit 5' TERM; sleep 1000 & wait" });
@@ -165,7 +183,7 @@ static void test_refusals(void **state)
 	must_fail("Create", create_request(&other), BH_RPC_INVALID, "invalid container ID");
 	must_fail("Checkpoint", ID(checkpoint, &box), BH_RPC_UNIMPLEMENTED, "not implemented");
 	must_fail("Pause", ID(pause, &box), BH_RPC_PRECONDITION, "not running");
-	start(&box);
+	pid = start(&box);
 	must_fail("Start", IDS(start, &box), BH_RPC_PRECONDITION, "already running");
 	must_fail("Delete", IDS(delete, &box), BH_RPC_PRECONDITION, "cannot delete a running");
 	must_fail("Resume", ID(resume, &box), BH_RPC_PRECONDITION, "not paused");
@@ -174,6 +192,7 @@ static void test_refusals(void **state)
 	must_fail("Wait", ids(&task__wait_request__descriptor, box.id, "none"), BH_RPC_NOT_FOUND,
 		  "not found");
 	finish(&exec);
+	assert_true(run_until(catches(pid, SIGTERM), 30));
 	signal_box(&box, SIGTERM, false);
 	assert_int_equal(await_exit(&box), 5);
 	must_fail("Kill", IDS(kill, &box), BH_RPC_NOT_FOUND, "process already finished");

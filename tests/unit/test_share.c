@@ -58,7 +58,7 @@ static void test_argv(void **state)
 		assert_true(has(d->argv, "--fd=3"));
 		assert_true(has(d->argv, "--rlimit-nofile=0"));
 		assert_true(has(d->argv, "sandbox=namespace"));
-		assert_true(has(d->argv, "cache=auto"));
+		assert_true(has(d->argv, c ? "cache=always,timeout=1," : "--cache=auto"));
 		assert_true(has(d->argv, "xattr"));
 		assert_true(has(d->argv, c ? "announce_submounts" : "--announce-submounts"));
 		assert_true(has(d->argv, c ? "allow_direct_io" : "--allow-direct-io"));

@@ -126,8 +126,10 @@ static void put_machine(struct builder *b, const struct bh_vm_config *config)
 		option(b, "-accel", "kvm");
 	else
 		option(b, "-accel", "tcg,thread=multi,tb-size=64");
-	/* Five levels of page tables cost an emulated processor time and give nothing here. */
-	option(b, "-cpu", "%s", kvm ? "host" : "max,la57=off");
+	/* An emulated processor does string instructions a byte at a time: a kernel that is told
+	 * they are fast copies and clears pages by them. Five levels of page tables give nothing
+	 * here. */
+	option(b, "-cpu", "%s", kvm ? "host" : "max,la57=off,erms=off,fsrm=off");
 	option(b, "-smp", "%" PRIu32, config->vcpus);
 	option(b, "-m", "%" PRIu64 "k", config->memory >> 10);
 	/* Another process works in a shared one; a private one is cheaper to fault in. */

@@ -201,7 +201,9 @@ ended" ]
     node_kill "$events"
     run ! node test -e "$STATES/$TOKEN/c1"
     run ! node test -e "/run/containerd/io.containerd.runtime.v2.task/$TOKEN/c1"
-    [ -z "$(node ls /run/bulkhead/@shim)" ]
+    run -0 node ls /run/bulkhead/@shim
+    echo "$output"
+    [ -z "$output" ]
     node_mounts_gone() { ! node grep -q "/$TOKEN/c1/rootfs" /proc/self/mountinfo; }
     wait_until 10 node_mounts_gone
 }
@@ -238,6 +240,25 @@ END
     echo 'colour = "blue"' >"$WORK/options.toml"
     run -0 box --runtime-config-path="$WORK/options.toml" c1 echo fine
     grep -q "'colour' is not known" "$WORK/log/containerd"
+}
+
+@test "shim: in a control group of its own" {
+    local dir pid
+    dir=$(host_cgroup memory "$TOKEN/shims")
+    mkdir -p "$dir"
+    printf 'ShimCgroup = "/%s/shims"\n' "$TOKEN" >"$WORK/options.toml"
+    box_start --runtime-config-path="$WORK/options.toml" c1 sleep 1000
+    pid=$(shim_pid c1)
+    grep -q . "$dir/cgroup.procs"
+    run -0 node cat "/proc/$pid/cgroup"
+    [[ $output == *":/$TOKEN/shims"* ]]
+    printf 'ShimCgroup = "/%s/none"\n' "$TOKEN" >"$WORK/options.toml"
+    run box --runtime-config-path="$WORK/options.toml" c2 true
+    [[ $output == *"/$TOKEN/none' is in no hierarchy"* ]]
+    box_remove c1
+    shims_gone() { ! grep -q . "$dir/cgroup.procs"; }
+    wait_until 10 shims_gone
+    rmdir "$dir"
 }
 
 @test "shim: signals out of range, processes that are not there" {
