@@ -32,6 +32,95 @@
 #define ANNOTATION_RUNTIME "io.bulkhead.runtime"
 #define RUNTIME_DEFAULT    "runc"
 
+/* ---- connections ----------------------------------------------------------------------------- */
+
+static void look_whether_wanted(struct bh_shim *s);
+
+static void forget(struct bh_shim_connection *c)
+{
+	struct bh_shim_connection **at = &c->shim->connections;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	free(c);
+}
+
+static void on_closed(void *arg, struct bh_rpc_server *server)
+{
+	struct bh_shim_connection *c = arg;
+	struct bh_shim *s = c->shim;
+
+	(void)server;
+	forget(c);
+	look_whether_wanted(s);
+}
+
+static void close_connections(struct bh_shim *s)
+{
+	while (s->connections) {
+		bh_rpc_server_close(s->connections->server);
+		forget(s->connections);
+	}
+}
+
+/* containerd runs as who started this process; nobody else has anything to ask. */
+static bool is_welcome(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
+}
+
+/* Whoever is there, and may be. What does not come about is closed: its caller tries again. */
+static void accept_one(struct bh_shim *s, int listener, const struct bh_rpc_service *services,
+		       size_t n)
+{
+	bh_auto_close int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct bh_shim_connection *c;
+
+	if (fd < 0 || !is_welcome(fd))
+		return;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return;
+	c->shim = s;
+	if (bh_rpc_serve(&s->loop, bh_take_fd(&fd), services, n, on_closed, c, &c->server, NULL) <
+	    0) {
+		free(c);
+		return;
+	}
+	c->next = s->connections;
+	s->connections = c;
+	look_whether_wanted(s);
+}
+
+static int on_connection(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct bh_shim *s = (struct bh_shim *)((char *)source - offsetof(struct bh_shim, listener));
+	const struct bh_rpc_service service = bh_shim_service(s);
+
+	(void)events;
+	(void)err;
+	accept_one(s, source->fd, &service, 1);
+	return 0;
+}
+
+static int on_command_line(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct bh_shim *s =
+		(struct bh_shim *)((char *)source - offsetof(struct bh_shim, pod_listener));
+	const struct bh_rpc_service *services;
+	size_t n;
+
+	(void)events;
+	(void)err;
+	services = bh_pod_services(s->pod, &n);
+	accept_one(s, source->fd, services, n);
+	return 0;
+}
+
 /* ---- the pod --------------------------------------------------------------------------------- */
 
 /* The annotation is only there where the administrator's configuration lets it through. */
@@ -120,24 +209,6 @@ static void on_over(void *arg)
 
 	if (s->stage == BH_SHIM_OPEN)
 		s->stage = BH_SHIM_OVER;
-}
-
-static int on_command_line(struct bh_source *source, uint32_t events, struct bh_err *err)
-{
-	struct bh_shim *s =
-		(struct bh_shim *)((char *)source - offsetof(struct bh_shim, pod_listener));
-	bh_auto_close int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	const struct bh_rpc_service *services;
-	struct bh_rpc_server *connection;
-	size_t n;
-
-	(void)events;
-	(void)err;
-	if (fd < 0 || s->stage != BH_SHIM_OPEN)
-		return 0;
-	services = bh_pod_services(s->pod, &n);
-	(void)!bh_rpc_serve(&s->loop, bh_take_fd(&fd), services, n, NULL, NULL, &connection, NULL);
-	return 0;
 }
 
 /* A pod with a directory of its own is reached there as well. */
@@ -263,7 +334,7 @@ void bh_shim_end(struct bh_shim *s)
 
 static void look_whether_wanted(struct bh_shim *s)
 {
-	if (s->n_connections == 0 && !bh_shim_in_use(s))
+	if (!s->connections && !bh_shim_in_use(s))
 		bh_loop_arm(&s->loop, &s->courtesy, COURTESY_MS);
 	else
 		bh_loop_disarm(&s->loop, &s->courtesy);
@@ -273,7 +344,7 @@ static void on_courtesy(struct bh_timer *timer)
 {
 	struct bh_shim *s = (struct bh_shim *)((char *)timer - offsetof(struct bh_shim, courtesy));
 
-	if (s->n_connections == 0 && !bh_shim_in_use(s))
+	if (!s->connections && !bh_shim_in_use(s))
 		bh_shim_end(s);
 }
 
@@ -286,44 +357,6 @@ static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *e
 	(void)err;
 	if (read(source->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		bh_shim_end(s);
-	return 0;
-}
-
-/* ---- connections ----------------------------------------------------------------------------- */
-
-static void on_closed(void *arg, struct bh_rpc_server *connection)
-{
-	struct bh_shim *s = arg;
-
-	(void)connection;
-	s->n_connections--;
-	look_whether_wanted(s);
-}
-
-/* containerd runs as who started this process; nobody else has anything to ask. */
-static bool is_welcome(int fd)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
-}
-
-static int on_connection(struct bh_source *source, uint32_t events, struct bh_err *err)
-{
-	struct bh_shim *s = (struct bh_shim *)((char *)source - offsetof(struct bh_shim, listener));
-	const struct bh_rpc_service service = bh_shim_service(s);
-	struct bh_rpc_server *connection;
-	bh_auto_close int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	(void)events;
-	(void)err;
-	if (fd < 0 || !is_welcome(fd))
-		return 0;
-	if (bh_rpc_serve(&s->loop, bh_take_fd(&fd), &service, 1, on_closed, s, &connection, NULL) ==
-	    0)
-		s->n_connections++;
-	look_whether_wanted(s);
 	return 0;
 }
 
@@ -375,6 +408,7 @@ static int run(struct bh_shim *s, struct bh_err *err)
 	look_whether_wanted(s);
 	r = bh_loop_run(&s->loop, err);
 	bh_shim_retire(s);
+	close_connections(s);
 	s->pod = bh_pod_free(s->pod);
 	bh_publisher_deinit(&s->publisher);
 	return r;

@@ -14,6 +14,13 @@ enum bh_shim_stage {
 	BH_SHIM_ENDING, /* this process ends */
 };
 
+/* Of containerd's, or of the command line's. */
+struct bh_shim_connection {
+	struct bh_shim_connection *next;
+	struct bh_shim *shim;
+	struct bh_rpc_server *server;
+};
+
 struct bh_shim {
 	const struct bh_shim_call *call;
 	struct bh_loop loop;
@@ -25,7 +32,7 @@ struct bh_shim {
 	struct bh_publisher publisher;
 	struct bh_source listener, pod_listener, signals;
 	struct bh_timer courtesy, tidy;
-	size_t n_connections;
+	struct bh_shim_connection *connections;
 	bool ends; /* bh_shim_end() was called */
 	char socket_path[128];
 };

@@ -619,6 +619,15 @@ static int delete_container(struct bh_vm_pod *pod, struct bh_rpc_call *call,
 	return 0;
 }
 
+/* Another call does it: what is left to be said is said when it has. */
+static int await_deletion(struct bh_vm_pod *pod, const char *id, struct bh_err *err)
+{
+	while (bh_vm_container_find(pod, id, NULL) &&
+	       bh_fiber_sleep(pod->loop, BUSY_POLL_MS, err) == 0)
+		continue;
+	return bh_err_as(err, BH_ERR_STATE, -ENOENT, "container not created: %s: not found", id);
+}
+
 static int delete (struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		   struct bh_err *err)
 {
@@ -628,7 +637,7 @@ static int delete (struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 	if (!p)
 		return err->code;
 	if (p->container->deleting)
-		return bh_err_as(err, BH_ERR_STATE, -EBUSY, "container %s is being deleted", q->id);
+		return await_deletion(pod, q->id, err);
 	/* An exec that never started has no end to wait for. */
 	if (p->status != TASK__STATUS__STOPPED &&
 	    !(*p->exec_id && p->status == TASK__STATUS__CREATED))

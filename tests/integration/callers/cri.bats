@@ -220,17 +220,28 @@ teardown() { cri_teardown; }
     no_shims
 }
 
-@test "cri: ten pods at the same time" {
+@test "cri: twenty pods at the same time" {
     local i pids=()
-    for i in {0..9}; do
+    for i in {0..19}; do
         pod "at-once-$i" >"$WORK/id.$i" &
         pids+=($!)
     done
-    for i in {0..9}; do
+    for i in {0..19}; do
         wait "${pids[i]}"
         [ "$(pod_state_of "$(cat "$WORK/id.$i")")" = SANDBOX_READY ]
     done
-    [ "$(shims)" = 10 ]
+    [ "$(shims)" = 20 ]
+}
+
+# What they leave is looked for below.
+@test "cri: a hundred pods in turn" {
+    local i p
+    for i in {1..100}; do
+        p=$(pod "turn")
+        crictl stopp "$p"
+        crictl rmp "$p"
+    done
+    no_shims
 }
 
 @test "cri: no process, mount, cgroup, link or file is left" {
