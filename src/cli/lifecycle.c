@@ -7,6 +7,7 @@
 #include "base/path.h"
 #include "cli/runtime.h"
 #include "cli/verbs.h"
+#include "cli/vm.h"
 #include "oci/names.h"
 
 /* ---- start ------------------------------------------------------------------------------- */
@@ -90,12 +91,14 @@ static const struct bh_option delete_options[] = {
 	  .help = "kill it first if it runs; no error if it is not there" },
 };
 
-/* What a create that was killed half way left: a directory without a state that could be loaded. */
+/* What a create that was killed half way left: a directory without a state that could be loaded, or
+ * a pod without a container. */
 static int remove_remains(const struct bh_cli *cli, const char *id, struct bh_err *err)
 {
 	bh_auto_close int root_fd = -EBADF;
 	int r = bh_container_id_check(id, err);
 
+	r = r < 0 ? r : bh_vm_remove_remains(cli->root, id, err);
 	if (r < 0)
 		return r;
 	root_fd = bh_path_try_open(AT_FDCWD, cli->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST);

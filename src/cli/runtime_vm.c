@@ -7,6 +7,7 @@
  */
 #include "cli/runtime.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 
@@ -213,6 +214,22 @@ int bh_vm_delete(struct bh_container *c, bool force, struct bh_err *err)
 		r = bh_pod_undo_remains(c->root, c->pod, err);
 	/* Also when nobody knew it. */
 	return r < 0 && r != -ENOENT ? r : bh_state_remove(c->root, c->id, err);
+}
+
+int bh_vm_remove_remains(const char *root, const char *pod, struct bh_err *err)
+{
+	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
+	struct bh_err ignored = BH_ERR_INIT;
+	char path[PATH_MAX];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR_NAME "/%s", root, pod);
+	if (access(path, F_OK) < 0)
+		return 0;
+	r = bh_loop_init(&s.loop, err);
+	if (r < 0 || !bh_pod_is_gone(bh_pod_connect(&s.loop, root, pod, &s.client, &ignored)))
+		return r;
+	return bh_pod_undo_remains(root, pod, err);
 }
 
 /* ---- processes, figures

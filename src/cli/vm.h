@@ -22,6 +22,10 @@ int bh_vm_session_open(struct bh_vm_session *s, const struct bh_container *c,
 		       struct bh_err *err) bh_must_check;
 void bh_vm_session_deinit(struct bh_vm_session *s);
 
+/** bh_vm_remove_remains() - a pod that nobody serves, whether or not a container of it is known.
+ * Nothing when there is none, or it is served */
+int bh_vm_remove_remains(const char *root, const char *pod, struct bh_err *err);
+
 /* As in struct bh_runtime. */
 int bh_vm_status(const struct bh_container *c, enum bh_status *ret, struct bh_err *err);
 int bh_vm_start(struct bh_container *c, struct bh_err *err);

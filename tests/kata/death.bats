@@ -361,3 +361,15 @@ killed_at() {
     wait_until 10 pod_gone "$ID"
     nothing_left
 }
+
+# ---- steps that fail
+
+@test "a step of bringing a pod up that fails, whichever it is, leaves nothing" {
+    require_command strace
+    net_make
+    vm_bundle
+    config '(.linux.namespaces[] | select(.type == "network")).path = $path' --arg path "/run/netns/$NETNS"
+    export BUNDLE ID NETNS
+    "$BATS_TEST_DIRNAME/fail-pod-steps"
+    nothing_left
+}

@@ -68,7 +68,8 @@ vm() {
 }
 
 serve_here() { # in the world, for the guest
-    in_world "$TRAFFIC" serve 7777 >/dev/null 3>&- &
+    # Not by in_world: the process must be this shell's own child, to be ended with the test.
+    ip netns exec "$WORLD" "$TRAFFIC" serve 7777 >/dev/null 3>&- &
     SERVER=$!
     wait_until 5 in_world "$TRAFFIC" echo 127.0.0.1 7777 10 1
 }
@@ -97,6 +98,7 @@ picture() {
     done
 }
 
+# bats test_tags=essential
 @test "TCP and UDP pass both ways, IPv4 and IPv6" {
     veth eth0 11
     serve_here

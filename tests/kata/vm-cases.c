@@ -319,7 +319,7 @@ static int case_flood(void)
 	used = (double)(after.tv_sec - before.tv_sec) +
 	       ((double)(after.tv_nsec - before.tv_nsec) / 1e9);
 	printf("processor time in 5 s: %.3f s\n", used);
-	CHECK(used < 0.5);
+	CHECK(used < 1.5); /* without a bound it would be all of it */
 	CHECK(atol(status_of(getpid(), "VmRSS")) - atol(before_kb) < 256);
 	bh_vm_console_tail(vm, 10, &tail);
 	CHECK(tail.len > 4096 && tail.len <= 16384);
