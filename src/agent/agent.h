@@ -22,6 +22,8 @@
 #define BH_AGENT_FILTER_DIR "/run/bulkhead/seccomp"
 
 struct bh_agent {
+	uint64_t boot_usec; /* CPU time of process 1 before it was this program: the kernel's start
+			     */
 	struct bh_loop loop;
 	struct bh_link *link;
 	struct bh_tasks *tasks;

@@ -41,7 +41,7 @@ static uint64_t busy_ticks(const char *text)
 	return v[USER] + v[NICE] + v[SYSTEM] + v[IRQ] + v[SOFTIRQ];
 }
 
-static uint64_t own_usec(void)
+uint64_t bh_figures_own_usec(void)
 {
 	struct timespec used = { .tv_sec = 0 };
 
@@ -49,7 +49,7 @@ static uint64_t own_usec(void)
 	return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
 }
 
-int bh_figures(Agent__FiguresResponse *ret, struct bh_err *err)
+int bh_figures(uint64_t boot_usec, Agent__FiguresResponse *ret, struct bh_err *err)
 {
 	bh_auto_free char *memory = NULL, *stat = NULL, *own = NULL;
 	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
@@ -70,7 +70,7 @@ int bh_figures(Agent__FiguresResponse *ret, struct bh_err *err)
 			     bh_figures_memory(memory, "PageTables");
 	ret->agent_rss = pages * (uint64_t)sysconf(_SC_PAGESIZE);
 	ret->cpu_usec = busy_ticks(stat) * 1000000 / hz;
-	ret->agent_cpu_usec = own_usec();
+	ret->agent_cpu_usec = bh_figures_own_usec() - boot_usec;
 	return 0;
 }
 

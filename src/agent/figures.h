@@ -8,8 +8,13 @@
 #include "base/err.h"
 #include "rpc/agent.pb-c.h"
 
-/** bh_figures() - method Figures */
-int bh_figures(Agent__FiguresResponse *ret, struct bh_err *err) bh_must_check;
+/** bh_figures_own_usec() - CPU time of this process so far, the kernel's start with process 1
+ * included */
+uint64_t bh_figures_own_usec(void);
+
+/** bh_figures() - method Figures
+ * @boot_usec: what bh_figures_own_usec() was when this program began */
+int bh_figures(uint64_t boot_usec, Agent__FiguresResponse *ret, struct bh_err *err) bh_must_check;
 
 /** bh_figures_memory() - bytes that @name of /proc/meminfo stands for, in @text; 0 when it is not
  * there. Pure */

@@ -4,6 +4,7 @@
 
 #include "agent/agent.h"
 #include "agent/boot.h"
+#include "agent/figures.h"
 #include "base/log.h"
 
 /* ---- tasks ----------------------------------------------------------------------------------- */
@@ -117,7 +118,9 @@ static int serve(struct bh_agent *agent, struct bh_err *err)
 
 int main(int argc, char **argv)
 {
-	struct bh_agent agent = { .loop = BH_LOOP_INIT, .later = BH_MODULES_INIT };
+	struct bh_agent agent = { .boot_usec = bh_figures_own_usec(),
+				  .loop = BH_LOOP_INIT,
+				  .later = BH_MODULES_INIT };
 	struct bh_err err = BH_ERR_INIT;
 
 	if (argc == 2 && !strcmp(argv[1], "--version")) {

@@ -71,12 +71,12 @@ static void events(void *self, struct bh_rpc_call *call, const void *request)
 
 static void figures(void *self, struct bh_rpc_call *call, const void *request)
 {
+	const struct bh_agent *agent = self;
 	Agent__FiguresResponse response = AGENT__FIGURES_RESPONSE__INIT;
 	struct bh_err err = BH_ERR_INIT;
 
-	(void)self;
 	(void)request;
-	if (bh_figures(&response, &err) < 0)
+	if (bh_figures(agent->boot_usec, &response, &err) < 0)
 		bh_rpc_fail_err(call, &err);
 	else
 		bh_rpc_reply(call, &response.base);

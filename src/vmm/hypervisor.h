@@ -49,6 +49,8 @@ struct bh_vm_config {
 	const char *share_tag;   /* of the shared directory (virtiofs); NULL = none */
 	int share_fd;            /* socket of its vhost-user daemon; borrowed */
 	uint32_t vsock_cid;      /* 0 = no vsock device */
+	int vsock_fd;            /* of /dev/vhost-vsock, to which the guest's address is vsock_cid;
+				  * borrowed */
 	const char *serial_name; /* of the virtio-serial port that is the channel; NULL = none */
 	/* the process */
 	int netns_fd;          /* -1 = a new, empty one; borrowed */

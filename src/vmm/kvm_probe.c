@@ -41,6 +41,7 @@ struct work {
 	_Alignas(16) uint64_t pair[2]; /* counted up by cmpxchg16b */
 	uint64_t rounds;               /* to do */
 	uint64_t done;
+	uint64_t xsave;                  /* whether the processor has it; else fxsave */
 	_Alignas(64) uint8_t area[1024]; /* of xsave */
 };
 
@@ -54,7 +55,7 @@ struct guest {
 
 /* Offsets in struct work, as the code below has them. */
 _Static_assert(offsetof(struct work, rounds) == 16 && offsetof(struct work, done) == 24 &&
-		       offsetof(struct work, area) == 64,
+		       offsetof(struct work, xsave) == 32 && offsetof(struct work, area) == 64,
 	       "the code knows the struct");
 
 void bh_kvm_probe_work(struct work *work);
@@ -79,11 +80,16 @@ __asm__(".pushsection .text\n"
 	"	lea 1(%rdx), %rcx\n"
 	"	lock cmpxchg16b (%rdi)\n"
 	"	jne 2f\n"
+	"	cmpq $0, 32(%rdi)\n"
+	"	je 3f\n"
 	"	mov $3, %eax\n"
 	"	xor %edx, %edx\n"
 	"	xsave 64(%rdi)\n"
 	"	xrstor 64(%rdi)\n"
-	"	incq 24(%rdi)\n"
+	"	jmp 4f\n"
+	"3:	fxsave 64(%rdi)\n"
+	"	fxrstor 64(%rdi)\n"
+	"4:	incq 24(%rdi)\n"
 	"	dec %r8\n"
 	"	jne 1b\n"
 	"2:	pop %rbx\n"
@@ -145,11 +151,15 @@ static int set_mode(struct machine *m, struct bh_err *err)
 	sregs.cs = code;
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
 	sregs.cr3 = offsetof(struct guest, pml4);
-	sregs.cr4 = 1U << 5 | 1U << 9 | 1U << 10 | 1U << 18; /* PAE, OSFXSR, OSXMMEXCPT, OSXSAVE */
+	sregs.cr4 = 1U << 5 | 1U << 9 | 1U << 10; /* PAE, OSFXSR, OSXMMEXCPT */
+	if (m->guest->work.xsave)
+		sregs.cr4 |= 1U << 18;                          /* OSXSAVE */
 	sregs.cr0 = 1U << 31 | 1U << 5 | 1U << 4 | 1U << 1 | 1; /* PG, NE, ET, MP, PE */
 	sregs.efer = 1U << 10 | 1U << 8;                        /* LMA, LME */
 	if (call(m->vcpu, KVM_SET_SREGS, &sregs, "set registers", err) < 0)
 		return err->code;
+	if (!m->guest->work.xsave)
+		return 0;
 	return call(m->vcpu, KVM_SET_XCRS, &xcrs, "set extended registers", err);
 }
 
@@ -264,12 +274,12 @@ static int run_batch(struct machine *m, uint64_t rounds, struct bh_err *err)
 }
 
 /* Return: nanoseconds that the processor itself takes for the rounds, the best of some */
-static uint64_t native_ns(void)
+static uint64_t native_ns(const struct guest *guest)
 {
 	uint64_t best = UINT64_MAX;
 
 	for (int i = 0; i < 4; i++) {
-		struct work work = { .rounds = ROUNDS };
+		struct work work = { .rounds = ROUNDS, .xsave = guest->work.xsave };
 		uint64_t start = thread_ns(), took;
 
 		bh_kvm_probe_work(&work);
@@ -283,7 +293,7 @@ static uint64_t native_ns(void)
 static int probe(struct guest *guest, struct bh_err *err)
 {
 	struct machine m = { .guest = guest };
-	uint64_t native = native_ns(), start, took;
+	uint64_t native = native_ns(guest), start, took;
 
 	if (make_machine(&m, err) < 0 || run_batch(&m, ROUNDS_WARM, err) < 0)
 		return err->code;
@@ -331,11 +341,12 @@ static int attend(int pidfd, const struct guest *guest, struct bh_err *err)
 	return r;
 }
 
-static bool processor_can(void)
+/* Bits of CPUID leaf 1, ECX. */
+static unsigned int features(void)
 {
 	unsigned int a, b, c, d;
 
-	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_CMPXCHG16B) && (c & bit_OSXSAVE);
+	return __get_cpuid(1, &a, &b, &c, &d) ? c : 0;
 }
 
 static int run_child(struct guest *guest, int told, struct bh_err *err)
@@ -359,13 +370,14 @@ int bh_kvm_probe(struct bh_err *err)
 	struct guest *guest;
 	int told[2], r;
 
-	if (!processor_can())
+	if (!(features() & bit_CMPXCHG16B))
 		return bh_err_as(err, BH_ERR_STATE, -ENOTSUP,
-				 "the processor is too old: it has no cmpxchg16b and xsave");
+				 "the processor is too old: it has no cmpxchg16b");
 	guest = mmap(NULL, sizeof(*guest), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		     0);
 	if (guest == MAP_FAILED)
 		return bh_err_set(err, -errno, "map memory");
+	guest->work.xsave = !!(features() & bit_OSXSAVE);
 	if (pipe2(told, O_CLOEXEC | O_NONBLOCK) < 0) {
 		munmap(guest, sizeof(*guest));
 		return bh_err_set(err, -errno, "pipe");

@@ -20,11 +20,13 @@ teardown() {
     [ "${ID:-$POD}" = "$POD" ] || rt delete --force "$ID" 2>/dev/null || :
 }
 
+# bats test_tags=essential
 @test "the pod has a kernel of its own" {
     [ "$(rt exec "$POD" cat /proc/sys/kernel/random/boot_id)" != "$(cat /proc/sys/kernel/random/boot_id)" ]
     [ "$(rt exec "$POD" uname -r)" = "$(rt pod stats --format json "$POD" | jq -r .kernel)" ]
 }
 
+# bats test_tags=essential
 @test "run passes on output, errors and exit status" {
     bundle
     args sh -c 'echo to-stdout; echo to-stderr >&2; exit 42'
@@ -42,6 +44,7 @@ teardown() {
     [ "$output" -eq 13 ]
 }
 
+# bats test_tags=essential
 @test "a megabyte goes in and out intact" {
     bundle
     args cat
@@ -57,6 +60,7 @@ teardown() {
     [ "$status" -eq 137 ]
 }
 
+# bats test_tags=essential
 @test "a signal to run is the process's" {
     bundle
     args sh -c 'trap "exit 7" TERM; echo ready; while :; do sleep 0.1; done'
@@ -69,6 +73,7 @@ teardown() {
     [ "$status" -eq 7 ]
 }
 
+# bats test_tags=essential
 @test "create, start, state, kill, delete" {
     bundle
     quietly rt create --pod "$POD" --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" "$ID"
@@ -99,6 +104,7 @@ teardown() {
     has_status "$POD" running
 }
 
+# bats test_tags=essential
 @test "exec: exit status, streams, user, directory, environment" {
     run --separate-stderr rt exec --user 1000:1000 --cwd /tmp --env A=b "$POD" \
         sh -c 'id -u; pwd; echo $A; cat; echo oops >&2; exit 5' <<<input
@@ -119,6 +125,7 @@ teardown() {
     [[ $output == *"no such file"* || $output == *"No such file"* ]]
 }
 
+# bats test_tags=essential
 @test "exec: several at once" {
     local i
     for i in 1 2 3 4 5 6; do
@@ -133,6 +140,7 @@ teardown() {
     wait_until 10 rt exec "$POD" grep -q done /dev/shm/detached
 }
 
+# bats test_tags=essential
 @test "exec with a terminal" {
     run python3 - "$BULKHEAD" --root "$STATE" exec --tty "$POD" \
         sh -c 'tty; stty size; echo -n ready; read line; echo "got $line"' <<'PYTHON'
@@ -191,6 +199,7 @@ PYTHON
     [[ $output == *"44 120"* ]]
 }
 
+# bats test_tags=essential
 @test "pause and resume" {
     bundle
     args sh -c 'i=0; while :; do i=$((i + 1)); echo $i >/dev/shm/ticks; sleep 0.05; done'
@@ -204,12 +213,14 @@ PYTHON
     rt exec "$ID" true
 }
 
+# bats test_tags=essential
 @test "ps: the guest's processes as a table and as JSON" {
     rt ps "$POD" | grep -q "sleep 1000"
     [ "$(rt ps --format json "$POD" | jq length)" -ge 1 ]
     fails_with "kata" rt ps "$POD" -o pid
 }
 
+# bats test_tags=essential
 @test "events --stats: the container's figures in the usual form" {
     run rt events --stats "$POD"
     [ "$(jq -r .type <<<"$output")" = stats ]
@@ -218,6 +229,7 @@ PYTHON
     [ "$(jq .data.pids.current <<<"$output")" -ge 1 ]
 }
 
+# bats test_tags=essential
 @test "memory that runs out ends the container with 137 and an event" {
     bundle
     args sh -c 'echo ready >&2; read go; tail /dev/zero'
@@ -238,6 +250,7 @@ PYTHON
     [ "$(jq -r .type "$WORK/events" | head -1)" = oom ]
 }
 
+# bats test_tags=essential
 @test "update changes the limits in the guest, up to the pod's size" {
     rt update --memory 128m --pids-limit 77 "$POD"
     [ "$(rt exec "$POD" cat /sys/fs/cgroup/memory.max)" -eq 134217728 ]
@@ -293,6 +306,7 @@ limit_of() {
     RUNTIME_FLAGS='' has_status "$POD" running
 }
 
+# bats test_tags=essential
 @test "pod stats tells what each part costs, pod list how each pod is" {
     local stats
     stats=$(rt pod stats --format json "$POD")
@@ -305,6 +319,7 @@ limit_of() {
     fails_with "does not exist" rt pod stats nobody
 }
 
+# bats test_tags=essential
 @test "seccomp, capabilities and masked paths hold in the guest as well" {
     bundle
     args sh -c 'grep -E "^(CapEff|Seccomp|NoNewPrivs):" /proc/self/status; head -c 1 /proc/kcore 2>/dev/null | wc -c'
@@ -338,6 +353,7 @@ limit_of() {
     pod_gone "$ID"
 }
 
+# bats test_tags=essential
 @test "delete of the last container ends the pod and leaves nothing" {
     rt delete --force "$POD"
     wait_until 5 pod_gone "$POD"

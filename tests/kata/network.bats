@@ -98,6 +98,7 @@ picture() {
     done
 }
 
+# bats test_tags=essential
 @test "TCP and UDP pass both ways, IPv4 and IPv6" {
     veth eth0 11
     serve_here

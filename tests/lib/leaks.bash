@@ -8,10 +8,10 @@
 #   teardown_file: leaks_check "$WORK/before" "$TOKEN"
 
 # leaks_processes WORD...: living processes whose command line, environment, working directory,
-# executable or cgroup has a WORD. The caller, its ancestors and what belongs to bats are not
-# counted. Must not run beside other processes of the caller (in a pipe).
+# executable or cgroup has a WORD. The caller, its ancestors, what belongs to bats and the kernel's
+# own threads are not counted. Must not run beside other processes of the caller (in a pipe).
 leaks_processes() {
-    local word pid ancestors=" " patterns=() state command
+    local word pid ancestors=" " patterns=() stat command
     for word; do
         patterns+=(-e "$word")
     done
@@ -23,8 +23,9 @@ leaks_processes() {
     for pid in /proc/[0-9]*; do
         pid=${pid#/proc/}
         [[ $ancestors == *" $pid "* ]] && continue
-        state=$(awk '/^State:/ { print $2 }' "/proc/$pid/status" 2>/dev/null)
-        [[ -z $state || $state == [ZX]* ]] && continue
+        # pid (name) state parent …: read without a process, of which there are many here
+        read -r stat 2>/dev/null <"/proc/$pid/stat" || continue
+        [[ ${stat##*) } == [ZX]* || ${stat##*) } == [A-Z]\ 2\ * || $pid -eq 2 ]] && continue
         {
             tr '\0' '\n' <"/proc/$pid/cmdline"
             tr '\0' '\n' <"/proc/$pid/environ"

@@ -124,9 +124,7 @@ static struct bh_vm_config config(void)
 	};
 }
 
-static const struct bh_qemu_ends far_ends = {
-	.monitor = 20, .console = 21, .channel = 22, .vsock = 23
-};
+static const struct bh_qemu_ends far_ends = { .monitor = 20, .console = 21, .channel = 22 };
 
 /* The whole as one text, a blank between two words. */
 static const char *line(const struct bh_vm_config *c, struct bh_qemu_command *command)
@@ -204,6 +202,7 @@ static void everything(void **state)
 	c.share_tag = "t,g";
 	c.share_fd = 40;
 	c.vsock_cid = 5;
+	c.vsock_fd = 23;
 	c.serial_name = "port";
 	text = line(&c, &command);
 	has(text, "acpi=on");

@@ -12,9 +12,11 @@
 #include "pod/vm/vm_pod.h"
 
 #include <fcntl.h>
+#include <linux/vhost.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -45,6 +47,7 @@
 /* No user or vsock address on this range; one for each process that there can be. */
 #define VMM_UID_BASE   0x42000000U
 #define VSOCK_CID_BASE 0x1000000U
+#define VSOCK_TRIES    64
 
 const char *const bh_vm_phase_names[BH_VM_PHASE_MAX_] = {
 	[BH_VM_PHASE_ADMIT] = "admit",     [BH_VM_PHASE_PREPARE] = "prepare",
@@ -200,6 +203,29 @@ static void on_vm_dead(void *arg, const struct bh_err *why)
 	bh_vm_pod_died(arg, "virtual machine", why);
 }
 
+/* Take an address that no other guest of this host has: who else makes some does not ask us. Sets
+ * pod->vsock_cid, which stays 0 where there is no vsock. Return: descriptor of the device, or
+ * -errno; -ENODEV without @err when there is none */
+static int claim_vsock(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	int fd = open("/dev/vhost-vsock", O_RDWR | O_CLOEXEC), tries = VSOCK_TRIES;
+	uint64_t cid = VSOCK_CID_BASE + (uint64_t)getpid();
+
+	if (fd < 0)
+		return -ENODEV;
+	while (ioctl(fd, VHOST_VSOCK_SET_GUEST_CID, &cid) < 0) {
+		if (errno != EADDRINUSE || --tries == 0) {
+			bh_err_set(err, -errno, "take the vsock address %llu",
+				   (unsigned long long)cid);
+			bh_close(fd);
+			return err->code;
+		}
+		cid++;
+	}
+	pod->vsock_cid = (uint32_t)cid;
+	return fd;
+}
+
 static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	bh_cleanup(bh_vm_cgroup_fds_close) struct bh_vm_cgroup_fds fds = { .n = 0 };
@@ -219,12 +245,14 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 		.uid = VMM_UID_BASE + (uid_t)getpid(),
 		.name = pod->config.id,
 	};
-	int r = bh_vm_cgroup_open(pod, &fds, err);
+	bh_auto_close int vsock = claim_vsock(pod, err);
+	int r = vsock < 0 && vsock != -ENODEV ? vsock : bh_vm_cgroup_open(pod, &fds, err);
 
 	if (r < 0)
 		return r;
-	if (access("/dev/vhost-vsock", F_OK) == 0) {
-		c.vsock_cid = VSOCK_CID_BASE + (uint32_t)getpid();
+	if (vsock >= 0) {
+		c.vsock_cid = pod->vsock_cid;
+		c.vsock_fd = vsock;
 		c.serial_name = NULL;
 	}
 	if (pod->network)
@@ -256,9 +284,8 @@ static int connect_link(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	int fd;
 
-	if (access("/dev/vhost-vsock", F_OK) == 0)
-		return bh_link_vsock(pod->loop, VSOCK_CID_BASE + (uint32_t)getpid(), on_link_dead,
-				     pod, &pod->link, err);
+	if (pod->vsock_cid)
+		return bh_link_vsock(pod->loop, pod->vsock_cid, on_link_dead, pod, &pod->link, err);
 	fd = bh_vm_channel(pod->vm, err);
 	return fd < 0 ? fd : bh_link_serial(pod->loop, fd, on_link_dead, pod, &pod->link, err);
 }

@@ -112,6 +112,7 @@ struct bh_vm_pod {
 	const char *netns_path;
 	struct bh_network *network;
 	struct bh_share *share;
+	uint32_t vsock_cid; /* of the guest; 0 = the channel is a serial port */
 	struct bh_vm *vm;
 	struct bh_link *link;
 	struct bh_rpc_client *agent;

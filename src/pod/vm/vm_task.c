@@ -532,11 +532,14 @@ static int check_update(const struct bh_vm_pod *pod, const struct bh_resources *
 	return 0;
 }
 
-/* The pod's quota changes by as much as the container's. */
+/* The pod's quota changes by as much as the container's, up to all of its processors and what they
+ * cost. */
 static int update_quota(struct bh_vm_container *c, const struct bh_cpu *cpu, struct bh_err *err)
 {
 	struct bh_vm_pod *pod = c->pod;
-	const uint64_t most = pod->size.vcpus * pod->size.period_usec;
+	const uint64_t most = pod->size.vcpus * pod->size.period_usec +
+			      BH_POD_CPU_OVERHEAD_USEC * pod->size.period_usec /
+				      BH_POD_CPU_PERIOD_USEC;
 	uint64_t now = quota_in(pod, cpu), others;
 
 	if (!now)

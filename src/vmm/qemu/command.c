@@ -190,7 +190,7 @@ static void put_devices(struct builder *b, const struct bh_vm_config *config,
 	}
 	if (config->vsock_cid)
 		device(b, "vhost-vsock-device", "guest-cid=%" PRIu32 ",vhostfd=%d",
-		       config->vsock_cid, hand_over(b, ends->vsock));
+		       config->vsock_cid, hand_over(b, config->vsock_fd));
 	option(b, "-object", "rng-builtin,id=random");
 	device(b, "virtio-rng-device", "rng=random");
 	device(b, "virtio-scsi-device", "id=scsi");

@@ -18,7 +18,6 @@
 struct bh_qemu_ends {
 	int monitor, console;
 	int channel; /* -1 when there is no serial port */
-	int vsock;   /* /dev/vhost-vsock; -1 when there is no vsock */
 };
 
 struct bh_qemu_command {

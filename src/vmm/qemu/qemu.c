@@ -169,14 +169,13 @@ static int check_config(const struct bh_vm_config *config, struct bh_err *err)
 /* Ours and QEMU's ends of what is between us; all owned. */
 struct ends {
 	int monitor[2], console[2], channel[2], words[2];
-	int vsock;
 };
 
 #define ENDS_INIT                                                                    \
 	(struct ends)                                                                \
 	{                                                                            \
 		.monitor = { -1, -1 }, .console = { -1, -1 }, .channel = { -1, -1 }, \
-		.words = { -1, -1 }, .vsock = -1,                                    \
+		.words = { -1, -1 },                                                 \
 	}
 
 static void close_ends(struct ends *ends)
@@ -187,7 +186,6 @@ static void close_ends(struct ends *ends)
 		bh_closep_(&pairs[i][0]);
 		bh_closep_(&pairs[i][1]);
 	}
-	bh_closep_(&ends->vsock);
 }
 
 /* Index 0 is ours. QEMU makes its ends non-blocking itself. */
@@ -207,10 +205,7 @@ static int make_ends(struct ends *ends, const struct bh_vm_config *config, struc
 		return err->code;
 	if (pipe2(ends->words, O_CLOEXEC | O_NONBLOCK) < 0)
 		return bh_err_set(err, -errno, "pipe");
-	if (!config->vsock_cid)
-		return 0;
-	ends->vsock = open("/dev/vhost-vsock", O_RDWR | O_CLOEXEC);
-	return ends->vsock < 0 ? bh_err_set(err, -errno, "open /dev/vhost-vsock") : 0;
+	return 0;
 }
 
 static int start_process(struct bh_qemu *qemu, const struct bh_vm_config *config, struct ends *ends,
@@ -224,7 +219,6 @@ static int start_process(struct bh_qemu *qemu, const struct bh_vm_config *config
 		.monitor = ends->monitor[1],
 		.console = ends->console[1],
 		.channel = ends->channel[1],
-		.vsock = ends->vsock,
 	};
 	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
 	struct bh_qemu_command command;
