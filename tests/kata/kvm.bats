@@ -177,7 +177,7 @@ property() {
     grep -qx "$(vmm_of "$ID")" "$dir/cgroup.procs"
     [ "$(xargs -I{} cat /proc/{}/comm <"$dir/cgroup.procs" | sort -u | wc -l)" -eq 2 ]
     [ "$(property MemoryMax)" -eq $(((256 + 100) << 20)) ]
-    [ "$(property CPUQuotaPerSecUSec)" = 1.1s ]
+    [ "$(property CPUQuotaPerSecUSec)" = 1.100000s ]
     [ "$(cat "$dir/cpu.max")" = "110000 100000" ]
     rt update --cpu-quota 50000 --cpu-period 100000 "$ID"
     [ "$(property CPUQuotaPerSecUSec)" = 600ms ]
