@@ -9,13 +9,28 @@
 
 #define ROOTFS "rootfs"
 
+/* A server that was killed lets its socket go last, after interfaces that the kernel takes its time
+ * for. */
+#define DYING_POLLS     50
+#define DYING_POLL_USEC 20000
+
+static bool is_served(const char *root, const char *pod)
+{
+	for (int i = 0; i < DYING_POLLS; i++) {
+		if (!bh_pod_served(root, pod))
+			return false;
+		usleep(DYING_POLL_USEC);
+	}
+	return true;
+}
+
 /* A container in a VM ends with it. While the pod is served, only the pod's own container may take
  * it down: others are their server's to delete. */
 static int sweep_vm(const struct bh_container *c, struct bh_err *err)
 {
 	int r;
 
-	if (strcmp(c->pod, c->id) != 0 && bh_pod_served(c->root, c->pod))
+	if (strcmp(c->pod, c->id) != 0 && is_served(c->root, c->pod))
 		return 0;
 	r = bh_pod_undo(c->root, c->pod, err);
 	return r < 0 ? r : bh_state_remove(c->root, c->id, err);

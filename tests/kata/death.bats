@@ -309,15 +309,15 @@ caller_dies() {
 }
 
 @test "create is killed before the VM starts" { caller_dies KILL 0.05; }
-@test "create is killed while the VM boots" { caller_dies KILL 1; }
-@test "create is interrupted while the VM boots" { caller_dies INT 1.5; }
-@test "create is terminated while the VM boots" { caller_dies TERM 0.5; }
+@test "create is killed while the VM boots" { caller_dies KILL 0.4; }
+@test "create is interrupted while the VM boots" { caller_dies INT 0.5; }
+@test "create is terminated while the VM boots" { caller_dies TERM 0.3; }
 
 @test "run is interrupted while the VM boots" {
     vm_bundle
     rt run --bundle "$BUNDLE" "$ID" >"$WORK/caller" 2>&1 </dev/null 3>&- &
     local job=$! from
-    sleep 1
+    sleep 0.4
     from=$(milliseconds)
     kill -INT "$(pgrep -P $job)"
     wait $job && return 1
