@@ -11,7 +11,8 @@ struct bh_stream {
 	struct bh_loop *loop;
 	struct bh_source source; /* its fd is owned */
 	struct bh_timer rest;
-	size_t heard; /* bytes since the last rest */
+	size_t heard;       /* bytes since the last rest */
+	unsigned int reads; /* in which it was heard */
 	struct bh_tail tail;
 };
 
