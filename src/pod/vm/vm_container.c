@@ -16,7 +16,7 @@
 /* Streams that nothing comes out of for so long have nothing more to tell of a process that ended.
  */
 #define QUIET_MS       500
-#define QUIET_POLL_MS  2
+#define QUIET_POLL_MS  1
 #define RESIZE_POLL_MS 250
 
 #define EXIT_STATUS_MASK 0xffU
@@ -414,17 +414,37 @@ static void drain_output(struct bh_vm_process *p, struct bh_loop *loop)
 	}
 }
 
+static void on_forgotten(void *arg, const struct bh_rpc_answer *answer)
+{
+	(void)arg;
+	(void)answer;
+}
+
+void bh_vm_process_forget(struct bh_vm_process *p)
+{
+	const struct bh_vm_pod *pod = p->container->pod;
+	Task__DeleteRequest q = TASK__DELETE_REQUEST__INIT;
+	struct bh_err err = BH_ERR_INIT;
+
+	q.id = (char *)p->container->record->id;
+	q.exec_id = p->exec_id;
+	if (!pod->dead && pod->agent)
+		(void)!bh_rpc_call(pod->agent, BH_TASK_SERVICE, "Delete", &q.base, 0, on_forgotten,
+				   NULL, &err);
+	bh_vm_process_free(p);
+}
+
 static void ended(struct bh_vm_process *p)
 {
 	struct bh_vm_container *c = p->container;
 
 	p->status = TASK__STATUS__STOPPED;
+	if (!*p->exec_id) /* first: who hears of the end may listen to nothing else any more */
+		bh_vm_container_answer_oom(c, true);
 	answer_waiters(p);
 	publish_exit(p);
-	if (!*p->exec_id)
-		bh_vm_container_answer_oom(c, true);
 	if (p->detached)
-		bh_vm_process_free(p);
+		bh_vm_process_forget(p);
 }
 
 /* A fiber: from the process's start to its end. */

@@ -234,6 +234,9 @@ int bh_vm_process_new(struct bh_vm_container *c, const char *exec_id, const char
 /** bh_vm_process_free() - close its stdio, forget it. Return: NULL */
 struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p);
 
+/** bh_vm_process_forget() - one that ended and that nobody will delete: here and in the guest */
+void bh_vm_process_forget(struct bh_vm_process *p);
+
 /**
  * bh_vm_process_connect() - its stdio, from this host to the guest. Suspends
  * @peer:     process that asked

@@ -33,7 +33,7 @@ static int detach(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "a container's first process cannot be detached: %s", q->id);
 	if (p->status == TASK__STATUS__STOPPED)
-		bh_vm_process_free(p);
+		bh_vm_process_forget(p);
 	else
 		p->detached = true;
 	bh_rpc_reply(call, NULL);
