@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/path.h"
+
 #define ERRNO_MAX 4095 /* of the kernel's interface */
 
 static const char *const names[BH_SYNC_MAX_] = {
@@ -15,30 +17,10 @@ static const char *const names[BH_SYNC_MAX_] = {
 	[BH_SYNC_ERR] = "error",       [BH_SYNC_LISTENER] = "listener",
 };
 
-static int send_bytes(int sock, const void *data, size_t len, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		struct cmsghdr *cmsg;
-
-		msg.msg_control = control;
-		msg.msg_controllen = sizeof(control);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	}
-	return TEMP_FAILURE_RETRY(sendmsg(sock, &msg, MSG_NOSIGNAL)) < 0 ? -errno : 0;
-}
-
 int bh_sync_send(int sock, enum bh_sync_type type, int fd, struct bh_err *err)
 {
 	struct bh_sync_msg msg = { .type = type };
-	int r = send_bytes(sock, &msg, offsetof(struct bh_sync_msg, err), fd);
+	int r = bh_fd_send(sock, &msg, offsetof(struct bh_sync_msg, err), fd);
 
 	return r < 0 ? bh_err_set(err, r, "send %s", names[type]) : 0;
 }
@@ -141,6 +123,6 @@ int bh_sync_connect_send_fd(const char *path, int fd, const char *text, struct b
 		return bh_err_set(err, -errno, "socket");
 	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return bh_err_set(err, -errno, "connect '%s'", path);
-	r = send_bytes(sock, text, strlen(text), fd);
+	r = bh_fd_send(sock, text, strlen(text), fd);
 	return r < 0 ? bh_err_set(err, r, "send to '%s'", path) : 0;
 }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/path.h"
 
 #define POLL_MS 10
 
@@ -34,23 +35,8 @@ struct bh_worker {
 
 static void send_report(int sock, const struct report *report, int fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = (void *)report, .iov_len = sizeof(*report) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		struct cmsghdr *cmsg;
-
-		msg.msg_control = control;
-		msg.msg_controllen = sizeof(control);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	}
 	/* A server that is gone is the end of this worker's story too. */
-	(void)!TEMP_FAILURE_RETRY(sendmsg(sock, &msg, MSG_NOSIGNAL));
+	(void)!bh_fd_send(sock, report, sizeof(*report), fd);
 }
 
 static int by_number(const void *a, const void *b)
