@@ -86,11 +86,15 @@ static void blame_memory(struct bh_vm_pod *pod)
 
 static void become_dead(struct bh_vm_pod *pod)
 {
+	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+
 	pod->dead = true;
 	bh_loop_disarm(pod->loop, &pod->verdict);
 	if (ran_out_of_memory(pod))
 		blame_memory(pod);
 	bh_vm_pod_add_console(pod, &pod->why);
+	/* Where it is still to be read when the pod was deleted, and its console with it. */
+	bh_warn("pod '%s': %s", pod->config.id, bh_err_format(&pod->why, text, sizeof(text)));
 	bh_loop_arm(pod->loop, &pod->burial, 0);
 }
 
@@ -169,6 +173,7 @@ void bh_vm_pod_undo(struct bh_vm_pod *pod)
 	pod->share = bh_share_free(pod->share);
 	pod->network = bh_network_free(pod->network);
 	pod->netns_fd = bh_close(pod->netns_fd);
+	bh_console_log_end(&pod->console);
 	if (pod->dirfd >= 0 && bh_pod_undo(pod->config.root, pod->config.id, &err) < 0)
 		bh_warn("%s", bh_err_format(&err, text, sizeof(text)));
 	pod->dirfd = bh_close(pod->dirfd);
