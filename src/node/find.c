@@ -30,7 +30,7 @@ struct search {
 	struct bh_arena *arena;
 	const char *root;
 	BH_LIST(struct found) found;
-	BH_LIST(struct bh_node_pod) pods;
+	bh_node_pods pods;
 	bool failed; /* out of memory */
 };
 
@@ -49,7 +49,7 @@ static const char *text_of(struct search *s, const char *text)
 	return copy ? copy : "";
 }
 
-static int64_t time_of(const char *rfc3339)
+int64_t bh_node_time(const char *rfc3339)
 {
 	struct tm tm = { .tm_year = 0 };
 
@@ -111,7 +111,7 @@ static void describe(struct search *s, const struct bh_container *c, bool figure
 	ret->c.id = text_of(s, c->id);
 	ret->c.name = annotation(s, c, names);
 	ret->c.reason = "";
-	ret->c.created = time_of(c->created);
+	ret->c.created = bh_node_time(c->created);
 	ret->group = *key ? "" : annotation(s, c, groups);
 	ret->key = *key || *ret->group ? key : ret->c.id;
 	ret->pod_name = annotation(s, c, pod_names);
@@ -166,32 +166,40 @@ static const struct bh_field record_fields[] = {
 };
 static const struct bh_schema record_schema = BH_SCHEMA(struct record, record_fields);
 
-static struct bh_node_pod *pod_of(struct search *s, const char *id)
+struct bh_node_pod *bh_node_pod_new(struct bh_arena *arena, bh_node_pods *list, const char *root,
+				    const char *id)
 {
-	struct bh_node_pod *p, *grown;
+	struct bh_node_pod *p;
 
-	bh_for_each (pod, s->pods)
-		if (!strcmp(pod->root, s->root) && !strcmp(pod->id, id))
-			return pod;
 	/* Doubled when it is full: at the powers of two. */
-	if ((s->pods.n & (s->pods.n - 1)) == 0) {
-		grown = bh_arena_grow(s->arena, s->pods.v, s->pods.n, 2 * s->pods.n + 1,
-				      sizeof(*grown));
-		if (!grown) {
-			s->failed = true;
+	if ((list->n & (list->n - 1)) == 0) {
+		p = bh_arena_grow(arena, list->v, list->n, 2 * list->n + 1, sizeof(*p));
+		if (!p)
 			return NULL;
-		}
-		s->pods.v = grown;
+		list->v = p;
 	}
-	p = &s->pods.v[s->pods.n++];
-	*p = (struct bh_node_pod){ .root = s->root,
+	p = &list->v[list->n++];
+	*p = (struct bh_node_pod){ .root = root,
 				   .id = id,
 				   .runtime = "runc",
 				   .name = "",
 				   .name_space = "",
 				   .uid = "",
 				   .reason = "",
+				   .obituary = "",
 				   .accelerator = "" };
+	return p;
+}
+
+static struct bh_node_pod *pod_of(struct search *s, const char *id)
+{
+	struct bh_node_pod *p;
+
+	bh_for_each (pod, s->pods)
+		if (!strcmp(pod->root, s->root) && !strcmp(pod->id, id))
+			return pod;
+	p = bh_node_pod_new(s->arena, &s->pods, s->root, id);
+	s->failed = s->failed || !p;
 	return p;
 }
 
@@ -212,7 +220,7 @@ static void read_record(struct search *s, struct bh_node_pod *pod)
 		return;
 	if (record.runtime)
 		pod->runtime = text_of(s, record.runtime);
-	pod->created = time_of(record.created);
+	pod->created = bh_node_time(record.created);
 }
 
 /* Those that have a directory of their own: who serves them is on record there. */
@@ -329,6 +337,8 @@ int bh_node_find(const struct bh_node_query *query, struct bh_node *ret, struct 
 		into_pods(&s);
 		r = s.failed ? bh_err_oom(err) : 0;
 	}
+	if (r == 0 && query->dead)
+		r = bh_node_dead(&ret->arena, query->root, &s.pods, err);
 	ret->pods = s.pods.v;
 	ret->n = s.pods.n;
 	if (r == 0 && ret->n > 0)

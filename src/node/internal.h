@@ -5,6 +5,21 @@
 
 #include "node/node.h"
 
+typedef BH_LIST(struct bh_node_pod) bh_node_pods;
+
+/** bh_node_pod_new() - one of which nothing is known, at the end of @list. Pods that were in it
+ * before may have moved. Return: NULL when out of memory */
+struct bh_node_pod *bh_node_pod_new(struct bh_arena *arena, bh_node_pods *list, const char *root,
+				    const char *id);
+
+/** bh_node_dead() - add those of which nothing but an obituary is left
+ * @root: as in a query: of those below it nothing is known here */
+int bh_node_dead(struct bh_arena *arena, const char *root, bh_node_pods *list,
+		 struct bh_err *err) bh_must_check;
+
+/** bh_node_time() - seconds since the epoch; 0 = not known, as for NULL */
+int64_t bh_node_time(const char *rfc3339);
+
 /** bh_node_roots() - directories where states are: @root and what is below, or all that are known
  * @ret: absolute, in @arena, each once */
 int bh_node_roots(struct bh_arena *arena, const char *root, struct bh_strv *ret,

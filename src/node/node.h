@@ -67,9 +67,10 @@ struct bh_node_pod {
 	const char *uid;        /* of Kubernetes; "" = none */
 	int64_t created;        /* seconds since the epoch; 0 = not known */
 	enum bh_node_state state;
-	const char *reason; /* why it is not as it should be; "" = it is */
-	bool served;        /* it has a server that lives */
-	bool up;            /* all that there is to know of it is here */
+	const char *reason;   /* why it is not as it should be; "" = it is */
+	bool served;          /* it has a server that lives */
+	const char *obituary; /* of one that is on record nowhere else: file with its console; "" */
+	bool up;              /* all that there is to know of it is here */
 	BH_LIST(struct bh_node_container) containers;
 	uint32_t restarts;
 	/* of a pod in a micro-VM; 0 and "" else */
@@ -97,6 +98,7 @@ struct bh_node_query {
 	const char *pod;  /* only this one, see bh_node_find_pod(); NULL = all */
 	uint64_t deadline_ms; /* of each pod to answer */
 	bool figures;         /* are wanted too */
+	bool dead;            /* those too of which nothing but an obituary is left */
 };
 
 /**

@@ -14,9 +14,11 @@
 #include "observer/observer.h"
 #include "pod/pod.h"
 #include "pod/vm/console_log.h"
+#include "pod/vm/obituary.h"
 
-#define READ_BYTES 16384
-#define LOOK_MS    1000
+#define READ_BYTES   16384
+#define LOOK_MS      1000
+#define OBITUARY_MAX (2 * BH_CONSOLE_BYTES + BH_OBITUARY_LINE_MAX)
 
 struct reader {
 	const struct bh_observer_options *o;
@@ -123,9 +125,26 @@ static int follow(struct reader *r, struct bh_err *err)
 	return e;
 }
 
+/* After the line that tells of the pod's death. */
+static int print_obituary(struct reader *r, struct bh_err *err)
+{
+	bh_auto_free char *text = NULL;
+	const char *console;
+	size_t len;
+	int e = bh_path_read(AT_FDCWD, r->pod->obituary, BH_PATH_HOST, OBITUARY_MAX, &text, &len,
+			     err);
+
+	if (e < 0)
+		return e;
+	console = strchr(text, '\n');
+	e = console ? print(r, console + 1, strlen(console + 1), err) : 0;
+	dprintf(STDERR_FILENO, "pod '%s' is dead: %s\n", r->pod->id, r->pod->reason);
+	return e;
+}
+
 static int open_pod(struct reader *r, struct bh_node *node, struct bh_err *err)
 {
-	const struct bh_node_query query = { .root = r->o->root, .pod = r->o->pod };
+	const struct bh_node_query query = { .root = r->o->root, .pod = r->o->pod, .dead = true };
 	char path[PATH_MAX];
 	int e = bh_node_find(&query, node, err);
 
@@ -137,6 +156,8 @@ static int open_pod(struct reader *r, struct bh_node *node, struct bh_err *err)
 	if (e < 0)
 		return e;
 	r->pod = &node->pods[0];
+	if (*r->pod->obituary)
+		return 0;
 	if (strcmp(r->pod->runtime, "kata") != 0)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "pod '%s' runs on this kernel: it has no console", r->pod->id);
@@ -151,6 +172,8 @@ static int show(const struct bh_observer_options *o, bool live, struct bh_err *e
 	struct reader r = { .o = o, .dirfd = -EBADF, .fd = -EBADF };
 	int e = open_pod(&r, &node, err);
 
+	if (e == 0 && *r.pod->obituary)
+		return print_obituary(&r, err);
 	e = e < 0 ? e : print_file(&r, BH_CONSOLE_LOG_OLD, err);
 	e = e < 0 ? e : print_file(&r, BH_CONSOLE_LOG, err);
 	if (e == 0 && r.fd < 0)

@@ -19,7 +19,11 @@ int bh_observe(const struct bh_observer_options *o, bool figures, struct bh_node
 	       struct bh_err *err)
 {
 	const struct bh_node_query query = {
-		.root = o->root, .pod = o->pod, .deadline_ms = o->timeout_ms, .figures = figures
+		.root = o->root,
+		.pod = o->pod,
+		.deadline_ms = o->timeout_ms,
+		.figures = figures,
+		.dead = o->all || o->pod,
 	};
 	struct bh_loop loop = BH_LOOP_INIT;
 	int r = bh_loop_init(&loop, err);

@@ -10,6 +10,8 @@
 #define ANNOTATION_NAME "io.kubernetes.cri.container-name"
 /* Of a pod: more names than that are not told apart any more. */
 #define NAMES_MAX 256
+/* Containers that were deleted and of which it is still known how they ended. */
+#define ENDED_MAX 64
 
 struct bh_ledger_row {
 	struct bh_ledger_row *next;
@@ -18,6 +20,7 @@ struct bh_ledger_row {
 	uint32_t exit_status;
 	int64_t exited_at;
 	uint64_t oom_kills;
+	bool deleted;
 };
 
 struct bh_ledger_name {
@@ -100,6 +103,27 @@ static bool note_name(struct bh_ledger *ledger, const char *name)
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
+/* A container with a name has its place in the pod until another one takes it: engines delete one
+ * that has ended at once, and people ask later how. */
+static void make_room(struct bh_ledger *ledger, const char *name)
+{
+	const struct bh_ledger_row *oldest = NULL;
+	size_t deleted = 0;
+
+	for (const struct bh_ledger_row *row = ledger->rows; row; row = row->next) {
+		if (!row->deleted)
+			continue;
+		if (!strcmp(row->name, name)) {
+			remove_row(ledger, row->id);
+			return;
+		}
+		oldest = oldest ? oldest : row;
+		deleted++;
+	}
+	if (deleted == ENDED_MAX)
+		remove_row(ledger, oldest->id);
+}
+
 static void on_create(struct bh_ledger *ledger, const void *event)
 {
 	const Task__TaskCreate *e = event;
@@ -114,6 +138,7 @@ static void on_create(struct bh_ledger *ledger, const void *event)
 		free_row(row);
 		return;
 	}
+	make_room(ledger, row->name);
 	ledger->restarts += note_name(ledger, *row->name ? row->name : row->id);
 	while (*end)
 		end = &(*end)->next;
@@ -168,8 +193,14 @@ static void on_delete(struct bh_ledger *ledger, const void *event)
 {
 	const Task__TaskDelete *e = event;
 
-	if (!*e->id || !strcmp(e->id, e->container_id))
-		remove_row(ledger, e->container_id);
+	struct bh_ledger_row *row = find(ledger, e->container_id);
+
+	if (!row || (*e->id && strcmp(e->id, e->container_id) != 0)) /* an exec's */
+		return;
+	if (*row->name && !strcmp(row->status, "stopped"))
+		row->deleted = true;
+	else
+		remove_row(ledger, row->id);
 }
 
 void bh_ledger_event(struct bh_ledger *ledger, const char *topic, const ProtobufCMessage *event)

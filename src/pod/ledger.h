@@ -16,7 +16,7 @@ struct bh_ledger_name;
 
 /* Zeroed at first. */
 struct bh_ledger {
-	struct bh_ledger_row *rows;   /* containers that were not deleted */
+	struct bh_ledger_row *rows;   /* containers, and those that had a name before */
 	struct bh_ledger_name *names; /* that containers have had */
 	size_t n_rows, n_names;
 	uint32_t restarts;

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "loop/fiber.h"
+#include "pod/vm/obituary.h"
 #include "pod/vm/vm_pod.h"
 
 #define CONSOLE_LINES 200 /* more than are told: the telling one may be far up */
@@ -84,17 +85,30 @@ static void blame_memory(struct bh_vm_pod *pod)
 
 /* ---- dying ---- */
 
+/* Where it is still to be read when the pod was deleted, and its console with it. */
+static void leave_word(struct bh_vm_pod *pod)
+{
+	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128], now[BH_CLOCK_BYTES];
+	struct bh_obituary obituary = { .id = pod->config.id,
+					.runtime = bh_vm_pod_kind.name,
+					.created = pod->created,
+					.died = bh_clock_now(now, false) };
+	struct bh_err err = BH_ERR_INIT;
+
+	obituary.reason = bh_err_format(&pod->why, text, sizeof(text));
+	bh_warn("pod '%s': %s", pod->config.id, text);
+	if (pod->dirfd >= 0 && bh_obituary_write(&pod->spec, pod->dirfd, &obituary, &err) < 0)
+		bh_warn("%s", bh_err_format(&err, text, sizeof(text)));
+}
+
 static void become_dead(struct bh_vm_pod *pod)
 {
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
-
 	pod->dead = true;
 	bh_loop_disarm(pod->loop, &pod->verdict);
 	if (ran_out_of_memory(pod))
 		blame_memory(pod);
 	bh_vm_pod_add_console(pod, &pod->why);
-	/* Where it is still to be read when the pod was deleted, and its console with it. */
-	bh_warn("pod '%s': %s", pod->config.id, bh_err_format(&pod->why, text, sizeof(text)));
+	leave_word(pod);
 	bh_loop_arm(pod->loop, &pod->burial, 0);
 }
 
