@@ -13,6 +13,7 @@ extern const struct bh_verb bh_verb_pause, bh_verb_resume;               /* life
 extern const struct bh_verb bh_verb_checkpoint, bh_verb_restore;         /* checkpoint.c */
 extern const struct bh_verb bh_verb_list, bh_verb_state, bh_verb_ps;     /* inspect.c */
 extern const struct bh_verb bh_verb_events;                              /* events.c */
+extern const struct bh_verb bh_verb_node;                                /* node.c */
 extern const struct bh_verb bh_verb_pod;                                 /* pod.c */
 extern const struct bh_verb bh_verb_update;                              /* update.c */
 extern const struct bh_verb bh_verb_spec, bh_verb_features;              /* spec.c */
