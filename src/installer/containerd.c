@@ -358,11 +358,14 @@ static int check_runtime_path(struct editor *e, const struct settings *s,
 	return 0;
 }
 
+/* What is put in before what is replaced at the same place. */
 static int by_place(const void *a, const void *b)
 {
-	size_t left = ((const struct change *)a)->start, right = ((const struct change *)b)->start;
+	const struct change *left = a, *right = b;
 
-	return left < right ? -1 : left > right;
+	if (left->start != right->start)
+		return left->start < right->start ? -1 : 1;
+	return left->end < right->end ? -1 : left->end > right->end;
 }
 
 static void write_changes(struct editor *e, struct bh_buf *out)
