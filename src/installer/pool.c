@@ -206,14 +206,23 @@ static void first_line(char *text)
 	text[strcspn(text, "\n")] = '\0';
 }
 
+/* No second copy of the pool's data in the host's memory, where the file system can do without. */
+static void cache_once(const char *loop)
+{
+	const char *const argv[] = { "losetup", "--direct-io=on", loop, NULL };
+	struct bh_err ignored = BH_ERR_INIT;
+	bh_auto_free char *said = NULL;
+
+	(void)!bh_capture(argv, &said, &ignored);
+}
+
 /* The loop device of the pool's file, attached if need be and @attach. "" when it has none. */
 static int loop_device(const struct bh_pool *pool, bool attach, char *ret, size_t size,
 		       struct bh_err *err)
 {
 	const char *const ask[] = { "losetup",      "--noheadings", "--output", "NAME",
 				    "--associated", pool->file,     NULL };
-	const char *const add[] = { "losetup",        "--find",   "--show",
-				    "--direct-io=on", pool->file, NULL };
+	const char *const add[] = { "losetup", "--find", "--show", pool->file, NULL };
 	bh_auto_free char *said = NULL, *added = NULL;
 	int r = bh_capture(ask, &said, err);
 
@@ -229,6 +238,7 @@ static int loop_device(const struct bh_pool *pool, bool attach, char *ret, size_
 		return bh_err_ctx(err, "attach '%s'", pool->file);
 	first_line(added);
 	snprintf(ret, size, "%s", added);
+	cache_once(ret);
 	return 0;
 }
 

@@ -89,7 +89,7 @@ type_of() {
     is_original
     sed -n '/^---/,$p' <<<"$output" >"$WORK/diff"
     cp "$WORK/original" "$WORK/patched"
-    (cd "$WORK" && sed "s|^\(---\|+++\) .*|\1 patched|" diff | git apply -p0 --unsafe-paths -)
+    patch --quiet "$WORK/patched" "$WORK/diff"
     setup_node install --engine containerd
     node cmp "$WORK/patched" "$CONFIG"
 }
