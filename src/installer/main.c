@@ -18,6 +18,7 @@ struct node {
 	struct bh_install_plan plan;
 	struct bh_pool pool;
 	bool has_pool, makes_pool;
+	const char *docker_verb; /* what makes Docker follow its file, by systemctl(1) */
 	struct bh_buf out;
 };
 
@@ -80,18 +81,20 @@ static int systemctl(const char *verb, const char *unit, struct bh_err *err)
 	return bh_capture(argv, &said, err);
 }
 
-/* containerd reads its configuration at its start alone; Docker reads its runtimes again. */
+/* containerd reads its configuration at its start alone. Docker reads its runtimes again, but keeps
+ * a default one that its file does not name any more. */
 static int restart(struct node *n, struct bh_err *err)
 {
 	int r = 0;
 
 	if (n->plan.has_containerd) {
 		r = systemctl("restart", "containerd", err);
-		bh_buf_puts(&n->out, r == 0 ? "restarted containerd\n" : "");
+		bh_buf_puts(&n->out, r == 0 ? "containerd: restart done\n" : "");
 	}
 	if (r == 0 && n->plan.has_docker) {
-		r = systemctl("reload-or-restart", "docker", err);
-		bh_buf_puts(&n->out, r == 0 ? "reloaded docker\n" : "");
+		r = systemctl(n->docker_verb, "docker", err);
+		if (r == 0)
+			bh_buf_printf(&n->out, "docker: %s done\n", n->docker_verb);
 	}
 	return r;
 }
@@ -103,7 +106,7 @@ static void tell_restart(struct node *n)
 	if (n->plan.has_containerd)
 		bh_buf_puts(&n->out, "to do: systemctl restart containerd\n");
 	if (n->plan.has_docker)
-		bh_buf_puts(&n->out, "to do: systemctl reload docker\n");
+		bh_buf_printf(&n->out, "to do: systemctl %s docker\n", n->docker_verb);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -239,6 +242,7 @@ static int verb_install(struct node *n, struct bh_err *err)
 	int r = plan_pool(n, err);
 	bool changes;
 
+	n->docker_verb = "reload";
 	n->plan.wants_pool = n->has_pool || n->makes_pool;
 	r = r < 0 ? r : bh_install_plan_install(&n->options, &n->plan, err);
 	if (r < 0)
@@ -262,6 +266,7 @@ static int verb_uninstall(struct node *n, struct bh_err *err)
 	int r = bh_pool_load(&n->pool, err);
 	bool changes;
 
+	n->docker_verb = "restart";
 	n->has_pool = r == 0;
 	r = r == -ENOENT ? 0 : r;
 	r = r < 0 ? r : check_pool_unused(n, err);
