@@ -11,6 +11,7 @@
 #define BH_POD_POD_H
 
 #include "base/check.h"
+#include "config/config.h"
 #include "container/container.h"
 #include "linux/cgroup.h"
 #include "rpc/rpc.h"
@@ -23,13 +24,6 @@
 #define BH_POD_SOCKET   "sock"
 #define BH_POD_SERVICE  "bulkhead.pod.v1.Pod"
 #define BH_TASK_SERVICE "containerd.task.v2.Task"
-
-enum bh_accelerator_choice {
-	BH_ACCELERATE_KVM = 0,   /* nothing else will do */
-	BH_ACCELERATE_EMULATION, /* allowed, and wanted */
-	BH_ACCELERATE_AUTO,      /* KVM where it works, else emulation, announced */
-	BH_ACCELERATE_MAX_,
-};
 
 struct bh_pod_config {
 	const char *root; /* of the containers' states */
