@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "config/config.h"
 #include "container/container.h"
+#include "contract/rules.h"
 #include "linux/cgroup.h"
 #include "rpc/rpc.h"
 
@@ -38,6 +39,7 @@ struct bh_pod_config {
 	const char *filter_cache; /* of seccomp programs; NULL = none */
 	const char *domain;       /* the engine's name space that the pod is of; NULL = none */
 	bool no_pivot, no_keyring;
+	struct bh_rule_levels rules; /* of the contract, for pods in micro-VMs */
 };
 
 struct bh_pod;
