@@ -23,7 +23,7 @@ struct open {
 	struct bh_yaml *last;
 	const char *anchor;
 	const char *key; /* of the value that comes next */
-	uint32_t key_line;
+	uint32_t key_line, key_column;
 	uint32_t n;
 };
 
@@ -33,6 +33,7 @@ struct reader {
 	struct open open[BH_YAML_DEPTH_MAX];
 	size_t depth;
 	struct anchor *anchors;
+	uint32_t n_anchors;
 	const struct bh_yaml *root;
 	uint32_t n_nodes;
 	uint32_t line; /* of what is at hand */
@@ -78,6 +79,8 @@ static int remember(struct reader *r, const char *name, const struct bh_yaml *no
 
 	if (!name)
 		return 0;
+	if (++r->n_anchors > BH_YAML_ANCHORS_MAX)
+		return too_much("anchors", BH_YAML_ANCHORS_MAX, err);
 	a = bh_arena_new(r->arena, struct anchor);
 	if (!a)
 		return bh_err_oom(err);
@@ -98,6 +101,7 @@ static int place(struct reader *r, struct bh_yaml *node, struct bh_err *err)
 	if (in->node->kind == BH_YAML_MAP) {
 		node->key = in->key;
 		node->key_line = in->key_line;
+		node->key_column = in->key_column;
 		in->key = NULL;
 	}
 	if (in->last)
@@ -116,7 +120,7 @@ static int place(struct reader *r, struct bh_yaml *node, struct bh_err *err)
 		       : 0;
 }
 
-static struct bh_yaml *new_node(struct reader *r, enum bh_yaml_kind kind, const yaml_mark_t *at,
+static struct bh_yaml *new_node(struct reader *r, enum bh_yaml_kind kind, const yaml_event_t *e,
 				struct bh_err *err)
 {
 	struct bh_yaml *node;
@@ -131,8 +135,10 @@ static struct bh_yaml *new_node(struct reader *r, enum bh_yaml_kind kind, const 
 		return NULL;
 	}
 	*node = (struct bh_yaml){ .kind = kind,
-				  .line = (uint32_t)at->line + 1,
-				  .column = (uint32_t)at->column + 1,
+				  .line = (uint32_t)e->start_mark.line + 1,
+				  .column = (uint32_t)e->start_mark.column + 1,
+				  .end_line = (uint32_t)e->end_mark.line + 1,
+				  .end_column = (uint32_t)e->end_mark.column + 1,
 				  .weight = 1,
 				  .text = "" };
 	return node;
@@ -172,10 +178,11 @@ static int on_scalar(struct reader *r, const yaml_event_t *e, struct bh_err *err
 	if (is_key) {
 		r->open[r->depth - 1].key = text;
 		r->open[r->depth - 1].key_line = r->line;
+		r->open[r->depth - 1].key_column = (uint32_t)e->start_mark.column + 1;
 	}
 	if (is_key && !anchor)
 		return 0;
-	node = new_node(r, BH_YAML_SCALAR, &e->start_mark, err);
+	node = new_node(r, BH_YAML_SCALAR, e, err);
 	if (!node)
 		return err->code;
 	node->text = text;
@@ -197,7 +204,7 @@ static int on_alias(struct reader *r, const yaml_event_t *e, struct bh_err *err)
 				 name);
 	if (wants_key(r))
 		return fail("an alias as a key", err);
-	node = new_node(r, a->node->kind, &e->start_mark, err);
+	node = new_node(r, a->node->kind, e, err);
 	if (!node)
 		return err->code;
 	*node = *a->node;
@@ -224,9 +231,11 @@ static int on_open(struct reader *r, const yaml_event_t *e, struct bh_err *err)
 	result = result < 0 ? result : take_anchor(r, name, &anchor, err);
 	if (result < 0)
 		return result;
-	node = new_node(r, map ? BH_YAML_MAP : BH_YAML_LIST, &e->start_mark, err);
+	node = new_node(r, map ? BH_YAML_MAP : BH_YAML_LIST, e, err);
 	if (!node)
 		return err->code;
+	node->flow = map ? e->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE
+			 : e->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
 	r->open[r->depth++] = (struct open){ .node = node, .anchor = anchor };
 	return 0;
 }
@@ -258,11 +267,13 @@ static int check_keys(struct reader *r, const struct open *map, struct bh_err *e
 	return 0;
 }
 
-static int on_close(struct reader *r, struct bh_err *err)
+static int on_close(struct reader *r, const yaml_event_t *event, struct bh_err *err)
 {
 	struct open in = r->open[--r->depth];
 	int e = in.node->kind == BH_YAML_MAP && in.n > 1 ? check_keys(r, &in, err) : 0;
 
+	in.node->end_line = (uint32_t)event->end_mark.line + 1;
+	in.node->end_column = (uint32_t)event->end_mark.column + 1;
 	e = e < 0 ? e : remember(r, in.anchor, in.node, err);
 	return e < 0 ? e : place(r, in.node, err);
 }
@@ -280,10 +291,11 @@ static int on_event(struct reader *r, const yaml_event_t *e, struct bh_err *err)
 		return on_open(r, e, err);
 	case YAML_MAPPING_END_EVENT:
 	case YAML_SEQUENCE_END_EVENT:
-		return on_close(r, err);
+		return on_close(r, e, err);
 	case YAML_DOCUMENT_START_EVENT:
 		r->root = NULL;
 		r->anchors = NULL;
+		r->n_anchors = 0;
 		r->n_nodes = 0;
 		return 0;
 	case YAML_DOCUMENT_END_EVENT:

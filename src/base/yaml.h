@@ -23,18 +23,23 @@
 #define BH_YAML_DEPTH_MAX 64
 /* Values of a document, those behind aliases counted each time. */
 #define BH_YAML_NODES_MAX 1000000
+/* Each alias looks for its own among them. */
+#define BH_YAML_ANCHORS_MAX 1024
 
 enum bh_yaml_kind { BH_YAML_SCALAR = 0, BH_YAML_LIST, BH_YAML_MAP };
 
 struct bh_yaml {
 	enum bh_yaml_kind kind;
-	bool quoted;           /* a scalar in quotes, in a block, or tagged as a string: is one */
-	uint16_t height;       /* levels of what is in it */
-	uint32_t line, column; /* from 1; behind an alias the place of the anchor's value */
-	uint32_t weight;       /* values in it, itself included */
+	bool quoted;     /* a scalar in quotes, in a block, or tagged as a string: is one */
+	bool flow;       /* a list or map in brackets, as all are in JSON */
+	uint16_t height; /* levels of what is in it */
+	/* From 1, columns in characters; behind an alias the place of the anchor's value. The end
+	 * is behind the last character, of what is a scalar or flow. */
+	uint32_t line, column, end_line, end_column;
+	uint32_t weight;  /* values in it, itself included */
 	const char *text; /* of a scalar, NUL-terminated, without NUL inside; "" of the others */
 	const char *key;  /* in a map; else NULL */
-	uint32_t key_line;
+	uint32_t key_line, key_column;
 	const struct bh_yaml *first; /* of what is in it, in the order of the document */
 	const struct bh_yaml *next;  /* beside it */
 };
@@ -42,7 +47,8 @@ struct bh_yaml {
 #define bh_yaml_for_each(item, node) \
 	for (const struct bh_yaml *item = (node)->first; item; item = item->next)
 
-/** Called for each document; one that is empty has no @root. Return: 0, or -errno with @err */
+/** Called for each document; one that is empty has no @root. It may empty the arena: nothing of one
+ * document is needed for the next. Return: 0, or -errno with @err */
 typedef int (*bh_yaml_fn)(void *arg, const struct bh_yaml *root, struct bh_err *err);
 
 /**
