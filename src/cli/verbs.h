@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 
+extern const struct bh_verb bh_verb_admit;                               /* admit.c */
 extern const struct bh_verb bh_verb_check;                               /* check.c */
 extern const struct bh_verb bh_verb_create, bh_verb_run;                 /* create.c */
 extern const struct bh_verb bh_verb_exec;                                /* exec.c */

@@ -104,7 +104,7 @@ static int admit(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	int r = read_spec(pod, err);
 
-	r = r < 0 ? r : bh_vm_admit(&pod->spec, err);
+	r = r < 0 ? r : bh_vm_admit(&pod->spec, pod->config.id, &pod->config.rules, err);
 	r = r < 0 ? r : choose_accelerator(pod, err);
 	r = r < 0 ? r : bh_vm_size(&pod->spec, pod->accelerator, &pod->size, err);
 	if (r < 0)
@@ -140,21 +140,34 @@ static bool is_hosts(int netns_fd)
 	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
+/* Where the rule is not enforced, the guest has its loopback interface alone. */
+static int refuse_hosts_network(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	struct bh_demand demand;
+	int r = bh_vm_demand(&pod->spec, &demand, err);
+
+	if (r < 0)
+		return r;
+	demand.host_network = true;
+	pod->netns_fd = bh_close(pod->netns_fd);
+	pod->netns_path = NULL;
+	return bh_vm_verdict(&demand, bh_vm_pod_name(&pod->spec, pod->config.id),
+			     &pod->config.rules, err);
+}
+
 static int plan_network(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	const struct bh_namespace *ns = bh_spec_namespace(&pod->spec, BH_NS_NETWORK);
 	int r;
 
-	if (!ns->path)
+	if (!ns || !ns->path)
 		return 0;
 	pod->netns_path = ns->path;
 	pod->netns_fd = bh_path_open(AT_FDCWD, ns->path, O_RDONLY, 0, BH_PATH_HOST, err);
 	if (pod->netns_fd < 0)
 		return bh_err_ctx(err, "network namespace");
 	if (is_hosts(pod->netns_fd))
-		return bh_err_spec(err, "/linux/namespaces",
-				   "kata: the host's network is not supported: \"%s\" is it",
-				   ns->path);
+		return refuse_hosts_network(pod, err);
 	r = bh_network_plan(pod->netns_fd, ns->path, &pod->network, err);
 	r = r < 0 ? r : bh_vm_pod_save(pod, err);
 	return r < 0 ? r : bh_network_apply(pod->network, err);
@@ -580,7 +593,7 @@ static int plan(struct bh_vm_pod *pod, struct bh_buf *out, struct bh_err *err)
 	const struct bh_namespace *ns;
 	int r = read_spec(pod, err);
 
-	r = r < 0 ? r : bh_vm_admit(&pod->spec, err);
+	r = r < 0 ? r : bh_vm_admit(&pod->spec, pod->config.id, &pod->config.rules, err);
 	r = r < 0 ? r
 		  : bh_vm_size(&pod->spec, emulated ? BH_ACCELERATOR_EMULATION : BH_ACCELERATOR_KVM,
 			       &pod->size, err);
@@ -600,7 +613,7 @@ static int plan(struct bh_vm_pod *pod, struct bh_buf *out, struct bh_err *err)
 		      (unsigned long long)pod->size.cgroup_quota_usec,
 		      (unsigned long long)pod->size.period_usec,
 		      (unsigned long long)(pod->size.cgroup_memory / BH_POD_MIB),
-		      ns->path ? ns->path : "loopback only");
+		      ns && ns->path ? ns->path : "loopback only");
 	bh_guest_plan_print(guest, out);
 	bh_guest_plan_free(guest);
 	return out->failed ? bh_err_oom(err) : 0;
