@@ -32,7 +32,7 @@ struct connection {
 
 struct bh_forward {
 	struct bh_loop *loop;
-	bh_forward_open_fn open;
+	bh_forward_reach_fn reach;
 	void *arg;
 	struct bh_source listener; /* fd is owned */
 	int lookup;                /* what leads all ports to it */
@@ -130,7 +130,7 @@ static void run(void *arg)
 	struct connection *c = arg;
 	struct bh_forward *forward = c->forward;
 	struct bh_err err = BH_ERR_INIT;
-	int r = forward->open(forward->arg, c->port, &err);
+	int r = forward->reach(forward->arg, c->port, &err);
 
 	if (r >= 0) {
 		c->stream = (struct bh_source){ .fd = r, .fn = on_answer, .what = "forward" };
@@ -226,7 +226,7 @@ static int start(struct bh_forward *forward, int netns_fd, struct bh_err *err)
 	return bh_loop_add(forward->loop, &forward->listener, EPOLLIN, err);
 }
 
-int bh_forward_start(struct bh_loop *loop, int netns_fd, bh_forward_open_fn open, void *arg,
+int bh_forward_start(struct bh_loop *loop, int netns_fd, bh_forward_reach_fn reach, void *arg,
 		     struct bh_forward **ret, struct bh_err *err)
 {
 	struct bh_forward *forward = calloc(1, sizeof(*forward));
@@ -237,7 +237,7 @@ int bh_forward_start(struct bh_loop *loop, int netns_fd, bh_forward_open_fn open
 		return bh_err_oom(err);
 	*forward = (struct bh_forward){
 		.loop = loop,
-		.open = open,
+		.reach = reach,
 		.arg = arg,
 		.listener = { .fd = -EBADF, .fn = on_listener, .what = "forward" },
 		.lookup = -EBADF,

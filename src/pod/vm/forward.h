@@ -21,11 +21,11 @@ struct bh_forward;
 /** A stream to the guest's @port, whose first byte tells whether it was connected (rpc/guest.h).
  * May suspend; the forward must not be freed meanwhile. Return: the caller's, non-blocking; -errno
  * with @err */
-typedef int (*bh_forward_open_fn)(void *arg, uint16_t port, struct bh_err *err);
+typedef int (*bh_forward_reach_fn)(void *arg, uint16_t port, struct bh_err *err);
 
 /** bh_forward_start() - Context: the thread visits the namespace and comes back
  * @netns_fd: borrowed for the call */
-int bh_forward_start(struct bh_loop *loop, int netns_fd, bh_forward_open_fn open, void *arg,
+int bh_forward_start(struct bh_loop *loop, int netns_fd, bh_forward_reach_fn reach, void *arg,
 		     struct bh_forward **ret, struct bh_err *err) bh_must_check;
 
 /** bh_forward_free() - ends it with all its connections. Takes NULL. Return: NULL */
