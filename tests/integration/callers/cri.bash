@@ -132,6 +132,11 @@ log_has() { cut -d' ' -f4- "$WORK/logs/$1" | grep -q "$2"; }
 shims() { node pgrep -x bulkhead-shim | wc -l; }
 no_shims() { [ "$(shims)" = 0 ]; }
 
+# no_line_lost LOG...: what a container said that counts "line N", in order; the last line may be on its way.
+no_line_lost() {
+    sed '$d' "$@" | awk '$4 == "line" && $5 != ++n { print "after line " n - 1 ": " $0; exit 1 }'
+}
+
 # attached ID WORD: a container that echoes its input is attached to, and heard.
 attached() {
     (echo "$2"; sleep 1) | crictl attach -i "$1" >"$WORK/attached" || :
