@@ -15,7 +15,7 @@ CONTAINERD=$TOOLS/containerd-1.7
 export DM_DISABLE_UDEV=1
 
 # systemd makes scopes of processes in its own PID namespace alone. The lab is for this file only, so it is the node.
-node_start() { ip link set lo up; }
+node_start() { mkdir -p "$WORK/log" "$WORK/tmp" && ip link set lo up; }
 node_stop() { cgroups_remove "$TOKEN"; }
 node() { timeout --kill-after=5 "${NODE_TIMEOUT:-$((60 * ${PATIENCE:-1}))}" "$@" 3>&-; }
 
