@@ -80,10 +80,10 @@ teardown() { cri_teardown; }
 @test "cri: kata: attach; logs that are rotated; stop after its grace; figures of the pod" {
     local p c
     p=$(pod talks)
-    c=$(container talks "$p" c '.stdin = true | .stdin_once = true' sh -c 'trap "" TERM; i=0; while read -r line; do echo "got $line"; done;
-        while :; do echo "line $((i += 1))"; usleep 100000; done')
+    c=$(container talks "$p" c '.stdin = true' sh -c 'trap "" TERM
+        (i=0; while :; do echo "line $((i += 1))"; usleep 50000; done) & while read -r line; do echo "got $line"; done; wait')
     attached "$c" typed
-    # The end of input is passed on: the container goes on to count.
+    [ "$(echo through | crictl exec -i "$c" cat)" = through ]
     wait_until 10 log_has c "line 3"
     mv "$WORK/logs/c" "$WORK/logs/c.1"
     reopen_log "$c"
