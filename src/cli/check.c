@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/path.h"
+#include "base/quantity.h"
 #include "base/sys.h"
 #include "cli/pod_client.h"
 #include "cli/runtime.h"
@@ -99,7 +100,7 @@ static int64_t proc_number(const char *path)
 	if (r < 0)
 		return r;
 	text[strcspn(text, "\n")] = '\0';
-	return bh_option_parse_i64(text, &number) < 0 ? -EINVAL : number;
+	return bh_quantity_i64(text, &number) < 0 ? -EINVAL : number;
 }
 
 static int check_user_namespaces(const void *context, struct bh_buf *found, struct bh_err *err)

@@ -27,6 +27,7 @@ struct bh_cli {
 
 enum bh_verb_flags {
 	BH_VERB_ENTERS = 1 << 0, /* enters a container: run from a protected copy of the program */
+	BH_VERB_FILES = 1 << 1,  /* its arguments are files, for completion */
 };
 
 #define BH_VERB_ANY_ARGS UINT8_MAX

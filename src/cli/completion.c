@@ -128,7 +128,9 @@ static void bash_verb(const struct bh_verb *v, struct bh_buf *out)
 	if (v == &bh_verb_help)
 		add_verbs(out);
 	bh_buf_puts(out, "'");
-	if (v->min_args && !v->choices)
+	if (v->flags & BH_VERB_FILES)
+		bh_buf_puts(out, "\" $(compgen -f -- \"$cur\")\"");
+	else if (v->min_args && !v->choices)
 		bh_buf_puts(out, "\" $(\"${COMP_WORDS[0]}\" \"${root[@]}\" list -q 2>/dev/null)\"");
 	bh_buf_puts(out, " ;;\n");
 }
@@ -202,8 +204,12 @@ static void fish_verb(const struct bh_verb *v, struct bh_buf *out)
 	each_option(&v->set, v->name, fish_option, out);
 	if (!v->choices && !v->min_args && v != &bh_verb_help)
 		return;
-	bh_buf_printf(out, "complete -c bulkhead -n '__fish_seen_subcommand_from %s' -a '",
-		      v->name);
+	bh_buf_printf(out, "complete -c bulkhead -n '__fish_seen_subcommand_from %s' ", v->name);
+	if (v->flags & BH_VERB_FILES) {
+		bh_buf_puts(out, "-F\n");
+		return;
+	}
+	bh_buf_puts(out, "-a '");
 	if (v->choices)
 		add_words(out, v->choices);
 	else

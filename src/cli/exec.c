@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "base/quantity.h"
 #include "cli/runtime.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
@@ -128,7 +129,7 @@ static int parse_id(const char *text, const char *what, uint32_t *ret, struct bh
 {
 	int64_t v;
 
-	if (bh_option_parse_i64(text, &v) < 0 || v < 0 || v > ID_MAX)
+	if (bh_quantity_i64(text, &v) < 0 || v < 0 || v > ID_MAX)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "bad %s: %s", what, text);
 	*ret = (uint32_t)v;
 	return 0;

@@ -3,166 +3,7 @@
 
 #include <string.h>
 
-/* ---- values ------------------------------------------------------------------------------ */
-
-/* A decimal number with a fraction, exact: value = whole + part / scale. */
-struct decimal {
-	uint64_t whole, part, scale;
-};
-
-/* Digits beyond the ninth of a fraction are dropped: they are below the resolution of all units. */
-#define FRACTION_SCALE_MAX 1000000000u
-
-/* Reads digits at *@text, which moves behind them. Return: how many, or -1 on overflow. */
-static int parse_digits(const char **text, uint64_t *ret)
-{
-	uint64_t v = 0;
-	int n = 0;
-
-	for (; **text >= '0' && **text <= '9'; (*text)++, n++)
-		if (__builtin_mul_overflow(v, 10, &v) ||
-		    __builtin_add_overflow(v, (uint64_t)(**text - '0'), &v))
-			return -1;
-	*ret = v;
-	return n;
-}
-
-/* Reads "12", "12.5" or ".5" at *@text, which moves behind it. */
-static int parse_decimal(const char **text, struct decimal *ret)
-{
-	struct decimal d = { .scale = 1 };
-	int n = parse_digits(text, &d.whole);
-
-	if (n < 0)
-		return -EINVAL;
-	if (**text == '.') {
-		for ((*text)++; **text >= '0' && **text <= '9'; (*text)++, n++) {
-			if (d.scale == FRACTION_SCALE_MAX)
-				continue;
-			d.part = d.part * 10 + (uint64_t)(**text - '0');
-			d.scale *= 10;
-		}
-	}
-	*ret = d;
-	return n > 0 ? 0 : -EINVAL;
-}
-
-/* @d units of @unit each, rounded down. */
-static int decimal_times(const struct decimal *d, uint64_t unit, int64_t *ret)
-{
-	unsigned __int128 total = (unsigned __int128)d->whole * unit +
-				  (unsigned __int128)d->part * unit / d->scale;
-
-	if (total > INT64_MAX)
-		return -EINVAL;
-	*ret = (int64_t)total;
-	return 0;
-}
-
-int bh_option_parse_i64(const char *text, int64_t *ret)
-{
-	bool negative = *text == '-';
-	uint64_t v;
-
-	if (*text == '-' || *text == '+')
-		text++;
-	if (parse_digits(&text, &v) <= 0 || *text || v > (uint64_t)INT64_MAX + negative)
-		return -EINVAL;
-	*ret = negative ? (int64_t)(0 - v) : (int64_t)v;
-	return 0;
-}
-
-static int parse_u64(const char *text, uint64_t *ret)
-{
-	return parse_digits(&text, ret) > 0 && !*text ? 0 : -EINVAL;
-}
-
-static int parse_bool(const char *text, bool *ret)
-{
-	static const char *const words[2][6] = {
-		{ "0", "f", "F", "false", "False", "FALSE" },
-		{ "1", "t", "T", "true", "True", "TRUE" },
-	};
-
-	for (int v = 0; v < 2; v++)
-		for (size_t i = 0; i < BH_ARRAY_SIZE(words[v]); i++)
-			if (!strcmp(text, words[v][i])) {
-				*ret = v;
-				return 0;
-			}
-	return -EINVAL;
-}
-
-int bh_option_parse_duration(const char *text, int64_t *ret_ns)
-{
-	static const struct {
-		const char *name;
-		uint64_t ns;
-	} units[] = {
-		/* a name that starts with another stands before it */
-		{ "ns", 1 },
-		{ "us", 1000 },
-		{ "µs", 1000 },
-		{ "ms", 1000000 },
-		{ "s", 1000000000 },
-		{ "m", 60000000000 },
-		{ "h", 3600000000000 },
-	};
-	bool negative = *text == '-';
-	int64_t total = 0, part;
-	struct decimal d;
-
-	if (*text == '-' || *text == '+')
-		text++;
-	if (!strcmp(text, "0"))
-		text++;
-	else if (!*text)
-		return -EINVAL;
-	while (*text) {
-		size_t i;
-
-		if (parse_decimal(&text, &d) < 0)
-			return -EINVAL;
-		for (i = 0; i < BH_ARRAY_SIZE(units); i++)
-			if (!strncmp(text, units[i].name, strlen(units[i].name)))
-				break;
-		if (i == BH_ARRAY_SIZE(units))
-			return -EINVAL;
-		text += strlen(units[i].name);
-		if (decimal_times(&d, units[i].ns, &part) < 0 ||
-		    __builtin_add_overflow(total, part, &total))
-			return -EINVAL;
-	}
-	*ret_ns = negative ? -total : total;
-	return 0;
-}
-
-int bh_option_parse_size(const char *text, int64_t *ret_bytes)
-{
-	static const char prefixes[] = "kmgtp";
-	uint64_t unit = 1;
-	struct decimal d;
-	const char *p;
-
-	if (!strcmp(text, "-1")) {
-		*ret_bytes = -1;
-		return 0;
-	}
-	if (parse_decimal(&text, &d) < 0)
-		return -EINVAL;
-	if (*text == ' ')
-		text++;
-	p = *text ? strchr(prefixes, *text | 0x20) : NULL;
-	if (p) {
-		unit <<= 10 * (p - prefixes + 1);
-		text++;
-		if ((*text | 0x20) == 'i')
-			text++;
-	}
-	if ((*text | 0x20) == 'b')
-		text++;
-	return *text ? -EINVAL : decimal_times(&d, unit, ret_bytes);
-}
+#include "base/quantity.h"
 
 /* ---- one option -------------------------------------------------------------------------- */
 
@@ -190,7 +31,7 @@ static bool is_choice(const struct bh_option *option, const char *text)
 
 static int parse_ranged(const struct bh_option *option, const char *text, struct bh_opt_i64 *ret)
 {
-	int r = bh_option_parse_i64(text, &ret->v);
+	int r = bh_quantity_i64(text, &ret->v);
 
 	if (r < 0)
 		return r;
@@ -213,10 +54,10 @@ static int store(struct bh_arena *arena, const struct bh_option *option, const c
 		return 0;
 	switch ((enum bh_option_type)option->type) {
 	case BH_OPTION_FLAG:
-		return parse_bool(text, field);
+		return bh_quantity_bool(text, field);
 	case BH_OPTION_BOOL:
 		opt->set = true;
-		return parse_bool(text, &opt->v);
+		return bh_quantity_bool(text, &opt->v);
 	case BH_OPTION_STRING:
 		*(const char **)field = text;
 		return is_choice(option, text) ? 0 : -EINVAL;
@@ -226,12 +67,12 @@ static int store(struct bh_arena *arena, const struct bh_option *option, const c
 		return parse_ranged(option, text, i64);
 	case BH_OPTION_U64:
 		u64->set = true;
-		return parse_u64(text, &u64->v);
+		return bh_quantity_u64(text, &u64->v);
 	case BH_OPTION_SIZE:
 		i64->set = true;
-		return bh_option_parse_size(text, &i64->v);
+		return bh_quantity_size(text, &i64->v);
 	case BH_OPTION_DURATION:
-		return bh_option_parse_duration(text, field);
+		return bh_quantity_duration(text, field);
 	case BH_OPTION_MAX_:
 		break;
 	}

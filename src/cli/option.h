@@ -71,13 +71,4 @@ struct bh_option_set {
 int bh_option_parse(struct bh_arena *arena, const struct bh_option_set *set, int argc, char **argv,
 		    void *dest, struct bh_strv *ret_args, struct bh_err *err) bh_must_check;
 
-/** bh_option_parse_duration() - "1h2m3.5s" to nanoseconds. Return: 0 or -EINVAL */
-int bh_option_parse_duration(const char *text, int64_t *ret_ns) bh_must_check;
-
-/** bh_option_parse_size() - "1.5g", "512MiB", "4096", "-1" to bytes. Return: 0 or -EINVAL */
-int bh_option_parse_size(const char *text, int64_t *ret_bytes) bh_must_check;
-
-/** bh_option_parse_i64() - a decimal number, nothing around it. Return: 0 or -EINVAL */
-int bh_option_parse_i64(const char *text, int64_t *ret) bh_must_check;
-
 #endif

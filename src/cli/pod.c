@@ -13,7 +13,7 @@
 
 #define NS_PER_MS 1000000
 #define ARGS_MAX  24
-#define PROGRAM   "bulkhead-node"
+#define PROGRAM   "bulkhead-observer"
 #define EXPORTER  "bulkhead-metrics"
 
 /* ---- the other program ----------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/capture.h"
+#include "base/quantity.h"
 #include "cli/option.h"
 #include "cli/runtime.h"
 
@@ -59,7 +60,7 @@ static int line_pid(const char *line, size_t column, int64_t *ret, struct bh_err
 	if (word && len < sizeof(number)) {
 		memcpy(number, word, len);
 		number[len] = '\0';
-		if (bh_option_parse_i64(number, ret) == 0)
+		if (bh_quantity_i64(number, ret) == 0)
 			return 0;
 	}
 	return bh_err_as(err, BH_ERR_PEER, -EBADMSG, "unable to parse pid in '%s'", line);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bulkhead-node: the pods of this node, for an administrator. Called by `bulkhead pod`, which has
- * read and checked the options; not by hand.
+ * bulkhead-observer: the pods of this node, for an administrator. Called by `bulkhead pod`, which
+ *has read and checked the options; not by hand.
  *
- *	bulkhead-node list | stats | top | log | console  [options] [POD]
+ *	bulkhead-observer list | stats | top | log | console  [options] [POD]
  */
 #include <getopt.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bulkhead-node: what an administrator sees of the pods of a node. list.c and stats.c print, top.c
- * is a live view on a terminal (screen.c), console.c follows a guest's console. columns.c is what
- * all tables are made of.
+ * bulkhead-observer: what an administrator sees of the pods of a node. list.c and stats.c print,
+ * top.c is a live view on a terminal (screen.c), console.c follows a guest's console. columns.c is
+ * what all tables are made of.
  */
 #ifndef BH_OBSERVER_OBSERVER_H
 #define BH_OBSERVER_OBSERVER_H

@@ -11,7 +11,9 @@
 #define BH_POD_POD_H
 
 #include "base/check.h"
+#include "config/config.h"
 #include "container/container.h"
+#include "contract/rules.h"
 #include "linux/cgroup.h"
 #include "rpc/rpc.h"
 
@@ -23,13 +25,6 @@
 #define BH_POD_SOCKET   "sock"
 #define BH_POD_SERVICE  "bulkhead.pod.v1.Pod"
 #define BH_TASK_SERVICE "containerd.task.v2.Task"
-
-enum bh_accelerator_choice {
-	BH_ACCELERATE_KVM = 0,   /* nothing else will do */
-	BH_ACCELERATE_EMULATION, /* allowed, and wanted */
-	BH_ACCELERATE_AUTO,      /* KVM where it works, else emulation, announced */
-	BH_ACCELERATE_MAX_,
-};
 
 struct bh_pod_config {
 	const char *root; /* of the containers' states */
@@ -44,6 +39,7 @@ struct bh_pod_config {
 	const char *filter_cache; /* of seccomp programs; NULL = none */
 	const char *domain;       /* the engine's name space that the pod is of; NULL = none */
 	bool no_pivot, no_keyring;
+	struct bh_rule_levels rules; /* of the contract, for pods in micro-VMs */
 };
 
 struct bh_pod;

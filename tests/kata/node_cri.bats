@@ -107,8 +107,7 @@ value() {
 # Deleted with its last container, which containerd deletes at once when it has ended: what is left is in the
 # pod's log directory.
 @test "a pod whose VM died is told of until Kubernetes deletes it, and what its console said" {
-    crictl exec "$A" sh -c 'echo c >/proc/sysrq-trigger' || :
-    wait_until 5 eval '[ "$(of "$VM" .state)" = dead ]'
+    crictl exec "$A" sh -c 'echo 2 >/proc/sys/vm/panic_on_oom && tail /dev/zero' || :
     wait_until 5 eval '[ "$(of "$VM" .root)" = /var/log/pods ]'
     [[ $(of "$VM" '[.namespace, .name, .runtime, .reason] | join(" ")') == "default vm kata the pod's virtual machine ended"*"Kernel panic"* ]]
     run -0 bulkhead pod log "$VM"

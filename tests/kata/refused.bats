@@ -35,12 +35,17 @@ refused() {
 
 @test "less than a quarter of a core" {
     config '.linux.resources.cpu.quota = 20000'
-    refused "20000 µs of 100000 µs are less than 0.25 core"
+    refused "cpu limit 200m is less than 250m, the smallest pod"
 }
 
 @test "less than 256 MiB" {
     config '.linux.resources.memory.limit = 134217728'
-    refused "134217728 bytes are less than 256 MiB"
+    refused "memory limit 128Mi is less than 256Mi, the smallest pod"
+}
+
+@test "a request that is not the limit" {
+    config '.linux.resources.memory.reservation = 134217728'
+    refused "pod \\\"$ID\\\": kata: memory request 128Mi differs from limit 256Mi; they must be equal"
 }
 
 @test "KVM that does not work, unless emulation is allowed" {

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/quantity.h"
 #include "cli/option.h"
 
 struct values {
@@ -269,7 +270,7 @@ static void sizes_are_in_powers_of_1024(void **state)
 	(void)state;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(cases); i++) {
 		int64_t bytes = -2;
-		int r = bh_option_parse_size(cases[i].text, &bytes);
+		int r = bh_quantity_size(cases[i].text, &bytes);
 
 		assert_int_equal(r, cases[i].bytes == -2 ? -EINVAL : 0);
 		assert_int_equal(bytes, cases[i].bytes);
@@ -302,7 +303,7 @@ static void durations_are_those_of_go(void **state)
 	(void)state;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(cases); i++) {
 		int64_t ns = -7;
-		int r = bh_option_parse_duration(cases[i].text, &ns);
+		int r = bh_quantity_duration(cases[i].text, &ns);
 
 		assert_int_equal(r, cases[i].ns == -7 ? -EINVAL : 0);
 		assert_int_equal(ns, cases[i].ns);

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "pod/vm/size.h"
 
-#define MIB BH_POD_MIB
+#define MIB ((uint64_t)BH_POD_MIB)
 
 static struct bh_arena arena;
 
@@ -42,14 +42,18 @@ static struct bh_vm_size size_of(const char *linux_, const char *annotations)
 	return size;
 }
 
+/* By rules or by size. */
 static void refused(const char *linux_, const char *annotations, const char *words)
 {
 	struct bh_err err = BH_ERR_INIT;
 	struct bh_vm_size size;
 	struct bh_spec spec;
+	int r;
 
 	parse(linux_, annotations, &spec);
-	assert_int_equal(bh_vm_size(&spec, BH_ACCELERATOR_KVM, &size, &err), -EINVAL);
+	r = bh_vm_admit(&spec, "p", NULL, &err);
+	r = r < 0 ? r : bh_vm_size(&spec, BH_ACCELERATOR_KVM, &size, &err);
+	assert_int_equal(r, -EINVAL);
 	if (!strstr(err.text, words))
 		fail_msg("'%s' lacks '%s'", err.text, words);
 }
@@ -119,13 +123,18 @@ static void emulation_has_more_memory(void **state)
 	assert_true(size.cgroup_memory > (256 + 100) * MIB);
 }
 
+#define NETWORK             "\"namespaces\":[{\"type\":\"network\"}]"
+#define NETWORK_AND(limits) NETWORK "," limits
+
 static void less_than_the_smallest_is_refused(void **state)
 {
 	(void)state;
-	refused(LIMITS(24999, 100000, 268435456), "", "24999 µs of 100000 µs");
-	refused(LIMITS(50000, 100000, 268435455), "", "268435455 bytes");
-	refused("", "\"io.kubernetes.cri.sandbox-memory\":\"134217728\"",
-		"annotation io.kubernetes.cri.sandbox-memory");
+	refused(NETWORK_AND(LIMITS(24999, 100000, 268435456)), "",
+		"pod \"p\": kata: cpu limit 249m is less than 250m, the smallest pod");
+	refused(NETWORK_AND(LIMITS(50000, 100000, 268435455)), "",
+		"memory limit 268435455 is less than 256Mi, the smallest pod");
+	refused(NETWORK, "\"io.kubernetes.cri.sandbox-memory\":\"134217728\"",
+		"memory limit 128Mi is less than 256Mi");
 	assert_int_equal(size_of(LIMITS(25000, 100000, 268435456), "").vcpus, 1);
 }
 
@@ -133,20 +142,65 @@ static void nonsense_is_refused(void **state)
 {
 	(void)state;
 	refused("", "\"io.kubernetes.cri.sandbox-memory\":\"much\"", "'much' is not a number");
-	refused(LIMITS(100000000, 100000, 268435456), "", "1000 processors");
+	refused(NETWORK_AND(LIMITS(100000000, 100000, 268435456)), "", "1000 processors");
 }
 
 static void the_hosts_network_is_refused(void **state)
+{
+	struct bh_rule_levels levels = { .v[BH_RULE_HOST_NETWORK] = BH_RULE_WARN };
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_spec spec;
+
+	(void)state;
+	refused("\"namespaces\":[{\"type\":\"pid\"}]", "",
+		"pod \"p\": kata: the host's network is not supported");
+	parse(NETWORK, "", &spec);
+	assert_int_equal(bh_vm_admit(&spec, "p", NULL, &err), 0);
+	parse("\"namespaces\":[{\"type\":\"pid\"}]", "", &spec);
+	assert_int_equal(bh_vm_admit(&spec, "p", &levels, &err), 0);
+}
+
+#define SANDBOX(shares, quota)                                      \
+	"\"io.kubernetes.cri.sandbox-name\":\"web\","               \
+	"\"io.kubernetes.cri.sandbox-cpu-shares\":\"" #shares "\"," \
+	"\"io.kubernetes.cri.sandbox-cpu-quota\":\"" #quota "\","   \
+	"\"io.kubernetes.cri.sandbox-memory\":\"1073741824\""
+
+static void a_request_that_is_not_the_limit_is_refused(void **state)
 {
 	struct bh_err err = BH_ERR_INIT;
 	struct bh_spec spec;
 
 	(void)state;
-	parse("\"namespaces\":[{\"type\":\"pid\"}]", "", &spec);
-	assert_int_equal(bh_vm_admit(&spec, &err), -EINVAL);
-	assert_string_equal(err.where, "/linux/namespaces");
-	parse("\"namespaces\":[{\"type\":\"network\"}]", "", &spec);
-	assert_int_equal(bh_vm_admit(&spec, &err), 0);
+	refused(NETWORK, SANDBOX(256, 50000),
+		"pod \"web\": kata: cpu request 250m differs from limit 500m; they must be equal");
+	refused(NETWORK, SANDBOX(2, 50000), "cpu request 0 differs from limit 500m");
+	refused(NETWORK, SANDBOX(102, 0), "cpu request 100m has no limit");
+	refused(NETWORK ",\"resources\":{\"memory\":{\"limit\":268435456,"
+			"\"reservation\":134217728}}",
+		"",
+		"pod \"p\": kata: memory request 128Mi differs from limit 256Mi; they must be "
+		"equal");
+	parse(NETWORK, SANDBOX(512, 50000), &spec);
+	assert_int_equal(bh_vm_admit(&spec, "p", NULL, &err), 0);
+	parse(NETWORK, SANDBOX(0, 50000), &spec); /* not told */
+	assert_int_equal(bh_vm_admit(&spec, "p", NULL, &err), 0);
+	parse(NETWORK, SANDBOX(2, 0), &spec); /* as the kubelet does for a pod without any */
+	assert_int_equal(bh_vm_admit(&spec, "p", NULL, &err), 0);
+}
+
+/* All that a request can be comes back from the shares that the kubelet makes of it. */
+static void requests_come_back_from_shares(void **state)
+{
+	char annotations[256], words[64];
+
+	(void)state;
+	for (int milli = 3; milli < 1000; milli += 7) {
+		snprintf(annotations, sizeof(annotations),
+			 "\"io.kubernetes.cri.sandbox-cpu-shares\":\"%d\"", milli * 1024 / 1000);
+		snprintf(words, sizeof(words), "cpu request %dm has no limit", milli);
+		refused(NETWORK, annotations, words);
+	}
 }
 
 static int set_up(void **state)
@@ -174,6 +228,8 @@ int main(void)
 		cmocka_unit_test(less_than_the_smallest_is_refused),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(the_hosts_network_is_refused),
+		cmocka_unit_test(a_request_that_is_not_the_limit_is_refused),
+		cmocka_unit_test(requests_come_back_from_shares),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

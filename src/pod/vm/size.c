@@ -8,33 +8,28 @@
 
 #include "base/log.h"
 
+#define ANNOTATION_NAME   "io.kubernetes.cri.sandbox-name"
 #define ANNOTATION_QUOTA  "io.kubernetes.cri.sandbox-cpu-quota"
 #define ANNOTATION_PERIOD "io.kubernetes.cri.sandbox-cpu-period"
+#define ANNOTATION_SHARES "io.kubernetes.cri.sandbox-cpu-shares"
 #define ANNOTATION_MEMORY "io.kubernetes.cri.sandbox-memory"
 
-/* Bytes of RAM that kernel and agent take for themselves before a container has any. */
-#define GUEST_OWN_MEMORY (32 * BH_POD_MIB)
-/* RAM comes in pieces that huge pages can back. */
-#define RAM_ALIGN (2 * BH_POD_MIB)
 /* Translated code and the translator's own data. */
 #define EMULATION_MEMORY (160 * BH_POD_MIB)
 #define PERIOD_MAX_USEC  1000000
 #define VCPUS_MAX        255
+/* Shares as the kubelet makes them of a request: 1024 a core, within bounds; the least stands for
+ * no request as well. */
+#define SHARES_OF_CORE 1024
+#define SHARES_MIN     2
+#define SHARES_MAX     262144
 
 struct limits {
 	int64_t quota, memory; /* 0 = none */
 	uint64_t period;
-	const char *quota_name, *memory_name; /* of the field, for messages */
+	int64_t shares; /* of the sandbox; 0 = not told */
+	const char *quota_name;
 };
-
-int bh_vm_admit(const struct bh_spec *spec, struct bh_err *err)
-{
-	if (!bh_spec_namespace(spec, BH_NS_NETWORK))
-		return bh_err_spec(err, "/linux/namespaces",
-				   "kata: the host's network is not supported: a namespace of type "
-				   "\"network\" is wanted, none was found");
-	return 0;
-}
 
 static int annotation_number(const struct bh_spec *spec, const char *key, int64_t *ret,
 			     struct bh_err *err)
@@ -58,10 +53,10 @@ static int find_limits(const struct bh_spec *spec, struct limits *l, struct bh_e
 	int64_t quota = 0, period = 0, memory = 0;
 	int e;
 
-	*l = (struct limits){ .quota_name = "linux.resources.cpu.quota",
-			      .memory_name = "linux.resources.memory.limit" };
+	*l = (struct limits){ .quota_name = "linux.resources.cpu.quota" };
 	e = annotation_number(spec, ANNOTATION_QUOTA, &quota, err);
 	e = e < 0 ? e : annotation_number(spec, ANNOTATION_PERIOD, &period, err);
+	e = e < 0 ? e : annotation_number(spec, ANNOTATION_SHARES, &l->shares, err);
 	e = e < 0 ? e : annotation_number(spec, ANNOTATION_MEMORY, &memory, err);
 	if (e < 0)
 		return e;
@@ -72,12 +67,10 @@ static int find_limits(const struct bh_spec *spec, struct limits *l, struct bh_e
 		l->quota = r->cpu.quota.v;
 		period = r->cpu.period.set ? (int64_t)r->cpu.period.v : 0;
 	}
-	if (memory > 0) {
+	if (memory > 0)
 		l->memory = memory;
-		l->memory_name = "annotation " ANNOTATION_MEMORY;
-	} else if (r->memory.limit.set && r->memory.limit.v > 0) {
+	else if (r->memory.limit.set && r->memory.limit.v > 0)
 		l->memory = r->memory.limit.v;
-	}
 	if (period < 0 || period > PERIOD_MAX_USEC)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "kata: cpu period of %" PRId64 " µs: at most %d µs are possible",
@@ -86,20 +79,89 @@ static int find_limits(const struct bh_spec *spec, struct limits *l, struct bh_e
 	return 0;
 }
 
-static int check_minimum(const struct limits *l, struct bh_err *err)
+/* The request that the kubelet made @shares of, where the limit of @cpu is not it. */
+static int64_t request_of(int64_t shares, int64_t cpu)
 {
-	if (l->quota &&
-	    (uint64_t)l->quota * BH_POD_CPU_PERIOD_USEC < BH_POD_CPU_MIN_USEC * l->period)
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-				 "kata: %s: %" PRId64 " µs of %" PRIu64
-				 " µs are less than 0.25 core, the smallest pod",
-				 l->quota_name, l->quota, l->period);
-	if (l->memory && (uint64_t)l->memory < BH_POD_MEMORY_MIN)
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-				 "kata: %s: %" PRId64
-				 " bytes are less than 256 MiB, the smallest pod",
-				 l->memory_name, l->memory);
+	int64_t same = cpu <= SHARES_MAX ? cpu * SHARES_OF_CORE / 1000 : SHARES_MAX;
+
+	same = same < SHARES_MIN ? SHARES_MIN : same > SHARES_MAX ? SHARES_MAX : same;
+	if (shares <= 0 || shares > SHARES_MAX || (cpu && shares == same))
+		return cpu;
+	return shares == SHARES_MIN ? 0 : (shares * 1000 + SHARES_OF_CORE - 1) / SHARES_OF_CORE;
+}
+
+/* A pod without annotations is the one container that it is made for, with its soft limit. */
+static int64_t memory_request_of(const struct bh_spec *spec, const struct limits *l)
+{
+	const struct bh_opt_i64 *soft = &spec->linux_.resources.memory.reservation;
+
+	return !l->shares && soft->set && soft->v > 0 ? soft->v : l->memory;
+}
+
+static int64_t millicores(const struct limits *l)
+{
+	const uint64_t period = l->period;
+	uint64_t quota = (uint64_t)l->quota;
+
+	if (quota > UINT64_MAX / 1000)
+		return INT64_MAX;
+	return (int64_t)(quota * 1000 / period);
+}
+
+int bh_vm_demand(const struct bh_spec *spec, struct bh_demand *ret, struct bh_err *err)
+{
+	struct limits l;
+	int r = find_limits(spec, &l, err);
+	int64_t cpu;
+
+	if (r < 0)
+		return r;
+	cpu = millicores(&l);
+	*ret = (struct bh_demand){
+		.host_network = !bh_spec_namespace(spec, BH_NS_NETWORK),
+		.limit = { { cpu, l.memory } },
+		.request = { { request_of(l.shares, cpu), memory_request_of(spec, &l) } },
+	};
 	return 0;
+}
+
+const char *bh_vm_pod_name(const struct bh_spec *spec, const char *id)
+{
+	const char *name = bh_spec_annotation(spec, ANNOTATION_NAME);
+
+	return name && *name ? name : id;
+}
+
+int bh_vm_verdict(const struct bh_demand *demand, const char *name,
+		  const struct bh_rule_levels *levels, struct bh_err *err)
+{
+	char text[BH_ERR_TEXT_BYTES] = "";
+	struct bh_findings found;
+	size_t used = 0;
+
+	bh_rules_judge(demand, levels, &found);
+	for (size_t i = 0; i < found.n; i++) {
+		const struct bh_finding *f = &found.v[i];
+
+		if (!f->refused) {
+			bh_warn(BH_FINDING_PREFIX "%s", "pod", name, f->text);
+			continue;
+		}
+		snprintf(text + used, sizeof(text) - used, "%s%s", used ? "; " : "", f->text);
+		used = strlen(text);
+	}
+	return found.refused ? bh_err_as(err, BH_ERR_SPEC, -EINVAL, BH_FINDING_PREFIX "%s", "pod",
+					 name, text)
+			     : 0;
+}
+
+int bh_vm_admit(const struct bh_spec *spec, const char *id, const struct bh_rule_levels *levels,
+		struct bh_err *err)
+{
+	struct bh_demand demand;
+	int r = bh_vm_demand(spec, &demand, err);
+
+	return r < 0 ? r : bh_vm_verdict(&demand, bh_vm_pod_name(spec, id), levels, err);
 }
 
 int bh_vm_size(const struct bh_spec *spec, enum bh_accelerator accelerator, struct bh_vm_size *ret,
@@ -109,31 +171,23 @@ int bh_vm_size(const struct bh_spec *spec, enum bh_accelerator accelerator, stru
 	uint64_t vcpus;
 	int r = find_limits(spec, &l, err);
 
-	r = r < 0 ? r : check_minimum(&l, err);
 	if (r < 0)
 		return r;
 	*ret = (struct bh_vm_size){
 		.cpu_given = l.quota > 0,
 		.memory_given = l.memory > 0,
 		.period_usec = l.period,
-		.quota_usec = l.quota ? (uint64_t)l.quota
-				      : BH_POD_CPU_MIN_USEC * l.period / BH_POD_CPU_PERIOD_USEC,
+		.quota_usec = l.quota ? (uint64_t)l.quota : BH_POD_CPU_MIN * l.period / 1000,
 		.memory = l.memory ? (uint64_t)l.memory : BH_POD_MEMORY_MIN,
 	};
-	if (!ret->cpu_given || !ret->memory_given)
-		bh_warn("kata: no limit of %s%s%s: the pod gets the smallest size",
-			ret->cpu_given ? "" : "cpu",
-			!ret->cpu_given && !ret->memory_given ? " and " : "",
-			ret->memory_given ? "" : "memory");
 	vcpus = (ret->quota_usec + ret->period_usec - 1) / ret->period_usec;
 	if (vcpus > VCPUS_MAX)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "kata: %s: %" PRIu64 " processors: at most %d are possible",
 				 l.quota_name, vcpus, VCPUS_MAX);
 	ret->vcpus = (uint32_t)vcpus;
-	ret->ram = (ret->memory + GUEST_OWN_MEMORY + RAM_ALIGN - 1) / RAM_ALIGN * RAM_ALIGN;
-	ret->cgroup_quota_usec = ret->quota_usec + BH_POD_CPU_OVERHEAD_USEC * ret->period_usec /
-							   BH_POD_CPU_PERIOD_USEC;
+	ret->ram = bh_pod_ram(ret->memory);
+	ret->cgroup_quota_usec = ret->quota_usec + bh_vm_overhead_usec(ret->period_usec);
 	ret->cgroup_memory = ret->memory + BH_POD_MEMORY_OVERHEAD +
 			     (accelerator == BH_ACCELERATOR_EMULATION ? EMULATION_MEMORY : 0);
 	return 0;

@@ -7,17 +7,17 @@
 #ifndef BH_POD_VM_SIZE_H
 #define BH_POD_VM_SIZE_H
 
+#include "contract/rules.h"
 #include "oci/spec.h"
 #include "vmm/hypervisor.h"
 
-#define BH_POD_MIB UINT64_C(1048576)
-/* The smallest pod: a quarter of a core, 256 MiB. */
-#define BH_POD_CPU_MIN_USEC    25000
 #define BH_POD_CPU_PERIOD_USEC 100000
-#define BH_POD_MEMORY_MIN      (256 * BH_POD_MIB)
-/* What a pod costs beyond what its containers were given: 0.1 core, 100 MiB. */
-#define BH_POD_CPU_OVERHEAD_USEC 10000
-#define BH_POD_MEMORY_OVERHEAD   (100 * BH_POD_MIB)
+
+/** bh_vm_overhead_usec() - what a pod's processors cost beyond its containers, in a period */
+static inline uint64_t bh_vm_overhead_usec(uint64_t period_usec)
+{
+	return BH_POD_CPU_OVERHEAD * period_usec / 1000;
+}
 
 struct bh_vm_size {
 	uint64_t quota_usec; /* of the containers in a period; without the overhead */
@@ -31,17 +31,32 @@ struct bh_vm_size {
 };
 
 /**
- * bh_vm_admit() - whether @spec may run in a micro-VM at all
+ * bh_vm_demand() - what the pod that is made for @spec asks for, as far as the engine tells it: of
+ * the requests, that for CPU; an unknown one is the limit
  *
- * Return: 0; -EINVAL (BH_ERR_SPEC) naming rule, value found and value wanted
+ * Return: 0; -EINVAL with @err when an annotation is nonsense
  */
-int bh_vm_admit(const struct bh_spec *spec, struct bh_err *err) bh_must_check;
+int bh_vm_demand(const struct bh_spec *spec, struct bh_demand *ret,
+		 struct bh_err *err) bh_must_check;
+
+/** bh_vm_pod_name() - the pod's name for people; @id where the engine told none */
+const char *bh_vm_pod_name(const struct bh_spec *spec, const char *id);
+
+/** bh_vm_verdict() - judge @demand by the rule book; what is only warned of is logged
+ * Return: 0; -EINVAL (BH_ERR_SPEC) naming pod, value found and value wanted, of each rule broken */
+int bh_vm_verdict(const struct bh_demand *demand, const char *name,
+		  const struct bh_rule_levels *levels, struct bh_err *err) bh_must_check;
+
+/** bh_vm_admit() - whether the pod @id that is made for @spec may run in a micro-VM at all; as
+ * bh_vm_verdict() */
+int bh_vm_admit(const struct bh_spec *spec, const char *id, const struct bh_rule_levels *levels,
+		struct bh_err *err) bh_must_check;
 
 /**
  * bh_vm_size() - the size of the pod that is made for @spec
  * @accelerator: emulation costs the monitor more memory than the overhead has; it gets it on top
  *
- * Return: 0; -EINVAL with @err when a limit is below the smallest pod's
+ * Return: 0; -EINVAL with @err when a limit is nonsense or more than a VM can have
  */
 int bh_vm_size(const struct bh_spec *spec, enum bh_accelerator accelerator, struct bh_vm_size *ret,
 	       struct bh_err *err) bh_must_check;

@@ -35,8 +35,8 @@
 #define NS_PER_USEC      1000U
 #define USEC_PER_S       1000000U
 #define USEC_PER_MS      1000U
-#define HELLO_LIMIT_MS   10000 /* for the agent to answer */
-#define EMULATION_FACTOR 6     /* times as long where the guest is emulated */
+#define HELLO_LIMIT_MS   30000 /* for the agent to answer: a busy node starts many pods at once */
+#define EMULATION_FACTOR 3     /* times as long where the guest is emulated */
 #define HELLO_POLL_MS    2
 #define ASK_TIMEOUT_MS   60000
 /* What a guest may have this process do by telling of events without end. */
@@ -104,7 +104,7 @@ static int admit(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	int r = read_spec(pod, err);
 
-	r = r < 0 ? r : bh_vm_admit(&pod->spec, err);
+	r = r < 0 ? r : bh_vm_admit(&pod->spec, pod->config.id, &pod->config.rules, err);
 	r = r < 0 ? r : choose_accelerator(pod, err);
 	r = r < 0 ? r : bh_vm_size(&pod->spec, pod->accelerator, &pod->size, err);
 	if (r < 0)
@@ -142,21 +142,34 @@ static bool is_hosts(int netns_fd)
 	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
+/* Where the rule is not enforced, the guest has its loopback interface alone. */
+static int refuse_hosts_network(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	struct bh_demand demand;
+	int r = bh_vm_demand(&pod->spec, &demand, err);
+
+	if (r < 0)
+		return r;
+	demand.host_network = true;
+	pod->netns_fd = bh_close(pod->netns_fd);
+	pod->netns_path = NULL;
+	return bh_vm_verdict(&demand, bh_vm_pod_name(&pod->spec, pod->config.id),
+			     &pod->config.rules, err);
+}
+
 static int plan_network(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	const struct bh_namespace *ns = bh_spec_namespace(&pod->spec, BH_NS_NETWORK);
 	int r;
 
-	if (!ns->path)
+	if (!ns || !ns->path)
 		return 0;
 	pod->netns_path = ns->path;
 	pod->netns_fd = bh_path_open(AT_FDCWD, ns->path, O_RDONLY, 0, BH_PATH_HOST, err);
 	if (pod->netns_fd < 0)
 		return bh_err_ctx(err, "network namespace");
 	if (is_hosts(pod->netns_fd))
-		return bh_err_spec(err, "/linux/namespaces",
-				   "kata: the host's network is not supported: \"%s\" is it",
-				   ns->path);
+		return refuse_hosts_network(pod, err);
 	r = bh_network_plan(pod->netns_fd, ns->path, &pod->network, err);
 	r = r < 0 ? r : bh_vm_pod_save(pod, err);
 	return r < 0 ? r : bh_network_apply(pod->network, err);
@@ -366,6 +379,32 @@ static int hello(struct bh_vm_pod *pod, struct bh_err *err)
 
 /* ---- network, and the quota ---- */
 
+/* For the forward: a stream to a port of the guest. */
+static int open_port(void *arg, uint16_t port, struct bh_err *err)
+{
+	struct bh_vm_pod *pod = arg;
+	int fd = bh_vm_pod_check(pod, err);
+
+	if (fd < 0)
+		return fd;
+	pod->users++;
+	fd = bh_link_open(pod->link, BH_STREAM_CONNECT, port, err);
+	pod->users--;
+	return fd;
+}
+
+/* A pod is a pod without it. */
+static void forward_ports(struct bh_vm_pod *pod)
+{
+	char text[BH_ERR_TEXT_BYTES + 256];
+	struct bh_err err = BH_ERR_INIT;
+
+	if (pod->netns_fd >= 0 &&
+	    bh_forward_start(pod->loop, pod->netns_fd, open_port, pod, &pod->forward, &err) < 0)
+		bh_warn("pod '%s': no port of it can be forwarded: %s", pod->config.id,
+			bh_err_format(&err, text, sizeof(text)));
+}
+
 static int network(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	int r = 0;
@@ -373,6 +412,8 @@ static int network(struct bh_vm_pod *pod, struct bh_err *err)
 	if (pod->network)
 		r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Network",
 				  &bh_network_message(pod->network)->base, NULL, NULL, err);
+	if (r == 0)
+		forward_ports(pod);
 	return r < 0 ? r : bh_vm_pod_limit_cpu(pod, err);
 }
 
@@ -592,7 +633,7 @@ static int plan(struct bh_vm_pod *pod, struct bh_buf *out, struct bh_err *err)
 	const struct bh_namespace *ns;
 	int r = read_spec(pod, err);
 
-	r = r < 0 ? r : bh_vm_admit(&pod->spec, err);
+	r = r < 0 ? r : bh_vm_admit(&pod->spec, pod->config.id, &pod->config.rules, err);
 	r = r < 0 ? r
 		  : bh_vm_size(&pod->spec, emulated ? BH_ACCELERATOR_EMULATION : BH_ACCELERATOR_KVM,
 			       &pod->size, err);
@@ -612,7 +653,7 @@ static int plan(struct bh_vm_pod *pod, struct bh_buf *out, struct bh_err *err)
 		      (unsigned long long)pod->size.cgroup_quota_usec,
 		      (unsigned long long)pod->size.period_usec,
 		      (unsigned long long)(pod->size.cgroup_memory / BH_POD_MIB),
-		      ns->path ? ns->path : "loopback only");
+		      ns && ns->path ? ns->path : "loopback only");
 	bh_guest_plan_print(guest, out);
 	bh_guest_plan_free(guest);
 	return out->failed ? bh_err_oom(err) : 0;

@@ -538,8 +538,7 @@ static int update_quota(struct bh_vm_container *c, const struct bh_cpu *cpu, str
 {
 	struct bh_vm_pod *pod = c->pod;
 	const uint64_t most = pod->size.vcpus * pod->size.period_usec +
-			      BH_POD_CPU_OVERHEAD_USEC * pod->size.period_usec /
-				      BH_POD_CPU_PERIOD_USEC;
+			      bh_vm_overhead_usec(pod->size.period_usec);
 	uint64_t now = quota_in(pod, cpu), others;
 
 	if (!now)

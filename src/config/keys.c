@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include <string.h>
+
+static const struct bh_name runtimes_v[] = { { "runc", 0 }, { "kata", 1 } };
+static const struct bh_name rootless_v[] = { { "auto", 0 }, { "true", 0 }, { "false", 0 } };
+static const struct bh_name hypervisors_v[] = { { "qemu", 0 } };
+static const struct bh_name accelerators_v[] = {
+	{ "kvm", BH_ACCELERATE_KVM },
+	{ "emulation", BH_ACCELERATE_EMULATION },
+	{ "auto", BH_ACCELERATE_AUTO },
+};
+static const struct bh_name managers_v[] = {
+	{ "auto", BH_CGROUP_AUTO },
+	{ "cgroupfs", BH_CGROUP_FS },
+	{ "systemd", BH_CGROUP_SYSTEMD },
+	{ "disabled", BH_CGROUP_DISABLED },
+};
+static const struct bh_name formats_v[] = { { "text", BH_LOG_TEXT }, { "json", BH_LOG_JSON } };
+static const struct bh_name levels_v[] = {
+	{ "error", BH_LOG_ERROR },
+	{ "warning", BH_LOG_WARN },
+	{ "info", BH_LOG_INFO },
+	{ "debug", BH_LOG_DEBUG },
+};
+static const struct bh_name caches_v[] = {
+	{ "auto", BH_SHARE_CACHE_AUTO },
+	{ "always", BH_SHARE_CACHE_ALWAYS },
+	{ "never", BH_SHARE_CACHE_NEVER },
+};
+
+#define NAMES(v)                    \
+	{                           \
+		v, BH_ARRAY_SIZE(v) \
+	}
+static const struct bh_names runtimes = NAMES(runtimes_v), rootless = NAMES(rootless_v),
+			     hypervisors = NAMES(hypervisors_v), caches = NAMES(caches_v);
+const struct bh_names bh_config_accelerators = NAMES(accelerators_v),
+		      bh_config_cgroup_managers = NAMES(managers_v),
+		      bh_config_log_formats = NAMES(formats_v),
+		      bh_config_log_levels = NAMES(levels_v);
+
+const char *const bh_config_handlers[] = { "runc", "kata", NULL };
+
+/* Where a member is; of another type than the kind has it does not compile. */
+#define AT_(member, type)                                       \
+	.offset =                                               \
+		(uint16_t)(offsetof(struct bh_config, member) + \
+			   0 * sizeof(char[_Generic(((struct bh_config *)0)->member, type : 1)]))
+#define NAME(member, table)   .kind = BH_CONFIG_NAME, .names = &(table), AT_(member, const char *)
+#define CHOICE(member, table) .kind = BH_CONFIG_CHOICE, .names = &(table), AT_(member, unsigned int)
+#define PATH(member)          .kind = BH_CONFIG_PATH, AT_(member, const char *)
+#define TEXT(member)          .kind = BH_CONFIG_TEXT, AT_(member, const char *)
+#define BOOL(member)          .kind = BH_CONFIG_BOOL, AT_(member, bool)
+#define CPU(member)           .kind = BH_CONFIG_CPU, AT_(member, uint32_t)
+#define SIZE(member)          .kind = BH_CONFIG_SIZE, AT_(member, uint64_t)
+#define DURATION(member)      .kind = BH_CONFIG_DURATION, AT_(member, int64_t)
+#define KEYS(member)          .kind = BH_CONFIG_KEYS, AT_(member, struct bh_strv)
+
+#define HANDLER .flags = BH_CONFIG_PER_HANDLER
+#define POD     .flags = BH_CONFIG_PER_HANDLER | BH_CONFIG_PER_POD
+
+#define KIB    INT64_C(1024)
+#define MIB    (1024 * KIB)
+#define TIB    (1024 * 1024 * MIB)
+#define SECOND INT64_C(1000000000)
+/* As many processors as a VM can have. */
+#define CPU_MAX 255000
+
+/* Programs and files of the host are never left to pods: they would be read and run as root. */
+const struct bh_config_key bh_config_keys[] = {
+	{ "runtime", NAME(runtime, runtimes), .flags = BH_CONFIG_PER_POD, .fallback = "runc",
+	  .help = "the handler of new containers where nothing else says it: neither --runtime nor "
+		  "the name that containerd's shim is called by, nor its options" },
+	{ "annotations", KEYS(annotations), HANDLER, .fallback = "runtime",
+	  .help = "keys that a pod may set for itself, by an annotation io.bulkhead.KEY" },
+
+	{ "root", PATH(root), .unset = "/run/bulkhead",
+	  .help = "directory of the states of root's containers, best on a tmpfs; those of "
+		  "containerd are in its @containerd/" },
+	{ "rootless", NAME(rootless, rootless), .fallback = "auto",
+	  .help = "whether cgroups that may not be written are tolerated by the command line" },
+	{ "log.file", PATH(log.file), .unset = "standard error",
+	  .help = "file to which root's command line and the supervisors of its pods append their "
+		  "log; the shim's goes to containerd" },
+	{ "log.format", CHOICE(log.format, bh_config_log_formats), .fallback = "text",
+	  .help = "format of log lines" },
+	{ "log.level", CHOICE(log.level, bh_config_log_levels), .fallback = "info",
+	  .help = "least important level that is logged" },
+
+	{ "cgroup-manager", CHOICE(cgroup_manager, bh_config_cgroup_managers), HANDLER,
+	  .fallback = "auto",
+	  .help = "who makes the cgroups; auto: systemd where containerd names a slice, else "
+		  "cgroupfs" },
+	{ "shim-cgroup", TEXT(shim_cgroup), HANDLER, .unset = "where containerd is",
+	  .help = "cgroup that the shim is to be in" },
+	{ "no-pivot", BOOL(no_pivot), HANDLER, .fallback = "false",
+	  .help = "enter the root by moving its mount, for hosts whose root is an initramfs" },
+	{ "no-new-keyring", BOOL(no_new_keyring), HANDLER, .fallback = "false",
+	  .help = "containers share the session keyring of whoever creates them" },
+	{ "hooks", BOOL(hooks), HANDLER, .fallback = "true",
+	  .help = "whether containers may have hooks: programs that run on the host" },
+
+	{ "accelerator", CHOICE(accelerator, bh_config_accelerators), POD, .fallback = "kvm",
+	  .help = "what runs a micro-VM; emulation is many times slower; auto: emulation where KVM "
+		  "does not work" },
+	{ "guest", PATH(guest), HANDLER, .unset = "the installed one",
+	  .help = "directory of the kernel and initramfs of micro-VMs" },
+	{ "hypervisor", NAME(hypervisor, hypervisors), HANDLER, .fallback = "qemu",
+	  .help = "monitor of micro-VMs" },
+	{ "qemu", PATH(qemu), HANDLER, .within = "/usr/", .fallback = "/usr/bin/qemu-system-x86_64",
+	  .help = "QEMU's program" },
+	{ "virtiofsd", PATH(virtiofsd), HANDLER, .within = "/usr/",
+	  .unset = "the first that is installed",
+	  .help = "the daemon that serves a pod's shared directory; one below a directory qemu/ "
+		  "takes the options of QEMU's own" },
+	{ "share-cache", CHOICE(share_cache, caches), POD, .fallback = "auto",
+	  .help = "what a guest remembers of its shared directory: auto: what has not changed; "
+		  "always: whatever changes on the host; never: nothing, so mmap(2) cannot be "
+		  "shared" },
+	{ "hello-timeout", DURATION(hello_timeout_ns), POD, .min = SECOND, .max = 3600 * SECOND,
+	  .fallback = "10s",
+	  .help = "for the guest's agent to answer; six times as long under emulation" },
+	{ "console-log", SIZE(console_log), POD, .min = 4 * KIB, .max = 64 * MIB,
+	  .fallback = "16KiB",
+	  .help = "how much of the last output to the guest's console is kept" },
+
+	{ "overhead.cpu", CPU(overhead.cpu_milli), POD, .min = 0, .max = CPU_MAX, .fallback = "0.1",
+	  .help = "cores that a pod's cgroup has beyond its limit: the overhead that its "
+		  "RuntimeClass declares" },
+	{ "overhead.memory", SIZE(overhead.memory), POD, .min = 64 * MIB, .max = TIB,
+	  .fallback = "100MiB",
+	  .help = "memory that a pod's cgroup has beyond its limit: the overhead that its "
+		  "RuntimeClass declares" },
+	{ "largest.cpu", CPU(largest.cpu_milli), POD, .min = 10, .max = CPU_MAX, .fallback = "255",
+	  .help = "cores of the largest pod in a micro-VM" },
+	{ "largest.memory", SIZE(largest.memory), .min = 64 * MIB, .max = 64 * TIB,
+	  .flags = BH_CONFIG_PER_HANDLER | BH_CONFIG_PER_POD | BH_CONFIG_UNBOUNDED,
+	  .fallback = "unlimited", .help = "memory of the largest pod in a micro-VM" },
+};
+const size_t bh_config_n_keys = BH_ARRAY_SIZE(bh_config_keys);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The handlers `runc` and `kata`, and a thin pool, in a configuration of containerd: format 2 (1.6,
+ * 1.7), 3 and 4 (2.x). The text is edited, not written anew: nothing in it changes but what is
+ * said here, and that stands between marks (marks.h), so that it can be taken out again.
+ *
+ * Source: containerd's docs/man/containerd-config.toml.5.md, docs/cri/config.md and docs/ops.md
+ */
+#ifndef BH_INSTALL_CONTAINERD_H
+#define BH_INSTALL_CONTAINERD_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+struct bh_containerd_wants {
+	const char
+		*shim_dir; /* with the shims, where it is none that containerd looks into; NULL */
+	const char *pool;  /* thin pool of the snapshotter devmapper; NULL = none */
+	bool handler_snapshotter; /* a handler can have a snapshotter of its own: from 1.7 on */
+};
+
+/* Outcome of bh_containerd_edit(): CRI is switched off, so there is nothing to set up; @err says
+ * where. */
+#define BH_CONTAINERD_E_OFF 1
+
+/**
+ * bh_containerd_edit() - put the handlers into a configuration without marks
+ * @name: of the file, for @err
+ * @ret:  the new text
+ *
+ * Return: 0; BH_CONTAINERD_E_OFF; -EINVAL with @err naming file, line and value; -ENOMEM
+ */
+int bh_containerd_edit(const char *name, const char *text, size_t len,
+		       const struct bh_containerd_wants *wants, struct bh_buf *ret,
+		       struct bh_err *err) bh_must_check;
+
+/** bh_containerd_drop_in() - a whole file with the handlers alone, all of it between marks.
+ * @format: of the file that imports it; a newer one would be refused */
+void bh_containerd_drop_in(int format, const struct bh_containerd_wants *wants, struct bh_buf *ret);
+
+/**
+ * bh_containerd_imports() - the directory whose every *.toml a configuration imports
+ * @ret_format: the configuration's format
+ * @ret_dir:    in @arena; NULL when it imports none
+ */
+int bh_containerd_imports(struct bh_arena *arena, const char *name, const char *text, size_t len,
+			  int *ret_format, const char **ret_dir, struct bh_err *err) bh_must_check;
+
+/** bh_containerd_handler_type() - the runtime_type of a handler in a configuration, "" when it has
+ * none; for what `containerd config dump` prints. In @arena */
+int bh_containerd_handler_type(struct bh_arena *arena, const char *text, size_t len,
+			       const char *handler, const char **ret,
+			       struct bh_err *err) bh_must_check;
+
+#endif

@@ -1,0 +1,102 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# The Debian packages of PACKAGES (a folder): well made, and in a small Debian of their own installed, used,
+# removed and purged.
+
+# shellcheck disable=SC2030,SC2031,SC2154  # variables of bats
+PATIENCE=${PATIENCE:-6}
+load ../integration/callers/lib
+
+setup_file() {
+    : "${PACKAGES:?set PACKAGES to the folder of the packages}"
+    require_root
+    require_command lintian mmdebstrap
+    workspace_make
+    node_start
+    local base
+    base=$(tests/package/make-root "${XDG_CACHE_HOME:-/var/cache}/bulkhead/root" "$PACKAGES"/*_amd64.deb)
+    export ROOT=$WORK/root
+    mkdir -p "$ROOT" "$WORK/upper" "$WORK/work" "$WORK/containerd"
+    node mount -t overlay -o "lowerdir=$base,upperdir=$WORK/upper,workdir=$WORK/work" overlay "$ROOT"
+    node mount --rbind /proc "$ROOT/proc"
+    node mount --rbind /sys "$ROOT/sys"
+    node mount --rbind /dev "$ROOT/dev"
+    node mount -t tmpfs tmpfs "$ROOT/run"
+    # An overlay's upper layer must not lie on an overlay.
+    node mkdir -p "$ROOT/var/lib/containerd"
+    node mount --bind "$WORK/containerd" "$ROOT/var/lib/containerd"
+    node cp "$PACKAGES"/*_amd64.deb "$ROOT/tmp/"
+}
+
+teardown_file() { caller_teardown; }
+
+# debian COMMAND…: in the small Debian.
+debian() {
+    node env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
+        DEBIAN_FRONTEND=noninteractive chroot "$ROOT" "$@"
+}
+
+# Every file, but for what the package system writes down.
+files() {
+    debian find / -xdev '(' -path /var/lib/dpkg -o -path /var/cache -o -path /var/log -o -path /tmp -o -path /etc/ld.so.cache ')' \
+        -prune -o -print | sort
+}
+
+@test "package: lintian finds no error and no warning" {
+    run -0 lintian --fail-on error,warning --suppress-tags bad-distribution-in-changes-file --show-overrides "$PACKAGES"/*.changes
+    [[ ! $output =~ (^|$'\n')[EW]: ]] || { echo "$output"; return 1; }
+}
+
+@test "package: nothing but Debian's C library and systemd's is asked for" {
+    run -0 dpkg-deb --field "$PACKAGES"/bulkhead_*.deb Depends
+    [[ $output =~ ^libc6\ [^,]*,\ libsystemd0\ [^,]*$ ]] || { echo "$output"; return 1; }
+    run -0 dpkg-deb --field "$PACKAGES"/bulkhead-guest_*.deb Built-Using
+    [[ $output == "linux (= 6.12."* ]]
+    run -0 dpkg-deb --field "$PACKAGES"/bulkhead_*.deb Static-Built-Using
+    [[ $output == *"glibc (= "*"libseccomp (= "* ]]
+}
+
+@test "package: installed, a node set up, a pod of each kind, all taken back, removed, purged" {
+    local tree
+    files >"$WORK/before"
+    debian dpkg --install /tmp/bulkhead_*.deb /tmp/bulkhead-guest_*.deb
+    run -0 debian bulkhead --version
+    [[ $output == *"0.1.0"* ]]
+    for tree in /usr/share/man/man8/bulkhead-node.8.gz /usr/share/bash-completion/completions/bulkhead \
+        /usr/share/zsh/vendor-completions/_bulkhead /lib/systemd/system/bulkhead-pool.service \
+        /usr/share/bulkhead/guest/vmlinux; do
+        debian test -s "$tree"
+    done
+    run ! debian systemctl is-enabled bulkhead-pool.service
+
+    debian cp /etc/containerd/config.toml /tmp/original
+    debian bulkhead node install
+    debian sh -c 'mkdir -p /etc/bulkhead && echo "accelerator: emulation" >/etc/bulkhead/bulkhead.yaml'
+    node_spawn containerd chroot "$ROOT" containerd
+    wait_until 20 debian ctr version
+    run -0 debian bulkhead node check
+    [[ $output == *"a pod of handler runc ran"*"a pod of handler kata ran"* ]]
+    run -0 debian dpkg --simulate --remove bulkhead-guest bulkhead
+    node_kill "$NODE_LAST"
+    debian bulkhead node uninstall
+    debian cmp /tmp/original /etc/containerd/config.toml
+    debian rm /tmp/original
+
+    debian dpkg --remove bulkhead-guest bulkhead
+    debian sh -c '! command -v bulkhead'
+    debian rm -rf /etc/bulkhead
+    debian dpkg --purge bulkhead-guest bulkhead
+    files >"$WORK/after"
+    diff "$WORK/before" "$WORK/after"
+}
+
+@test "package: a removal that leaves handlers behind says so" {
+    debian dpkg --install /tmp/bulkhead_*.deb
+    debian bulkhead node install
+    run -0 debian dpkg --remove bulkhead
+    [[ $output == *"still have its handlers"*"bulkhead node uninstall"* ]]
+    debian dpkg --install /tmp/bulkhead_*.deb
+    debian bulkhead node uninstall
+    debian dpkg --purge bulkhead
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command policy POLICY FILE... puts the objects of each FILE before the admission policies of POLICY, as the
+// API server does, and works out what the scheduler accounts and what the kubelet tells the runtime. It prints
+// a list of one JSON object per FILE.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/admission/plugin/cel"
+	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
+	"k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
+	"k8s.io/apiserver/pkg/cel/environment"
+	resourcehelper "k8s.io/component-helpers/resource"
+	"sigs.k8s.io/yaml"
+)
+
+type policy struct {
+	name      string
+	action    admissionv1.ValidationAction
+	validator validating.Validator
+}
+
+type amounts struct {
+	CPU    string `json:"cpu"`
+	Memory string `json:"memory"`
+}
+
+type answer struct {
+	File     string          `json:"file"`
+	Deny     []string        `json:"deny"`
+	Warn     []string        `json:"warn"`
+	Errors   []string        `json:"errors"`
+	Requests amounts         `json:"requests"`
+	Limits   amounts         `json:"limits"`
+	Spec     json.RawMessage `json:"spec"`
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "policy:", err)
+		os.Exit(1)
+	}
+}
+
+// ---- policies ----
+
+// compile does what the API server's plugin does with a policy; what does not compile is an error here.
+func compile(p *admissionv1.ValidatingAdmissionPolicy) validating.Validator {
+	env, err := cel.NewCompositionEnv(cel.VariablesTypeName,
+		environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion(), true))
+	check(err)
+	compiler := cel.NewCompositedCompilerFromTemplate(env)
+	options := cel.OptionalVariableDeclarations{HasAuthorizer: true, StrictCost: true}
+	for _, v := range p.Spec.Variables {
+		result := compiler.CompileAndStoreVariable(&validating.Variable{Name: v.Name, Expression: v.Expression},
+			options, environment.NewExpressions)
+		if result.Error != nil {
+			check(fmt.Errorf("%s: variable %s: %v", p.Name, v.Name, result.Error))
+		}
+	}
+	var conditions, validations, messages []cel.ExpressionAccessor
+	for i := range p.Spec.MatchConditions {
+		conditions = append(conditions, (*matchconditions.MatchCondition)(&p.Spec.MatchConditions[i]))
+	}
+	for _, v := range p.Spec.Validations {
+		validations = append(validations, &validating.ValidationCondition{
+			Expression: v.Expression, Message: v.Message, Reason: v.Reason})
+		messages = append(messages, &validating.MessageExpressionCondition{MessageExpression: v.MessageExpression})
+	}
+	all := func(expressions []cel.ExpressionAccessor, options cel.OptionalVariableDeclarations) cel.ConditionEvaluator {
+		evaluator := compiler.CompileCondition(expressions, options, environment.NewExpressions)
+		for _, err := range evaluator.CompilationErrors() {
+			check(fmt.Errorf("%s: %v", p.Name, err))
+		}
+		return evaluator
+	}
+	return validating.NewValidator(all(validations, options),
+		matchconditions.NewMatcher(all(conditions, options), p.Spec.FailurePolicy, "policy", "validate", p.Name),
+		all(nil, options), all(messages, cel.OptionalVariableDeclarations{StrictCost: true}), p.Spec.FailurePolicy)
+}
+
+func readPolicies(file string) []*policy {
+	var policies []*policy
+	text, err := os.ReadFile(file)
+	check(err)
+	for _, document := range bytes.Split(text, []byte("\n---\n")) {
+		var kind metav1.TypeMeta
+		check(yaml.Unmarshal(document, &kind))
+		switch kind.Kind {
+		case "ValidatingAdmissionPolicy":
+			var p admissionv1.ValidatingAdmissionPolicy
+			check(yaml.UnmarshalStrict(document, &p))
+			policies = append(policies, &policy{name: p.Name, validator: compile(&p)})
+		case "ValidatingAdmissionPolicyBinding":
+			var b admissionv1.ValidatingAdmissionPolicyBinding
+			check(yaml.UnmarshalStrict(document, &b))
+			for _, p := range policies {
+				if p.name == b.Spec.PolicyName && len(b.Spec.ValidationActions) == 1 {
+					p.action = b.Spec.ValidationActions[0]
+				}
+			}
+		default:
+			check(fmt.Errorf("%s: a %s", file, kind.Kind))
+		}
+	}
+	return policies
+}
+
+// ---- objects ----
+
+// readObject returns an object as the API server has it, and the pod that is made of it.
+func readObject(text []byte) (runtime.Object, *corev1.Pod, schema.GroupVersionKind, error) {
+	var kind metav1.TypeMeta
+	if err := yaml.Unmarshal(text, &kind); err != nil {
+		return nil, nil, schema.GroupVersionKind{}, err
+	}
+	gvk := schema.FromAPIVersionAndKind(kind.APIVersion, kind.Kind)
+	pod := &corev1.Pod{}
+	var object runtime.Object
+	var spec *corev1.PodSpec
+	switch gvk.Kind {
+	case "Pod":
+		object, spec = pod, &pod.Spec
+	case "Deployment":
+		o := &appsv1.Deployment{}
+		object, spec = o, &o.Spec.Template.Spec
+	case "StatefulSet":
+		o := &appsv1.StatefulSet{}
+		object, spec = o, &o.Spec.Template.Spec
+	case "DaemonSet":
+		o := &appsv1.DaemonSet{}
+		object, spec = o, &o.Spec.Template.Spec
+	case "ReplicaSet":
+		o := &appsv1.ReplicaSet{}
+		object, spec = o, &o.Spec.Template.Spec
+	case "Job":
+		o := &batchv1.Job{}
+		object, spec = o, &o.Spec.Template.Spec
+	case "CronJob":
+		o := &batchv1.CronJob{}
+		object, spec = o, &o.Spec.JobTemplate.Spec.Template.Spec
+	case "ReplicationController":
+		o := &corev1.ReplicationController{Spec: corev1.ReplicationControllerSpec{
+			Template: &corev1.PodTemplateSpec{}}}
+		object, spec = o, &o.Spec.Template.Spec
+	default:
+		return nil, nil, gvk, fmt.Errorf("no %s", gvk.Kind)
+	}
+	if err := yaml.Unmarshal(text, object); err != nil {
+		return nil, nil, gvk, err
+	}
+	if rc, ok := object.(*corev1.ReplicationController); ok {
+		spec = &rc.Spec.Template.Spec
+	}
+	spec.DeepCopyInto(&pod.Spec)
+	writeDefaults(pod)
+	return object, pod, gvk, nil
+}
+
+func add(list *corev1.ResourceList, from corev1.ResourceList) {
+	for name, quantity := range from {
+		if *list == nil {
+			*list = corev1.ResourceList{}
+		}
+		if _, there := (*list)[name]; !there {
+			(*list)[name] = quantity.DeepCopy()
+		}
+	}
+}
+
+// writeDefaults fills in the requests that the API server fills in.
+func writeDefaults(pod *corev1.Pod) {
+	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range containers {
+			add(&containers[i].Resources.Requests, containers[i].Resources.Limits)
+		}
+	}
+	whole := pod.Spec.Resources
+	if whole == nil || len(whole.Limits) == 0 {
+		return
+	}
+	add(&whole.Requests, resourcehelper.AggregateContainerRequests(pod, resourcehelper.PodResourcesOptions{}))
+	add(&whole.Requests, whole.Limits)
+}
+
+// ---- answers ----
+
+func judge(policies []*policy, object runtime.Object, gvk schema.GroupVersionKind, a *answer) {
+	resource := schema.GroupVersionResource{Group: gvk.Group, Version: gvk.Version, Resource: "any"}
+	attributes := admission.NewAttributesRecord(object, nil, gvk, "default", "name", resource, "",
+		admission.Create, &metav1.CreateOptions{}, false, nil)
+	versioned := &admission.VersionedAttributes{
+		Attributes: attributes, VersionedObject: object, VersionedKind: gvk}
+	for _, p := range policies {
+		result := p.validator.Validate(context.Background(), resource, versioned, nil, nil,
+			celconfig.RuntimeCELCostBudget, nil)
+		for _, d := range result.Decisions {
+			switch {
+			case d.Evaluation == validating.EvalError:
+				a.Errors = append(a.Errors, d.Message)
+			case d.Action != validating.ActionDeny:
+			case p.action == admissionv1.Deny:
+				a.Deny = append(a.Deny, d.Message)
+			case p.action == admissionv1.Warn:
+				a.Warn = append(a.Warn, d.Message)
+			}
+		}
+	}
+}
+
+func accounted(list corev1.ResourceList) amounts {
+	return amounts{strconv.FormatInt(list.Cpu().MilliValue(), 10), strconv.FormatInt(list.Memory().Value(), 10)}
+}
+
+func shares(milli int64) int64 {
+	return min(max(milli*1024/1000, 2), 262144)
+}
+
+// sandboxOf is the document with which containerd has the pod made, as far as the rules want to know it.
+func sandboxOf(pod *corev1.Pod, name string) json.RawMessage {
+	options := resourcehelper.PodResourcesOptions{ExcludeOverhead: true}
+	requests, limits := resourcehelper.PodRequests(pod, options), resourcehelper.PodLimits(pod, options)
+	quota := int64(0)
+	if cpu := limits.Cpu().MilliValue(); cpu > 0 {
+		quota = max(cpu*100, 1000)
+	}
+	namespaces := []map[string]string{{"type": "pid"}}
+	if !pod.Spec.HostNetwork {
+		namespaces = append(namespaces, map[string]string{"type": "network"})
+	}
+	text := func(n int64) string { return strconv.FormatInt(n, 10) }
+	document, err := json.Marshal(map[string]any{
+		"ociVersion": "1.2.0",
+		"process":    map[string]any{"cwd": "/", "args": []string{"/pause"}},
+		"root":       map[string]any{"path": "rootfs"},
+		"linux":      map[string]any{"namespaces": namespaces},
+		"annotations": map[string]string{
+			"io.kubernetes.cri.container-type":     "sandbox",
+			"io.kubernetes.cri.sandbox-name":       name,
+			"io.kubernetes.cri.sandbox-cpu-period": "100000",
+			"io.kubernetes.cri.sandbox-cpu-quota":  text(quota),
+			"io.kubernetes.cri.sandbox-cpu-shares": text(shares(requests.Cpu().MilliValue())),
+			"io.kubernetes.cri.sandbox-memory":     text(limits.Memory().Value()),
+		},
+	})
+	check(err)
+	return document
+}
+
+func main() {
+	if len(os.Args) < 3 {
+		check(fmt.Errorf("usage: policy POLICY FILE..."))
+	}
+	policies := readPolicies(os.Args[1])
+	answers := []*answer{}
+	for _, file := range os.Args[2:] {
+		text, err := os.ReadFile(file)
+		check(err)
+		a := &answer{File: file, Deny: []string{}, Warn: []string{}, Errors: []string{}}
+		object, pod, gvk, err := readObject(text)
+		if err != nil {
+			check(fmt.Errorf("%s: %v", file, err))
+		}
+		meta := object.(metav1.Object)
+		judge(policies, object, gvk, a)
+		options := resourcehelper.PodResourcesOptions{}
+		a.Requests = accounted(resourcehelper.PodRequests(pod, options))
+		a.Limits = accounted(resourcehelper.PodLimits(pod, options))
+		a.Spec = sandboxOf(pod, meta.GetName())
+		answers = append(answers, a)
+	}
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetIndent("", " ")
+	check(encoder.Encode(answers))
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Manifests: what is found in them, where, and how they are mended. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "admit/admit.h"
+
+static struct bh_admit judge(const char *text, const char *runtime, struct bh_buf *out)
+{
+	struct bh_admit admit = { .out = out, .runtime = runtime };
+	struct bh_err err = BH_ERR_INIT;
+
+	assert_int_equal(bh_admit_text(&admit, "f", text, strlen(text), &err), 0);
+	return admit;
+}
+
+/* The report on @text has @words. */
+static void says(const char *text, const char *words)
+{
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
+
+	judge(text, NULL, &out);
+	if (!strstr(bh_buf_str(&out), words))
+		fail_msg("'%s' lacks '%s'", bh_buf_str(&out), words);
+}
+
+#define POD(rest) \
+	"apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  runtimeClassName: kata\n" rest
+#define ONE(resources) POD("  containers:\n  - name: a\n    resources: " resources "\n")
+
+static void the_line_and_field_are_told(void **state)
+{
+	(void)state;
+	says(ONE("\n      limits: {cpu: 1, memory: 1Gi}\n      requests:\n        memory: 512Mi"),
+	     "f:11: spec.containers[0].resources.requests.memory: pod \"web\": kata: memory "
+	     "request "
+	     "512Mi differs from limit 1Gi; they must be equal");
+	says(POD("  hostNetwork: yes\n  containers: []\n"),
+	     "f:6: spec.hostNetwork: pod \"web\": kata: the host's network is not supported");
+	says(POD("  containers:\n  - {name: a}\n"),
+	     "f:6: spec.containers: warning: pod \"web\": kata: no cpu limit; the pod gets");
+	says(ONE("{requests: {cpu: 1}}"), "spec.containers[0].resources.requests.cpu: pod \"web\": "
+					  "kata: cpu request 1 has no limit");
+	says(ONE("{limits: {cpu: 1, memory: 200Mi}}"),
+	     "spec.containers[0].resources.limits.memory: pod \"web\": kata: memory limit 200Mi is "
+	     "less");
+}
+
+static void what_it_is_accounted_with_is_told(void **state)
+{
+	(void)state;
+	says(ONE("{limits: {cpu: 0.5, memory: 256Mi}}"),
+	     "kata: accepted; accounted cpu 600m, memory 356Mi; VM: 1 vCPU, 288Mi of RAM\n");
+	says(ONE("{limits: {cpu: 1.5, memory: 2Gi}}"),
+	     "runc: accepted; accounted cpu 1500m, memory 2Gi");
+	says(ONE("{limits: {cpu: 1.5, memory: 2Gi}}"), "VM: 2 vCPUs, 2080Mi of RAM");
+	says(ONE("{}"),
+	     "accounted requests cpu 100m, memory 100Mi; limits cpu 0, memory 0; VM: 1 vCPU");
+}
+
+static size_t templates(const char *text)
+{
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
+	struct bh_admit admit = judge(text, NULL, &out);
+
+	assert_int_equal(admit.n_faults, 0);
+	return admit.n_templates;
+}
+
+#define SPEC "{containers: [{name: a}]}"
+
+static void templates_are_found_in_their_kinds(void **state)
+{
+	(void)state;
+	assert_int_equal(templates("kind: Pod\nspec: " SPEC), 1);
+	assert_int_equal(
+		templates("apiVersion: apps/v1\nkind: Deployment\nspec: {template: {spec: " SPEC
+			  "}}\n---\napiVersion: batch/v1\nkind: CronJob\nspec: {jobTemplate: "
+			  "{spec: {template: {spec: " SPEC "}}}}\n---\n# nothing\n---\n"
+			  "apiVersion: v1\nkind: ConfigMap\ndata: {kind: Pod}\n"),
+		2);
+	/* Other groups' kinds of the same name. */
+	assert_int_equal(templates("apiVersion: batch.example.org/v1\nkind: Job\nspec: {}\n"), 0);
+	assert_int_equal(
+		templates("apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, "
+			  "spec: " SPEC "}\n- {kind: Service}\n- text\n"),
+		1);
+	assert_int_equal(
+		templates("kind: PodList\nitems:\n- {spec: " SPEC "}\n- {spec: " SPEC "}\n"), 2);
+	assert_int_equal(
+		templates("{\"kind\": \"Pod\", \"metadata\": {\"name\": \"\\ud83d\\ude00\"},\n"
+			  "\"spec\": {\"containers\": [{\"name\": \"a\\/b\"}]}}"),
+		1);
+	assert_int_equal(templates(""), 0);
+	assert_int_equal(templates("- a\n- list\n"), 0);
+}
+
+static void aliases_and_merges_are_followed(void **state)
+{
+	(void)state;
+	says(POD("  containers:\n  - &a\n    name: a\n    resources: &r {limits: {cpu: 300m, "
+		 "memory: "
+		 "1Gi}}\n  - {name: b, resources: *r}\n  - {<<: *a, name: c}\n"),
+	     "accounted cpu 1, memory 3172Mi");
+}
+
+static void numbers_are_yamls(void **state)
+{
+	(void)state;
+	says(ONE("{limits: {cpu: 2, memory: 0x40000000}}"), "accounted cpu 2100m, memory 1124Mi");
+	says(ONE("{limits: {cpu: '010', memory: 1_073_741_824}}"),
+	     "accounted cpu 10100m, memory 1124Mi");
+	says(ONE("{limits: {cpu: ~, memory: null}}"), "no memory limit");
+}
+
+static void faulty(const char *text, const char *words)
+{
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
+	struct bh_admit admit = judge(text, NULL, &out);
+
+	assert_int_equal(admit.n_faults, 1);
+	if (!strstr(bh_buf_str(&out), words))
+		fail_msg("'%s' lacks '%s'", bh_buf_str(&out), words);
+}
+
+static void what_cannot_be_judged_is_told(void **state)
+{
+	(void)state;
+	faulty("kind: Pod\n", "f:1: spec: it is missing");
+	faulty("kind: Pod\nspec: {}\n", "f:2: spec: it has no containers");
+	faulty("kind: Pod\nspec: {containers: no}\n", "f:2: spec.containers: no list");
+	faulty(POD("  hostNetwork: \"true\"\n  containers: []\n"),
+	       "f:6: spec.hostNetwork: 'true' is no boolean");
+	faulty(ONE("{limits: {cpu: much}}"),
+	       "f:8: spec.containers[0].resources.limits.cpu: 'much' is no quantity");
+	faulty(ONE("{limits: {cpu: -1}}"), "'-1' is no quantity");
+	faulty(ONE("[]"), "resources are no map");
+	faulty("kind: [\n", "f:2: no YAML");
+	faulty("kind: Pod\nkind: Pod\n", "f:2: 'kind' once more");
+	faulty("kind: Pod\n\x01", "no YAML: control characters");
+}
+
+/* ---- mending ---- */
+
+static void mends(const char *text, const char *wanted)
+{
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT, changes = BH_BUF_INIT, report = BH_BUF_INIT;
+	struct bh_err err = BH_ERR_INIT;
+
+	assert_int_equal(bh_admit_fix("f", text, strlen(text), NULL, &out, &changes, &err), 0);
+	assert_string_equal(bh_buf_str(&out), wanted);
+	assert_int_equal(judge(bh_buf_str(&out), NULL, &report).n_refused, 0);
+	assert_true(changes.len > 0);
+}
+
+static void requests_are_raised_to_limits(void **state)
+{
+	(void)state;
+	mends(ONE("# of a\n      requests:\n        cpu: 250m # few\n        memory: '1Gi'\n"
+		  "      limits: {cpu: \"1\", memory: 2Gi}"),
+	      ONE("# of a\n      requests:\n        cpu: 1 # few\n        memory: '2Gi'\n"
+		  "      limits: {cpu: \"1\", memory: 2Gi}"));
+}
+
+static void missing_limits_are_added(void **state)
+{
+	(void)state;
+	mends(ONE("\n      requests:\n        cpu: 1\n        memory: 2Gi"),
+	      ONE("\n      limits:\n        memory: 2Gi\n        cpu: 1\n      requests:\n        "
+		  "cpu: 1\n"
+		  "        memory: 2Gi"));
+	mends(ONE("{requests: {cpu: 1, memory: 2Gi}, limits: {}}"),
+	      ONE("{requests: {cpu: 1, memory: 2Gi}, limits: {\"memory\": \"2Gi\", \"cpu\": "
+		  "\"1\"}}"));
+	mends(ONE("\n      limits:\n      requests: {cpu: 1}"),
+	      ONE("\n      limits: {\"cpu\": \"1\"}\n      requests: {cpu: 1}"));
+}
+
+static void small_pods_are_raised(void **state)
+{
+	(void)state;
+	mends(ONE("{limits: {cpu: 100m, memory: 128Mi}}"),
+	      ONE("{limits: {cpu: \"250m\", memory: \"256Mi\"}}"));
+	/* By the largest container; what runs before them does not help. */
+	mends(POD("  initContainers:\n  - {name: i, resources: {limits: {memory: 64Mi}}}\n  "
+		  "containers:\n"
+		  "  - {name: a, resources: {limits: {memory: 10Mi}}}\n"
+		  "  - {name: b, resources: {limits: {memory: 100Mi}, requests: {memory: "
+		  "20Mi}}}\n"),
+	      POD("  initContainers:\n  - {name: i, resources: {limits: {memory: 64Mi}}}\n  "
+		  "containers:\n"
+		  "  - {name: a, resources: {limits: {memory: 10Mi}}}\n"
+		  "  - {name: b, resources: {limits: {memory: \"246Mi\"}, requests: {memory: "
+		  "\"246Mi\"}}}\n"));
+}
+
+static void pods_are_mended_as_a_whole(void **state)
+{
+	(void)state;
+	mends(POD("  resources: {limits: {cpu: 1}}\n  containers:\n  - {name: a, resources: "
+		  "{requests: "
+		  "{cpu: 500m}}}\n"),
+	      POD("  resources: {\"requests\": {\"cpu\": \"1\"}, limits: {cpu: 1}}\n  "
+		  "containers:\n  - "
+		  "{name: a, resources: {requests: {cpu: 500m}}}\n"));
+}
+
+static void shared_values_are_mended_once(void **state)
+{
+	(void)state;
+	mends(POD("  containers:\n  - name: \xc3\xa4\xe2\x82\xac\n    resources: &r {limits: "
+		  "{memory: &m "
+		  "1Gi}, requests: {memory: 512Mi}}\n  - {name: b, resources: *r}\n"),
+	      POD("  containers:\n  - name: \xc3\xa4\xe2\x82\xac\n    resources: &r {limits: "
+		  "{memory: &m "
+		  "1Gi}, requests: {memory: \"1Gi\"}}\n  - {name: b, resources: *r}\n"));
+}
+
+static void json_stays_json(void **state)
+{
+	(void)state;
+	mends("{\"kind\": \"Pod\", \"spec\": {\"runtimeClassName\": \"kata\", \"containers\": "
+	      "[{\"name\": "
+	      "\"a\", \"resources\": {\"requests\": {\"cpu\": 1}}}]}}",
+	      "{\"kind\": \"Pod\", \"spec\": {\"runtimeClassName\": \"kata\", \"containers\": "
+	      "[{\"name\": "
+	      "\"a\", \"resources\": {\"limits\": {\"cpu\": \"1\"}, \"requests\": {\"cpu\": "
+	      "1}}}]}}");
+}
+
+static void what_is_not_meant_for_it_stays(void **state)
+{
+	static const char text[] =
+		"kind: Pod\nspec: {containers: [{name: a, resources: {requests: {cpu: 1}}}]}\n";
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT, changes = BH_BUF_INIT;
+	struct bh_err err = BH_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(bh_admit_fix("f", text, strlen(text), NULL, &out, &changes, &err), 0);
+	assert_string_equal(bh_buf_str(&out), text);
+	assert_int_equal(changes.len, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_line_and_field_are_told),
+		cmocka_unit_test(what_it_is_accounted_with_is_told),
+		cmocka_unit_test(templates_are_found_in_their_kinds),
+		cmocka_unit_test(aliases_and_merges_are_followed),
+		cmocka_unit_test(numbers_are_yamls),
+		cmocka_unit_test(what_cannot_be_judged_is_told),
+		cmocka_unit_test(requests_are_raised_to_limits),
+		cmocka_unit_test(missing_limits_are_added),
+		cmocka_unit_test(small_pods_are_raised),
+		cmocka_unit_test(pods_are_mended_as_a_whole),
+		cmocka_unit_test(shared_values_are_mended_once),
+		cmocka_unit_test(json_stays_json),
+		cmocka_unit_test(what_is_not_meant_for_it_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
