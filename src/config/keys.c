@@ -40,7 +40,8 @@ static const struct bh_name caches_v[] = {
 		v, BH_ARRAY_SIZE(v) \
 	}
 static const struct bh_names runtimes = NAMES(runtimes_v), rootless = NAMES(rootless_v),
-			     hypervisors = NAMES(hypervisors_v), caches = NAMES(caches_v), rule_levels = NAMES(rule_levels_v);
+			     hypervisors = NAMES(hypervisors_v), caches = NAMES(caches_v),
+			     rule_levels = NAMES(rule_levels_v);
 const struct bh_names bh_config_accelerators = NAMES(accelerators_v),
 		      bh_config_cgroup_managers = NAMES(managers_v),
 		      bh_config_log_formats = NAMES(formats_v),
@@ -63,7 +64,7 @@ const char *const bh_config_handlers[] = { "runc", "kata", NULL };
 #define DURATION(member)      .kind = BH_CONFIG_DURATION, AT_(member, int64_t)
 #define KEYS(member)          .kind = BH_CONFIG_KEYS, AT_(member, struct bh_strv)
 
-#define RULE(rule)            CHOICE(rules.v[rule], rule_levels)
+#define RULE(rule) CHOICE(rules.v[rule], rule_levels)
 
 #define HANDLER .flags = BH_CONFIG_PER_HANDLER
 #define POD     .flags = BH_CONFIG_PER_HANDLER | BH_CONFIG_PER_POD
