@@ -84,10 +84,9 @@ static void enter_group(struct tree *t, const char *key)
 	t->group[0] = '\0';
 	if (!n || n >= sizeof(t->group))
 		return;
-	memcpy(t->group, key, n - 1);
-	t->group[n - 1] = '\0';
+	snprintf(t->group, n, "%s", key); /* without the dot */
 	open_map(t, t->group);
-	strcat(t->group, ".");
+	snprintf(t->group, n + 1, "%s", key);
 }
 
 /* Of characters that mean nothing in YAML, whatever stands beside them. */

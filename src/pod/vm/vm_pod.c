@@ -107,7 +107,9 @@ static int admit(struct bh_vm_pod *pod, struct bh_err *err)
 
 	r = r < 0 ? r : bh_vm_admit(&pod->spec, pod->config.id, &pod->config.settings.rules, err);
 	r = r < 0 ? r : choose_accelerator(pod, err);
-	r = r < 0 ? r : bh_vm_size(&pod->spec, pod->accelerator, &pod->size, err);
+	r = r < 0 ? r
+		  : bh_vm_size(&pod->spec, &pod->config.settings, pod->accelerator, &pod->size,
+			       err);
 	if (r < 0)
 		return r;
 	r = bh_guest_image_read(&pod->arena, pod->config.settings.guest, pod->accelerator,
@@ -632,8 +634,9 @@ static int plan(struct bh_vm_pod *pod, struct bh_buf *out, struct bh_err *err)
 
 	r = r < 0 ? r : bh_vm_admit(&pod->spec, pod->config.id, &pod->config.settings.rules, err);
 	r = r < 0 ? r
-		  : bh_vm_size(&pod->spec, emulated ? BH_ACCELERATOR_EMULATION : BH_ACCELERATOR_KVM,
-			       &pod->size, err);
+		  : bh_vm_size(&pod->spec, &pod->config.settings,
+			       emulated ? BH_ACCELERATOR_EMULATION : BH_ACCELERATOR_KVM, &pod->size,
+			       err);
 	r = r < 0 ? r : bh_bundle_read(pod->config.bundle, &text, &source.config_len, err);
 	source.config = text;
 	r = r < 0 ? r : bh_guest_plan_new(&source, &guest, err);
