@@ -128,8 +128,8 @@ const struct bh_config_key bh_config_keys[] = {
 		  "always: whatever changes on the host; never: nothing, so mmap(2) cannot be "
 		  "shared" },
 	{ "hello-timeout", DURATION(hello_timeout_ns), POD, .min = SECOND, .max = 3600 * SECOND,
-	  .fallback = "10s",
-	  .help = "for the guest's agent to answer; six times as long under emulation" },
+	  .fallback = "30s",
+	  .help = "for the guest's agent to answer; three times as long under emulation" },
 	{ "console-log", SIZE(console_log), POD, .min = 4 * KIB, .max = 64 * MIB,
 	  .fallback = "16KiB",
 	  .help = "how much of the last output to the guest's console is kept" },

@@ -73,7 +73,7 @@ shows() {
     node_is 30-kata.yaml <<<'handlers: {kata: {hello-timeout: 3s, annotations: [share-cache]}}'
     FLAGS=(--origin)
     shows "accelerator: emulation  # $CONFIG.d/20-later.yaml:1" "no-pivot: true  # $CONFIG.d/10-first.yaml:1" \
-        "hooks: false  # $CONFIG:1" "  cpu: 0.2  # $CONFIG:1" "hello-timeout: 10s  # default" \
+        "hooks: false  # $CONFIG:1" "  cpu: 0.2  # $CONFIG:1" "hello-timeout: 30s  # default" \
         "    hello-timeout: 3s  # $CONFIG.d/30-kata.yaml:1"
     FLAGS=(--origin --handler kata)
     shows "hello-timeout: 3s  # $CONFIG.d/30-kata.yaml:1" "annotations: [share-cache]  # $CONFIG.d/30-kata.yaml:1"

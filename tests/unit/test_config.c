@@ -96,7 +96,7 @@ static void test_defaults(void **state)
 	assert_string_equal(c.runtime, "runc");
 	assert_int_equal(c.accelerator, BH_ACCELERATE_KVM);
 	assert_null(c.guest);
-	assert_true(c.hello_timeout_ns == INT64_C(10000000000));
+	assert_true(c.hello_timeout_ns == INT64_C(30000000000));
 	assert_int_equal(c.overhead.cpu_milli, 100);
 	assert_true(c.overhead.memory == 100 * MIB);
 	assert_true(c.largest.memory == 0);
