@@ -48,7 +48,7 @@ shows() {
     run -0 "$DOCS/keys" "$BULKHEAD" --check
     run -0 "$BULKHEAD" config keys overhead.memory
     [[ $output == *"from 64MiB to 1TiB"*"node, handler, pod"*"100MiB"* ]]
-    fails_with "did you mean 'overhead.memory'?" "$BULKHEAD" config keys overhead.memroy
+    fails_with "did you mean 'overhead.memory'?" "$BULKHEAD" config keys overhead.memorry
 }
 
 @test "without any configuration the defaults hold, and finding that out takes one system call" {
@@ -84,7 +84,8 @@ shows() {
     [ "$(jq -r .hooks.value <<<"$output")" = false ]
     # The same by the environment.
     RUNTIME_FLAGS=
-    BULKHEAD_CONFIG=$CONFIG FLAGS=() shows "accelerator: emulation"
+    FLAGS=()
+    BULKHEAD_CONFIG=$CONFIG shows "accelerator: emulation"
 }
 
 @test "what is shown is a configuration itself, in both formats" {
@@ -99,12 +100,12 @@ shows() {
 }
 
 @test "all mistakes are told, with the names that may have been meant" {
-    node_is <<<$'acelerator: kvm\nlog:\n  level: wraning\nhandlers:\n  kat: {}\n  runc: {root: /x}\n'
+    node_is <<<$'acelerator: kvm\nlog:\n  level: warnings\nhandlers:\n  kat: {}\n  runc: {root: /x}\n'
     node_is 10.yaml <<<$'hooks: [true'
     run -1 rt config check
     [ "${#lines[@]}" = 5 ]
     [[ ${lines[0]} == "$CONFIG:1: there is no key 'acelerator'; did you mean 'accelerator'?" ]]
-    [[ ${lines[1]} == "$CONFIG:3: log.level: 'wraning' is not one of error, warning, info, debug; did you mean 'warning'?" ]]
+    [[ ${lines[1]} == "$CONFIG:3: log.level: 'warnings' is not one of error, warning, info, debug; did you mean 'warning'?" ]]
     [[ ${lines[2]} == "$CONFIG:5: handlers: there is no handler 'kat'; did you mean 'kata'?" ]]
     [[ ${lines[3]} == "$CONFIG:6: root: is for the whole node, not for one handler" ]]
     [[ ${lines[4]} == "$CONFIG.d/10.yaml:2: no YAML: "* ]]
