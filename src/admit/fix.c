@@ -132,6 +132,16 @@ static bool replace(struct fixer *f, const struct bh_yaml *node, bool in_flow, c
 			bh_arena_printf(&f->arena, "%s%s%s", quote, text, quote));
 }
 
+/* What is not there: behind the colon, if there is one, "key" alone has none. */
+static bool replace_null(struct fixer *f, const struct bh_yaml *null, const char *text)
+{
+	size_t at = start_of(f, null);
+
+	if (!*null->text && (!at || f->text[at - 1] != ':'))
+		return false;
+	return replace(f, null, false, bh_arena_printf(&f->arena, " %s", text));
+}
+
 /* @flow or @block in front of the first key of @map. */
 static bool put_first(struct fixer *f, const struct bh_yaml *map, const char *flow,
 		      const char *block)
@@ -159,22 +169,25 @@ static bool add_side(struct fixer *f, const struct bh_part *part, const char *si
 		bh_arena_printf(&f->arena, "%s:\n%*s%s: %s", side, pad, "", resource, amount);
 
 	if (null)
-		return replace(f, null, false,
-			       bh_arena_printf(&f->arena, " {\"%s\": \"%s\"}", resource, amount));
+		return replace_null(
+			f, null, bh_arena_printf(&f->arena, "{\"%s\": \"%s\"}", resource, amount));
 	return put_first(f, map, flow, block);
 }
 
 static void set(struct fixer *f, const struct bh_part *part, enum bh_side side, enum bh_resource r,
 		int64_t amount)
 {
-	const struct bh_yaml *node = part->amounts[side][r], *map = part->sides[side];
+	const struct bh_yaml *node = part->amounts[side][r], *map = part->sides[side], *null;
 	const char *name = bh_resource_names[r];
 	char text[BH_AMOUNT_BYTES], field[160];
 	bool done;
 
 	bh_amount_format(r, amount, text);
+	null = map && !node ? bh_yaml_get(map, name) : NULL;
 	if (node)
 		done = replace(f, node, map->flow, text);
+	else if (null)
+		done = replace_null(f, null, bh_arena_printf(&f->arena, "\"%s\"", text));
 	else if (map)
 		done = put_first(f, map, bh_arena_printf(&f->arena, "\"%s\": \"%s\"", name, text),
 				 bh_arena_printf(&f->arena, "%s: %s", name, text));

@@ -140,6 +140,7 @@ static void what_cannot_be_judged_is_told(void **state)
 	       "f:8: spec.containers[0].resources.limits.cpu: 'much' is no quantity");
 	faulty(ONE("{limits: {cpu: -1}}"), "'-1' is no quantity");
 	faulty(ONE("[]"), "resources are no map");
+	faulty(ONE("{limits: [cpu]}"), "limits are no map");
 	faulty("kind: [\n", "f:2: no YAML");
 	faulty("kind: Pod\nkind: Pod\n", "f:2: 'kind' once more");
 	faulty("kind: Pod\n\x01", "no YAML: control characters");
@@ -177,6 +178,8 @@ static void missing_limits_are_added(void **state)
 	mends(ONE("{requests: {cpu: 1, memory: 2Gi}, limits: {}}"),
 	      ONE("{requests: {cpu: 1, memory: 2Gi}, limits: {\"memory\": \"2Gi\", \"cpu\": "
 		  "\"1\"}}"));
+	mends(ONE("\n      limits:\n        cpu:\n      requests: {cpu: 1}"),
+	      ONE("\n      limits:\n        cpu: \"1\"\n      requests: {cpu: 1}"));
 	mends(ONE("\n      limits:\n      requests: {cpu: 1}"),
 	      ONE("\n      limits: {\"cpu\": \"1\"}\n      requests: {cpu: 1}"));
 }
