@@ -199,6 +199,9 @@ teardown() { cri_teardown; }
     run pod slow '.linux.resources.cpu_quota = 10000'
     [ "$status" -ne 0 ]
     [[ $output == *"cpu limit 100m is less than 250m, the smallest pod"* ]]
+    run pod unequal '.linux.resources = {cpu_period: 100000, cpu_quota: 50000, cpu_shares: 256, memory_limit_in_bytes: 536870912}'
+    [ "$status" -ne 0 ]
+    [[ $output == *unequal*"kata: cpu request 250m differs from limit 500m; they must be equal"* ]]
     no_shims
 }
 

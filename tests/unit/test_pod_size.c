@@ -241,6 +241,27 @@ static void requests_come_back_from_shares(void **state)
 	}
 }
 
+static bool hidden(const char *linux_)
+{
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_demand demand;
+	struct bh_spec spec;
+
+	parse(linux_, SANDBOX(512, 50000), &spec);
+	assert_int_equal(bh_vm_demand(&spec, &demand, &err), 0);
+	return bh_vm_request_hidden(&spec, &demand);
+}
+
+static void the_kubelets_class_tells_of_memory_requests(void **state)
+{
+	(void)state;
+	assert_true(hidden("\"cgroupsPath\":\"/kubepods/burstable/pod1/c\""));
+	assert_true(hidden("\"cgroupsPath\":\"kubepods-burstable-pod1.slice:cri-containerd:c\""));
+	assert_false(hidden("\"cgroupsPath\":\"/kubepods/pod1/c\""));
+	assert_false(hidden("\"cgroupsPath\":\"/burstable/c\""));
+	assert_false(hidden(NETWORK));
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -272,6 +293,7 @@ int main(void)
 		cmocka_unit_test(the_hosts_network_is_refused),
 		cmocka_unit_test(a_request_that_is_not_the_limit_is_refused),
 		cmocka_unit_test(requests_come_back_from_shares),
+		cmocka_unit_test(the_kubelets_class_tells_of_memory_requests),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -123,6 +123,15 @@ int bh_vm_demand(const struct bh_spec *spec, struct bh_demand *ret, struct bh_er
 	return 0;
 }
 
+bool bh_vm_request_hidden(const struct bh_spec *spec, const struct bh_demand *demand)
+{
+	const char *path = spec->linux_.cgroups_path;
+	const int64_t cpu = demand->limit.v[BH_RESOURCE_CPU];
+
+	return path && strstr(path, "kubepods") && strstr(path, "burstable") && cpu > 0 &&
+	       demand->request.v[BH_RESOURCE_CPU] == cpu && demand->limit.v[BH_RESOURCE_MEMORY] > 0;
+}
+
 const char *bh_vm_pod_name(const struct bh_spec *spec, const char *id)
 {
 	const char *name = bh_spec_annotation(spec, ANNOTATION_NAME);
@@ -158,8 +167,17 @@ int bh_vm_admit(const struct bh_spec *spec, const char *id, const struct bh_rule
 {
 	struct bh_demand demand;
 	int r = bh_vm_demand(spec, &demand, err);
+	const char *name = bh_vm_pod_name(spec, id);
 
-	return r < 0 ? r : bh_vm_verdict(&demand, bh_vm_pod_name(spec, id), levels, err);
+	if (r < 0)
+		return r;
+	if (bh_vm_request_hidden(spec, &demand) &&
+	    bh_rule_level(levels, BH_RULE_REQUESTS_EQUAL_LIMITS) != BH_RULE_OFF)
+		bh_warn(BH_FINDING_PREFIX
+			"its QoS class is Burstable: a memory request differs from its "
+			"limit, or a container has none; no engine tells which",
+			"pod", name);
+	return bh_vm_verdict(&demand, name, levels, err);
 }
 
 static int too_large(enum bh_resource resource, int64_t limit, int64_t most, struct bh_err *err)

@@ -35,6 +35,10 @@ struct bh_vm_size {
 int bh_vm_demand(const struct bh_spec *spec, struct bh_demand *ret,
 		 struct bh_err *err) bh_must_check;
 
+/** bh_vm_request_hidden() - whether requests and limits differ by what is not told: the kubelet put
+ * the pod where requests are not limits, although all that is known of it is equal */
+bool bh_vm_request_hidden(const struct bh_spec *spec, const struct bh_demand *demand);
+
 /** bh_vm_pod_name() - the pod's name for people; @id where the engine told none */
 const char *bh_vm_pod_name(const struct bh_spec *spec, const char *id);
 
