@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/json_writer.h"
+#include "base/log.h"
 #include "pod/vm/size.h"
 
 static void answer(const struct bh_findings *found, struct bh_buf *out)
@@ -52,6 +53,8 @@ int main(void)
 	size_t size = 0;
 	ssize_t len;
 
+	if (bh_log_open("/dev/null", BH_LOG_TEXT, BH_LOG_ERROR, &err) < 0)
+		return 1;
 	while ((len = getline(&line, &size, stdin)) > 0)
 		if (judge(line, (size_t)len, &err) < 0) {
 			fprintf(stderr, "shim-rules: %s\n", err.text);
