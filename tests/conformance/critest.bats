@@ -18,6 +18,8 @@ SKIP='Image Manager|Idempotence.*[Ii]mage|consistency'
 
 setup_file() {
     [ -x "$TOOLS/critest" ] || skip "needs critest, which ./dev setup builds where there is Go"
+    # Pods with user namespaces want containerd's own type: see docs/containerd.md.
+    export RUNC_TYPE=io.containerd.runc.v2
     # In the node `runc` is the runtime under test.
     export PLUGINS_MORE="
     [plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.peer]
@@ -25,8 +27,12 @@ setup_file() {
       [plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.peer.options]
         BinaryName = '/run/peer-runc'"
     cri_setup
-    [ "$HANDLER" != peer ] || peer
     images
+}
+
+cri_parts() {
+    export RUNC_MORE="runtime_path = '$WORK/bin/containerd-shim-bulkhead-v2'"
+    [ "$HANDLER" != peer ] || peer
 }
 
 teardown_file() { caller_teardown; }
@@ -87,6 +93,8 @@ END
 
 images() {
     tools
+    # The suite looks for processes of the name "sleep" of its own.
+    image "$PAUSE" -- tail -f /dev/null
     image "$IMAGES/busybox:1.29-2" -f "$WORK/tools" -- sh
     web_server nginx 80
     web_server httpd 80

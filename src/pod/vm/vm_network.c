@@ -35,7 +35,7 @@ static int refuse_hosts(struct bh_vm_pod *pod, struct bh_err *err)
 	pod->netns_fd = bh_close(pod->netns_fd);
 	pod->netns_path = NULL;
 	return bh_vm_verdict(&demand, bh_vm_pod_name(&pod->spec, pod->config.id),
-			     &pod->config.rules, err);
+			     &pod->config.settings.rules, err);
 }
 
 static int join(struct bh_vm_pod *pod, const char *path, struct bh_err *err)
