@@ -47,13 +47,13 @@ static void add_ms(struct command *c, const char *option, int64_t ns)
 	add(c, option, text);
 }
 
-/* Without --root root sees all pods of the node, wherever they are on record. */
+/* Without a root of one's own root sees all pods of the node, wherever they are on record. */
 static void add_globals(const struct bh_cli *cli, struct command *c)
 {
 	if (!cli->root_is_default || geteuid() != 0)
 		add(c, "--root", cli->root);
-	add(c, "--log", cli->log);
-	add(c, "--log-format", cli->log_format);
+	add(c, "--log", cli->config.log.file);
+	add(c, "--log-format", cli->config.log.format == BH_LOG_JSON ? "json" : "text");
 }
 
 static int execute(const char *program, struct command *c, struct bh_err *err)

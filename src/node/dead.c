@@ -7,10 +7,7 @@
 
 #include "base/path.h"
 #include "node/internal.h"
-#include "pod/vm/console_log.h"
 #include "pod/vm/obituary.h"
-
-#define FILE_MAX (2 * BH_CONSOLE_BYTES + BH_OBITUARY_LINE_MAX)
 
 struct search {
 	struct bh_arena *arena;
@@ -57,11 +54,11 @@ static void add(struct search *s, const char *path, const struct bh_obituary *o)
 static void read_one(struct search *s, const char *path)
 {
 	struct bh_obituary o = { .id = NULL };
-	bh_auto_free char *text = NULL;
-	size_t len;
+	bh_auto_fclose FILE *file = fopen(path, "re");
+	bh_auto_free char *text = calloc(1, BH_OBITUARY_LINE_MAX);
 
 	/* What is none, or is going just now, is passed over. */
-	if (bh_path_read(AT_FDCWD, path, BH_PATH_HOST, FILE_MAX, &text, &len, NULL) == 0 &&
+	if (file && text && fread(text, 1, BH_OBITUARY_LINE_MAX - 1, file) > 0 &&
 	    bh_schema_read(&bh_obituary_schema, s->arena, text, strcspn(text, "\n"), &o, NULL) ==
 		    0 &&
 	    o.id && o.reason && !is_listed(s, o.id))

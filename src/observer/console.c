@@ -16,9 +16,8 @@
 #include "pod/vm/console_log.h"
 #include "pod/vm/obituary.h"
 
-#define READ_BYTES   16384
-#define LOOK_MS      1000
-#define OBITUARY_MAX (2 * BH_CONSOLE_BYTES + BH_OBITUARY_LINE_MAX)
+#define READ_BYTES 16384
+#define LOOK_MS    1000
 
 struct reader {
 	const struct bh_observer_options *o;
@@ -131,7 +130,7 @@ static int print_obituary(struct reader *r, struct bh_err *err)
 	bh_auto_free char *text = NULL;
 	const char *console;
 	size_t len;
-	int e = bh_path_read(AT_FDCWD, r->pod->obituary, BH_PATH_HOST, OBITUARY_MAX, &text, &len,
+	int e = bh_path_read(AT_FDCWD, r->pod->obituary, BH_PATH_HOST, BH_OBITUARY_MAX, &text, &len,
 			     err);
 
 	if (e < 0)

@@ -82,7 +82,7 @@ of() { rt pod list --all --format json | jq -r --arg id "$1" ".[] | select(.id =
     kill "$console"
     run ! grep -q $'\033\|\a' "$WORK/console"
     rt pod log "$POD" | tail -n 1 | grep -qx "the end"
-    [ "$(cat "$STATE/@pods/$POD"/console.log* | wc -c)" -le 131072 ]
+    [ "$(cat "$STATE/@pods/$POD"/console.log* | wc -c)" -le 32768 ]
     [ -e "$STATE/@pods/$POD/console.log.1" ]
     fails_with "it has no console" rt pod log "$HOST"
 }

@@ -131,6 +131,8 @@ static void ledgers(void **state)
 	assert_int_equal(bh_path_remove_tree(AT_FDCWD, dir, &err), 0);
 }
 
+#define CONSOLE_BYTES 65536
+
 /* ---- the console's files --------------------------------------------------------------------- */
 
 static void consoles(void **state)
@@ -144,7 +146,7 @@ static void consoles(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	log = BH_CONSOLE_LOG_INIT(fd);
+	log = BH_CONSOLE_LOG_INIT(fd, CONSOLE_BYTES);
 	memset(chunk, 'x', sizeof(chunk));
 	bh_console_log_add(&log, "first", 5);
 	assert_int_equal(fstatat(fd, BH_CONSOLE_LOG, &st, 0), 0);
@@ -152,13 +154,13 @@ static void consoles(void **state)
 	for (int i = 0; i < 300; i++) /* more than four files */
 		bh_console_log_add(&log, chunk, sizeof(chunk));
 	assert_int_equal(fstatat(fd, BH_CONSOLE_LOG_OLD, &st, 0), 0);
-	assert_int_equal(st.st_size, BH_CONSOLE_BYTES);
+	assert_int_equal(st.st_size, CONSOLE_BYTES);
 	assert_int_equal(fstatat(fd, BH_CONSOLE_LOG, &st, 0), 0);
-	assert_int_equal(st.st_size, 300005 % BH_CONSOLE_BYTES);
+	assert_int_equal(st.st_size, 300005 % CONSOLE_BYTES);
 	bh_console_log_end(&log);
 	bh_console_log_add(&log, "after", 5);
 	assert_int_equal(fstatat(fd, BH_CONSOLE_LOG, &st, 0), 0);
-	assert_int_equal(st.st_size, 300005 % BH_CONSOLE_BYTES);
+	assert_int_equal(st.st_size, 300005 % CONSOLE_BYTES);
 	close(fd);
 	assert_int_equal(bh_path_remove_tree(AT_FDCWD, dir, &err), 0);
 }

@@ -27,13 +27,13 @@ void bh_console_log_add(struct bh_console_log *log, const char *data, size_t len
 	int r = log->fd < 0 && !log->failed ? begin(log) : 0;
 
 	while (r == 0 && !log->failed && len > 0) {
-		size_t room = BH_CONSOLE_BYTES - log->bytes, n = len < room ? len : room;
+		size_t room = log->size - log->bytes, n = len < room ? len : room;
 
 		r = bh_fd_write(log->fd, data, n);
 		log->bytes += n;
 		data += n;
 		len -= n;
-		if (r == 0 && log->bytes == BH_CONSOLE_BYTES)
+		if (r == 0 && log->bytes == log->size)
 			r = turn(log);
 	}
 	log->failed = log->failed || r < 0;

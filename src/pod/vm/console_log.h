@@ -5,7 +5,7 @@
  * came: who reads them makes them harmless (base/harmless.h).
  *
  * Of two files the older one goes when the newer one is full, so that a guest that talks without
- * end has the last BH_CONSOLE_BYTES to twice as many kept, and no more.
+ * end has the last @size to twice as many bytes kept, and no more.
  */
 #ifndef BH_POD_VM_CONSOLE_LOG_H
 #define BH_POD_VM_CONSOLE_LOG_H
@@ -15,19 +15,19 @@
 
 #define BH_CONSOLE_LOG     "console.log"
 #define BH_CONSOLE_LOG_OLD "console.log.1"
-#define BH_CONSOLE_BYTES   65536U /* of a file */
 
 struct bh_console_log {
-	int dirfd; /* of the pod's directory; borrowed */
-	int fd;    /* of the newer file; -1 = none yet, or it could not be made */
+	int dirfd;   /* of the pod's directory; borrowed */
+	int fd;      /* of the newer file; -1 = none yet, or it could not be made */
+	size_t size; /* of a file, in bytes */
 	size_t bytes;
 	bool failed; /* nothing is kept any more */
 };
 
-#define BH_CONSOLE_LOG_INIT(dirfd_)          \
-	(struct bh_console_log)              \
-	{                                    \
-		.dirfd = (dirfd_), .fd = -1, \
+#define BH_CONSOLE_LOG_INIT(dirfd_, size_)                    \
+	(struct bh_console_log)                               \
+	{                                                     \
+		.dirfd = (dirfd_), .fd = -1, .size = (size_), \
 	}
 
 /** bh_console_log_add() - keep @len bytes. What cannot be kept is lost, and so is what follows */

@@ -34,7 +34,7 @@ static void add_console(int dirfd, struct bh_buf *out)
 		bh_auto_free char *text = NULL;
 		size_t len;
 
-		if (bh_path_read(dirfd, files[i], BH_PATH_BENEATH, BH_CONSOLE_BYTES, &text, &len,
+		if (bh_path_read(dirfd, files[i], BH_PATH_BENEATH, BH_OBITUARY_MAX, &text, &len,
 				 NULL) == 0)
 			bh_harmless_add(&harmless, text, len, out);
 	}

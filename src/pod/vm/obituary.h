@@ -20,6 +20,8 @@
 #define BH_OBITUARY_SUFFIX ".dead"
 /* Of the line of JSON. */
 #define BH_OBITUARY_LINE_MAX 8192
+/* Of all of it: the most that can be configured of a console is kept. */
+#define BH_OBITUARY_MAX (129U << 20)
 
 struct bh_obituary {
 	const char *id, *name, *name_space, *uid;

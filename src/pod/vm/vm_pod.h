@@ -181,6 +181,18 @@ void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc
 /** bh_vm_pod_save() - put on record what bh_pod_undo() has to take away */
 int bh_vm_pod_save(const struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
 
+/* ---- vm_network.c ---- */
+
+/** bh_vm_network_make() - the pod's network as far as it is there before the monitor */
+int bh_vm_network_make(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/** bh_vm_network_tell() - the guest, what is there by now. Suspends */
+int bh_vm_network_tell(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/** bh_vm_network_arrive() - the first process is about to start: what an engine brought since the
+ * pod was made. Suspends */
+int bh_vm_network_arrive(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
 /* ---- vm_cgroup.c ---- */
 
 /** bh_vm_cgroup_make() - the pod's cgroup with all its limits but that of CPU, on record first */

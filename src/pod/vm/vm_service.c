@@ -186,8 +186,8 @@ static int describe(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void 
 	a.accelerator = (char *)accelerators[pod->accelerator];
 	a.memory = size->memory;
 	a.cpu_milli = milli(size->quota_usec, size->period_usec);
-	a.overhead_memory = BH_POD_MEMORY_OVERHEAD;
-	a.overhead_cpu_milli = milli(size->cgroup_quota_usec - size->quota_usec, size->period_usec);
+	a.overhead_memory = pod->config.settings.overhead.memory;
+	a.overhead_cpu_milli = pod->config.settings.overhead.cpu_milli;
 	bh_rpc_reply(call, &a.base);
 	bh_ledger_release(&a);
 	return 0;

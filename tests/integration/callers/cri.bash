@@ -15,7 +15,7 @@ crictl() { node "$TOOLS/crictl" --config "$WORK/crictl.yaml" "$@"; }
 ctr() { node ctr --namespace k8s.io "$@"; }
 
 containerd_start() {
-    node_spawn containerd env PATH="$WORK/bin:$PATH" "$CONTAINERD" --config "$WORK/containerd.toml"
+    node_spawn containerd env PATH="$WORK/bin:$PATH" BULKHEAD_CONFIG="$WORK/bulkhead.yaml" "$CONTAINERD" --config "$WORK/containerd.toml"
     echo "$NODE_LAST" >"$WORK/containerd.pid"
     wait_until 20 ctr version
     wait_until 20 crictl pods
@@ -24,6 +24,7 @@ containerd_start() {
 containerd_kill() { node_kill "$(cat "$WORK/containerd.pid")" KILL; }
 
 write_configuration() {
+    : >"$WORK/bulkhead.yaml"
     # What deploy/containerd/ says, with this machine's places.
     cat >"$WORK/kata.toml" <<END
 guest = "$(realpath "${GUEST:-$(dirname "$BULKHEAD")/../../guest}")"
@@ -45,7 +46,7 @@ state = "/run/containerd"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     default_runtime_name = "runc"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-      runtime_type = "io.containerd.bulkhead.v2"
+      runtime_type = "${RUNC_TYPE:-io.containerd.bulkhead.v2}"
       ${RUNC_MORE:-}
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata]
       runtime_type = "io.containerd.bulkhead-kata.v2"
