@@ -93,7 +93,7 @@ static bool is_over(const struct reader *r)
 	o.root = r->pod->root;
 	o.pod = r->pod->id;
 	if (bh_observe(&o, false, &node, &err) < 0)
-		return is_deleted(r);
+		return err.code == -ENOENT || is_deleted(r);
 	if (node.pods[0].state != BH_NODE_DEAD && node.pods[0].state != BH_NODE_GONE)
 		return false;
 	dprintf(STDERR_FILENO, "pod '%s' is %s: %s\n", r->pod->id,

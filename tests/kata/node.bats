@@ -26,6 +26,7 @@ teardown_file() {
 }
 
 teardown() {
+    [ ! -e "$STATE/@pods/$POD/pod.json" ] || kill -CONT "$(supervisor_of "$POD")" 2>/dev/null || :
     stop_process "${SERVER:-}"
     stop_process "${PROMETHEUS:-}"
 }
@@ -72,14 +73,14 @@ of() { rt pod list --all --format json | jq -r --arg id "$1" ".[] | select(.id =
 @test "the guest's console: live, its escape sequences taken out, and bounded" {
     local console
     bundle
-    config '.process.args = ["sh", "-c", "printf \"\\033[31mhostile\\007 line\\n\" >/dev/kmsg; sleep 0.5; i=0; while [ $i -lt 40 ]; do i=$((i+1)); head -c 4000 /dev/zero | tr \"\\0\" x; echo; done >/dev/console; printf \"the end\\n\" >/dev/console"]
-        | .linux.devices = [{path: "/dev/console", type: "c", major: 5, minor: 1}, {path: "/dev/kmsg", type: "c", major: 1, minor: 11}]
-        | .linux.resources.devices = [{allow: true, access: "rwm"}] | del(.linux.seccomp)'
-    rt pod console "$POD" >"$WORK/console" 2>&1 3>&- &
+    args sh -c 'mknod /dev/guest c 5 1 || exit 1
+        { printf "\033[31mhostile\007 line\n"; i=0; while [ $i -lt 40 ]; do i=$((i+1)); head -c 4000 /dev/zero | tr "\0" x; echo; done; echo "the end"; } >/dev/guest'
+    config '.process.capabilities[] = ["CAP_MKNOD"] | .linux.resources.devices = [{allow: true, access: "rwm"}] | del(.linux.seccomp)'
+    "$BULKHEAD" --root "$STATE" pod console "$POD" >"$WORK/console" 2>&1 3>&- &
     console=$!
     in_pod "$ID"
     wait_until 10 grep -q "the end" "$WORK/console"
-    kill "$console"
+    stop_process "$console"
     run ! grep -q $'\033\|\a' "$WORK/console"
     rt pod log "$POD" | tail -n 1 | grep -qx "the end"
     [ "$(cat "$STATE/@pods/$POD"/console.log* | wc -c)" -le 32768 ]
@@ -160,7 +161,7 @@ given_back() { # the terminal is as it was
 # ---- metrics
 
 metrics() { # ADDRESS: an endpoint; its address is in URL
-    rt metrics --listen "$1" --timeout 500ms >"$WORK/metrics.log" 2>&1 3>&- &
+    "$BULKHEAD" --root "$STATE" metrics --listen "$1" --timeout 500ms >"$WORK/metrics.log" 2>&1 3>&- &
     SERVER=$!
     wait_until 5 grep -q "metrics at" "$WORK/metrics.log"
     URL=$(sed -n 's/.*metrics at \([^"]*\)".*/\1/p' "$WORK/metrics.log")
@@ -186,18 +187,20 @@ metrics() { # ADDRESS: an endpoint; its address is in URL
 }
 
 @test "metrics: a pod that hangs and clients that say nothing keep nobody waiting" {
-    local from supervisor idle
+    local from supervisor idle i scrapes=()
     metrics 127.0.0.1:0
     supervisor=$(supervisor_of "$POD")
     kill -STOP "$supervisor"
     exec {idle}<>"/dev/tcp/127.0.0.1/$(sed 's/.*:\([0-9]*\).*/\1/' <<<"$URL")"
     from=$(date +%s%3N)
-    for _ in 1 2 3 4; do
-        curl -sf "$URL" >"$WORK/scrape.$_" 3>&- &
+    for i in 1 2 3 4; do
+        curl -sf "$URL" >"$WORK/scrape.$i" 3>&- &
+        scrapes+=($!)
     done
-    wait $(jobs -p | grep -vx "$SERVER")
-    [ $(($(date +%s%3N) - from)) -lt 3000 ]
+    wait "${scrapes[@]}" || :
+    from=$(($(date +%s%3N) - from))
     kill -CONT "$supervisor"
+    [ "$from" -lt 3000 ]
     exec {idle}>&-
     grep -q "^bulkhead_pod_up{.*id=\"$POD\".*} 0$" "$WORK/scrape.1"
     grep -q "^bulkhead_pod_up{.*id=\"$HOST\".*} 1$" "$WORK/scrape.1"
