@@ -194,6 +194,9 @@ static int plan_containerd(const struct bh_install_options *o, struct bh_install
 	if (step->file.text)
 		(void)bh_marks_remove(step->file.text, step->file.len, &rest, NULL, NULL);
 	if (!rest.len) {
+		/* An empty file is told from none by the copy of it. */
+		if (step->file.text && !step->file.len)
+			step->copy = BH_INSTALL_COPY_MAKE;
 		wants.handler_snapshotter = v.major != 1 || v.minor >= 7;
 		bh_containerd_drop_in(v.major == 1 ? OLD_FORMAT : NEW_FORMAT, &wants, &step->text);
 		return step->text.failed ? bh_err_oom(err) : 0;

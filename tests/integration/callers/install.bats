@@ -101,6 +101,12 @@ type_of() {
         [ "$(type_of runc)" = io.containerd.bulkhead.v2 ]
         setup_node uninstall --engine containerd
         node test ! -e "$CONFIG"
+        # An empty one is not none.
+        configuration true
+        setup_node install --engine containerd
+        [ "$(type_of runc)" = io.containerd.bulkhead.v2 ]
+        setup_node uninstall --engine containerd
+        is_original
     done
 }
 
