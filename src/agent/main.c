@@ -5,6 +5,7 @@
 #include "agent/agent.h"
 #include "agent/boot.h"
 #include "agent/figures.h"
+#include "agent/forward.h"
 #include "base/log.h"
 
 /* ---- tasks ----------------------------------------------------------------------------------- */
@@ -72,6 +73,10 @@ static void on_stream(void *arg, enum bh_stream_kind kind, uint32_t token, int f
 
 	if (kind == BH_STREAM_STDIO) {
 		bh_streams_add(&agent->streams, token, fd);
+		return;
+	}
+	if (kind == BH_STREAM_CONNECT) {
+		bh_forward(&agent->loop, (uint16_t)token, fd);
 		return;
 	}
 	if (bh_rpc_serve(&agent->loop, fd, services, BH_ARRAY_SIZE(services), NULL, NULL, &server,

@@ -28,4 +28,9 @@
 /* A process's stdio as a stream of the link: this and the stream's token in decimal. */
 #define BH_STREAM_URI "stream:"
 
+/* What the agent says first on a stream that is to be connected to a port: one byte. Bytes of the
+ * connection follow if it was done, else the end. */
+#define BH_CONNECT_DONE    0U
+#define BH_CONNECT_REFUSED 1U
+
 #endif

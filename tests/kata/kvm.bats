@@ -120,6 +120,17 @@ mounted_anywhere() {
 }
 
 # bats test_tags=essential
+@test "a container that fills its limit stays within what the pod may cost" {
+    local dir=/sys/fs/cgroup/$POD
+    run -0 rt exec "$POD" sh -c 'head -c 246m /dev/zero | tail -c 246m | wc -c'
+    [ "$output" = $((246 << 20)) ]
+    echo "# at the most $(($(cat "$dir/memory.peak") >> 20)) MiB of $(($(cat "$dir/memory.max") >> 20))" >&3
+    [ "$(cat "$dir/memory.peak")" -gt $((246 << 20)) ]
+    grep -qx "oom_kill 0" "$dir/memory.events"
+    rt exec "$POD" true
+}
+
+# bats test_tags=essential
 @test "a thin device is the root: it goes into the VM, and mounts nowhere on the host" {
     thin_make
     bundle

@@ -368,6 +368,32 @@ static int hello(struct bh_vm_pod *pod, struct bh_err *err)
 
 /* ---- network, and the quota ---- */
 
+/* For the forward: a stream to a port of the guest. */
+static int open_port(void *arg, uint16_t port, struct bh_err *err)
+{
+	struct bh_vm_pod *pod = arg;
+	int fd = bh_vm_pod_check(pod, err);
+
+	if (fd < 0)
+		return fd;
+	pod->users++;
+	fd = bh_link_open(pod->link, BH_STREAM_CONNECT, port, err);
+	pod->users--;
+	return fd;
+}
+
+/* A pod is a pod without it. */
+static void forward_ports(struct bh_vm_pod *pod)
+{
+	char text[BH_ERR_TEXT_BYTES + 256];
+	struct bh_err err = BH_ERR_INIT;
+
+	if (pod->netns_fd >= 0 &&
+	    bh_forward_start(pod->loop, pod->netns_fd, open_port, pod, &pod->forward, &err) < 0)
+		bh_warn("pod '%s': no port of it can be forwarded: %s", pod->config.id,
+			bh_err_format(&err, text, sizeof(text)));
+}
+
 static int network(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	int r = 0;
@@ -375,6 +401,8 @@ static int network(struct bh_vm_pod *pod, struct bh_err *err)
 	if (pod->network)
 		r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Network",
 				  &bh_network_message(pod->network)->base, NULL, NULL, err);
+	if (r == 0)
+		forward_ports(pod);
 	return r < 0 ? r : bh_vm_pod_limit_cpu(pod, err);
 }
 

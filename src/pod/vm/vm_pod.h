@@ -11,6 +11,7 @@
 
 #include "loop/relay.h"
 #include "pod/pod.h"
+#include "pod/vm/forward.h"
 #include "pod/vm/guest_image.h"
 #include "pod/vm/network.h"
 #include "pod/vm/record.h"
@@ -111,6 +112,7 @@ struct bh_vm_pod {
 	int netns_fd;
 	const char *netns_path;
 	struct bh_network *network;
+	struct bh_forward *forward; /* NULL = none */
 	struct bh_share *share;
 	uint32_t vsock_cid; /* of the guest; 0 = the channel is a serial port */
 	struct bh_vm *vm;

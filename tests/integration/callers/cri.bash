@@ -6,7 +6,7 @@
 # shellcheck disable=SC2154  # variables of lib
 BULKHEAD_SHIM=${BULKHEAD_SHIM:-$(dirname "$BULKHEAD")/../shim/containerd-shim-bulkhead-v2}
 TOOLS=${TOOLS:-${XDG_CACHE_HOME:-/var/cache}/bulkhead/tools}
-# The daemon under test, and its configuration's version.
+# The daemon under test. RUNC_MORE, KATA_MORE and PLUGINS_MORE are lines for its configuration that a file wants.
 CONTAINERD=${CONTAINERD:-containerd}
 SOCKET=/run/containerd/containerd.sock
 PAUSE=registry.k8s.io/pause:3.6
@@ -46,11 +46,14 @@ state = "/run/containerd"
     default_runtime_name = "runc"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.bulkhead.v2"
+      ${RUNC_MORE:-}
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata]
       runtime_type = "io.containerd.bulkhead-kata.v2"
       privileged_without_host_devices = true
+      ${KATA_MORE:-}
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata.options]
         ConfigPath = "$WORK/kata.toml"
+${PLUGINS_MORE:-}
 END
     mkdir -p "$WORK/cni"
     cat >"$WORK/cni/10-test.conflist" <<END
@@ -128,3 +131,23 @@ is_not_ready() { [ "$(pod_state_of "$1")" = SANDBOX_NOTREADY ]; }
 log_has() { cut -d' ' -f4- "$WORK/logs/$1" | grep -q "$2"; }
 shims() { node pgrep -x bulkhead-shim | wc -l; }
 no_shims() { [ "$(shims)" = 0 ]; }
+
+# no_line_lost LOG...: what a container said that counts "line N", in order; the last line may be on its way.
+no_line_lost() {
+    sed '$d' "$@" | awk '$4 == "line" && $5 != ++n { print "after line " n - 1 ": " $0; exit 1 }'
+}
+
+# attached ID WORD: a container that echoes its input is attached to, and heard.
+attached() {
+    (echo "$2"; sleep 1) | crictl attach -i "$1" >"$WORK/attached" || :
+    grep -q "got $2" "$WORK/attached"
+}
+
+# reopen_log ID: what kubelet calls when it has moved a log away; crictl has no command for it.
+reopen_log() {
+    printf '\0\0\0\0\102\012\100%s' "$1" | node curl -sS --unix-socket "$SOCKET" --http2-prior-knowledge \
+        --header "content-type: application/grpc" --header "te: trailers" --data-binary @- \
+        --dump-header "$WORK/reopened" --output /dev/null \
+        http://localhost/runtime.v1.RuntimeService/ReopenContainerLog
+    grep -qi "^grpc-status: 0" "$WORK/reopened"
+}
