@@ -35,8 +35,8 @@
 #define NS_PER_USEC      1000U
 #define USEC_PER_S       1000000U
 #define USEC_PER_MS      1000U
-#define HELLO_LIMIT_MS   10000 /* for the agent to answer */
-#define EMULATION_FACTOR 6     /* times as long where the guest is emulated */
+#define HELLO_LIMIT_MS   30000 /* for the agent to answer: a busy node starts many pods at once */
+#define EMULATION_FACTOR 3     /* times as long where the guest is emulated */
 #define HELLO_POLL_MS    2
 #define ASK_TIMEOUT_MS   60000
 /* What a guest may have this process do by telling of events without end. */
