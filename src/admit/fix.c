@@ -119,7 +119,13 @@ static bool add_edit(struct fixer *f, size_t at, size_t len, const char *text)
 	return true;
 }
 
-static bool replace(struct fixer *f, const struct bh_yaml *node, bool in_flow, const char *text)
+/* Whether JSON could have it without quotes. */
+static bool is_number(const char *text)
+{
+	return *text && !text[strspn(text, "0123456789+-.eE")];
+}
+
+static bool replace(struct fixer *f, const struct bh_yaml *node, const char *text)
 {
 	size_t at = start_of(f, node), end = offset_of(f, node->end_line, node->end_column);
 	char quote[2] = { at < f->len ? f->text[at] : '\0', '\0' };
@@ -127,25 +133,47 @@ static bool replace(struct fixer *f, const struct bh_yaml *node, bool in_flow, c
 	if (quote[0] == '|' || quote[0] == '>')
 		return false; /* a block: where it ends depends on what follows */
 	if (quote[0] != '"' && quote[0] != '\'')
-		quote[0] = in_flow ? '"' : '\0';
+		quote[0] = is_number(node->text) && !is_number(text) ? '"' : '\0';
 	return add_edit(f, at, end > at ? end - at : 0,
 			bh_arena_printf(&f->arena, "%s%s%s", quote, text, quote));
 }
 
+/* What is not there: behind the colon, if there is one, "key" alone has none. */
+static bool replace_null(struct fixer *f, const struct bh_yaml *null, const char *text)
+{
+	size_t at = start_of(f, null);
+
+	if (!*null->text && (!at || f->text[at - 1] != ':'))
+		return false;
+	return replace(f, null, bh_arena_printf(&f->arena, " %s", text));
+}
+
+static void drop_quotes(char *text)
+{
+	char *to = text;
+
+	for (; text && *text; text++)
+		if (*text != '"')
+			*to++ = *text;
+	if (to)
+		*to = '\0';
+}
+
 /* @flow or @block in front of the first key of @map. */
-static bool put_first(struct fixer *f, const struct bh_yaml *map, const char *flow,
-		      const char *block)
+static bool put_first(struct fixer *f, const struct bh_yaml *map, char *flow, const char *block)
 {
 	const struct bh_yaml *first = map->first;
 	const int pad = first ? (int)first->key_column - 1 : 0;
+	size_t at;
 
 	if (!first) /* {} */
 		return add_edit(f, start_of(f, map) + 1, 0, flow);
-	if (map->flow)
-		return add_edit(f, offset_of(f, first->key_line, first->key_column), 0,
-				bh_arena_printf(&f->arena, "%s, ", flow));
-	return add_edit(f, offset_of(f, first->key_line, first->key_column), 0,
-			bh_arena_printf(&f->arena, "%s\n%*s", block, pad, ""));
+	at = offset_of(f, first->key_line, first->key_column);
+	if (!map->flow)
+		return add_edit(f, at, 0, bh_arena_printf(&f->arena, "%s\n%*s", block, pad, ""));
+	if (at < f->len && f->text[at] != '"')
+		drop_quotes(flow);
+	return add_edit(f, at, 0, bh_arena_printf(&f->arena, "%s, ", flow ? flow : ""));
 }
 
 static bool add_side(struct fixer *f, const struct bh_part *part, const char *side,
@@ -153,28 +181,30 @@ static bool add_side(struct fixer *f, const struct bh_part *part, const char *si
 {
 	const struct bh_yaml *map = part->resources, *null = bh_yaml_get(map, side);
 	const int pad = map->first ? (int)map->first->key_column + 1 : 0;
-	const char *flow =
-		bh_arena_printf(&f->arena, "\"%s\": {\"%s\": \"%s\"}", side, resource, amount);
+	char *flow = bh_arena_printf(&f->arena, "\"%s\": {\"%s\": \"%s\"}", side, resource, amount);
 	const char *block =
 		bh_arena_printf(&f->arena, "%s:\n%*s%s: %s", side, pad, "", resource, amount);
 
 	if (null)
-		return replace(f, null, false,
-			       bh_arena_printf(&f->arena, " {\"%s\": \"%s\"}", resource, amount));
+		return replace_null(
+			f, null, bh_arena_printf(&f->arena, "{\"%s\": \"%s\"}", resource, amount));
 	return put_first(f, map, flow, block);
 }
 
 static void set(struct fixer *f, const struct bh_part *part, enum bh_side side, enum bh_resource r,
 		int64_t amount)
 {
-	const struct bh_yaml *node = part->amounts[side][r], *map = part->sides[side];
+	const struct bh_yaml *node = part->amounts[side][r], *map = part->sides[side], *null;
 	const char *name = bh_resource_names[r];
 	char text[BH_AMOUNT_BYTES], field[160];
 	bool done;
 
 	bh_amount_format(r, amount, text);
+	null = map && !node ? bh_yaml_get(map, name) : NULL;
 	if (node)
-		done = replace(f, node, map->flow, text);
+		done = replace(f, node, text);
+	else if (null)
+		done = replace_null(f, null, bh_arena_printf(&f->arena, "\"%s\"", text));
 	else if (map)
 		done = put_first(f, map, bh_arena_printf(&f->arena, "\"%s\": \"%s\"", name, text),
 				 bh_arena_printf(&f->arena, "%s: %s", name, text));

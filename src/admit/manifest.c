@@ -189,6 +189,9 @@ static int read_side(struct reader *r, struct bh_template *t, struct bh_part *pa
 	int64_t *amounts = side == BH_SIDE_LIMIT ? d->limit.v : d->request.v;
 	char field[128];
 
+	if (map && map->kind != BH_YAML_MAP)
+		return fault(r, t, map, part->list ? part->list : "resources", "%s are no map",
+			     bh_side_names[side]);
 	part->sides[side] = map;
 	for (int i = 0; map && i < BH_RESOURCE_MAX_; i++) {
 		const struct bh_yaml *node = get(map, bh_resource_names[i]);

@@ -250,7 +250,12 @@ static int read_pair(struct reader *r, bh_toml_fn fn, void *arg)
 	r->at++;
 	skip_blanks(r);
 	e = read_value(r, &value);
-	return e < 0 ? e : fn(arg, r->key, &value, r->err);
+	if (e < 0)
+		return e;
+	e = fn(arg, r->key, &value, r->err);
+	if (e < 0)
+		bh_err_ctx(r->err, "line %u", r->line);
+	return e;
 }
 
 /* Nothing but a comment may follow. */

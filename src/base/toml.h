@@ -31,7 +31,7 @@ typedef int (*bh_toml_fn)(void *arg, const char *key, const struct bh_toml_value
 			  struct bh_err *err);
 
 /** bh_toml_read() - a document, @len bytes. Return: 0; -EINVAL with @err naming the line; what @fn
- * returned */
+ * returned, with the line as well */
 int bh_toml_read(const char *text, size_t len, bh_toml_fn fn, void *arg,
 		 struct bh_err *err) bh_must_check;
 

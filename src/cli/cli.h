@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "cli/option.h"
+#include "config/config.h"
 #include "container/container.h"
 
 struct bh_cli {
@@ -17,17 +18,19 @@ struct bh_cli {
 	const char *root;    /* absolute; states of all containers */
 	bool root_is_default;
 	const char *filter_cache; /* directory of compiled seccomp filters */
-	const char *rootless;     /* "true", "false" or "auto", as given */
 	enum bh_cgroup_manager cgroup_manager;
 	const struct bh_runtime *runtime; /* of new containers, see runtime.h */
-	const char *accelerator;          /* of new pods, as given */
-	const char *guest_dir; /* kernel and initramfs of new pods; NULL = where installed */
-	const char *cgroup_manager_name, *log, *log_format, *log_level; /* for the supervisor */
+	const char *config_file;          /* --config; NULL = not given */
+	struct bh_config_set settings;    /* of files and of the options before the verb */
+	struct bh_config config;          /* what of them holds for new containers */
+	struct bh_err unread;             /* what is wrong with the files; code 0 = nothing */
 };
 
 enum bh_verb_flags {
 	BH_VERB_ENTERS = 1 << 0, /* enters a container: run from a protected copy of the program */
 	BH_VERB_FILES = 1 << 1,  /* its arguments are files, for completion */
+	BH_VERB_MAKES = 1 << 2,  /* makes a container: wants the configuration to be right */
+	BH_VERB_CONFIG = 1 << 3, /* looks at cli->unread itself */
 };
 
 #define BH_VERB_ANY_ARGS UINT8_MAX

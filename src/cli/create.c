@@ -120,13 +120,14 @@ static int make_create_opts(struct bh_cli *cli, const struct create_options *o, 
 	ret->root = cli->root;
 	ret->id = id;
 	ret->cgroup_manager = cli->cgroup_manager;
-	ret->rootless = bh_rootless_cgroups(cli->rootless);
-	ret->no_pivot = o->no_pivot;
+	ret->rootless = bh_rootless_cgroups(cli->config.rootless);
+	ret->no_pivot = o->no_pivot || cli->config.no_pivot;
+	ret->no_hooks = !cli->config.hooks;
 	ret->notify = bh_notify_host() != NULL;
 	ret->io.console_socket = given(o->console_socket);
 	ret->io.pidfd_socket = given(o->pidfd_socket);
 	ret->io.preserve_fds = (unsigned int)o->preserve_fds.v;
-	ret->io.keyring = !o->no_new_keyring;
+	ret->io.keyring = !o->no_new_keyring && !cli->config.no_new_keyring;
 	ret->io.filter_cache = cli->filter_cache;
 	return enter_bundle(cli, o, ret, err);
 }
@@ -208,7 +209,7 @@ const struct bh_verb bh_verb_create = {
 	BH_VERB_OPTIONS(create_options, struct create_options),
 	.min_args = 1,
 	.max_args = 1,
-	.flags = BH_VERB_ENTERS,
+	.flags = BH_VERB_ENTERS | BH_VERB_MAKES,
 	.run = run_create,
 };
 
@@ -223,6 +224,6 @@ const struct bh_verb bh_verb_run = {
 	BH_VERB_OPTIONS(run_options, struct create_options),
 	.min_args = 1,
 	.max_args = 1,
-	.flags = BH_VERB_ENTERS,
+	.flags = BH_VERB_ENTERS | BH_VERB_MAKES,
 	.run = run_run,
 };

@@ -25,28 +25,22 @@
 struct global_options {
 	bool debug, systemd_cgroup, version;
 	const char *log, *log_format, *log_level, *root, *rootless, *cgroup_manager, *criu;
-	const char *runtime, *accelerator, *guest;
+	const char *runtime, *accelerator, *guest, *config;
 };
 
-static const char *const log_formats[BH_LOG_FORMAT_MAX_ + 1] = {
-	[BH_LOG_TEXT] = "text",
-	[BH_LOG_JSON] = "json",
-};
-static const char *const log_levels[BH_LOG_MAX_ + 1] = {
-	[BH_LOG_ERROR] = "error",
-	[BH_LOG_WARN] = "warning",
-	[BH_LOG_INFO] = "info",
-	[BH_LOG_DEBUG] = "debug",
-};
-static const char *const cgroup_managers[BH_CGROUP_MANAGER_MAX_ + 1] = {
-	[BH_CGROUP_FS] = "cgroupfs",
-	[BH_CGROUP_SYSTEMD] = "systemd",
-	[BH_CGROUP_DISABLED] = "disabled",
-};
+static const char *const log_formats[] = { "text", "json", NULL };
+static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
+static const char *const cgroup_managers[] = { "cgroupfs", "systemd", "disabled", NULL };
 static const char *const accelerators[] = { "kvm", "emulation", "auto", NULL };
 static const char *const rootless_choices[] = { "true", "false", "auto", NULL };
 
 static const struct bh_option global_options[] = {
+	{ .name = "config",
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct global_options, config),
+	  .value = "FILE",
+	  .help = "read FILE and FILE.d/ instead of the node's configuration; \"\": none (default: "
+		  "$" BH_CONFIG_ENV ", else " BH_CONFIG_FILE ")" },
 	{ .name = "debug",
 	  .type = BH_OPTION_FLAG,
 	  BH_OPTION_AT(struct global_options, debug),
@@ -59,17 +53,16 @@ static const struct bh_option global_options[] = {
 	{ .name = "log-format",
 	  .type = BH_OPTION_STRING,
 	  BH_OPTION_AT(struct global_options, log_format),
-	  .fallback = "text",
 	  .choices = log_formats,
 	  .value = "FORMAT",
-	  .help = "format of log lines: text or json" },
+	  .help = "format of log lines: text or json (default: text)" },
 	{ .name = "log-level",
 	  .type = BH_OPTION_STRING,
 	  BH_OPTION_AT(struct global_options, log_level),
-	  .fallback = "info",
 	  .choices = log_levels,
 	  .value = "LEVEL",
-	  .help = "least important level that is logged: error, warning, info or debug" },
+	  .help = "least important level that is logged: error, warning, info or debug "
+		  "(default: info)" },
 	{ .name = "root",
 	  .type = BH_OPTION_STRING,
 	  BH_OPTION_AT(struct global_options, root),
@@ -89,19 +82,17 @@ static const struct bh_option global_options[] = {
 	{ .name = "runtime",
 	  .type = BH_OPTION_STRING,
 	  BH_OPTION_AT(struct global_options, runtime),
-	  .fallback = "runc",
 	  .choices = bh_runtime_names,
 	  .value = "NAME",
 	  .help = "of new containers: runc (on this kernel) or kata (in a micro-VM with a kernel "
-		  "of its own)" },
+		  "of its own) (default: runc)" },
 	{ .name = "accelerator",
 	  .type = BH_OPTION_STRING,
 	  BH_OPTION_AT(struct global_options, accelerator),
-	  .fallback = "kvm",
 	  .choices = accelerators,
 	  .value = "NAME",
 	  .help = "of new micro-VMs: kvm, emulation (slow), or auto: emulation where KVM does not "
-		  "work" },
+		  "work (default: kvm)" },
 	{ .name = "guest",
 	  .type = BH_OPTION_STRING,
 	  BH_OPTION_AT(struct global_options, guest),
@@ -110,10 +101,9 @@ static const struct bh_option global_options[] = {
 	{ .name = "rootless",
 	  .type = BH_OPTION_STRING,
 	  BH_OPTION_AT(struct global_options, rootless),
-	  .fallback = "auto",
 	  .choices = rootless_choices,
 	  .value = "true|false|auto",
-	  .help = "tolerate cgroups that may not be written" },
+	  .help = "tolerate cgroups that may not be written (default: auto)" },
 	{ .name = "criu",
 	  .type = BH_OPTION_STRING,
 	  .flags = BH_OPTION_HIDDEN,
@@ -133,16 +123,6 @@ const struct bh_option_set bh_global_options = {
 	.stop_at_argument = true,
 };
 
-/* Where @word stands in the NULL-terminated @words; the parser let nothing else through. */
-static int index_of(const char *const *words, const char *word)
-{
-	int i = 0;
-
-	while (words[i] && strcmp(words[i], word))
-		i++;
-	return i;
-}
-
 /* A closed 0, 1 or 2 would be given to the next file that is opened, and to the container. */
 static int open_missing_stdio(void)
 {
@@ -157,13 +137,18 @@ static int open_missing_stdio(void)
 	return 0;
 }
 
-static int open_log(const struct global_options *o, struct bh_err *err)
+/* Where errors go before it is known what the configuration says of it. */
+static int open_log_early(const struct global_options *o)
 {
-	enum bh_log_level level = (enum bh_log_level)index_of(log_levels, o->log_level);
-	enum bh_log_format format = (enum bh_log_format)index_of(log_formats, o->log_format);
+	const bool json = o->log_format && !strcmp(o->log_format, "json");
 
-	return bh_log_open(o->log && *o->log ? o->log : NULL, format,
-			   o->debug ? BH_LOG_DEBUG : level, err);
+	return bh_log_open(o->log && *o->log ? o->log : NULL, json ? BH_LOG_JSON : BH_LOG_TEXT,
+			   BH_LOG_INFO, NULL);
+}
+
+static int open_log(const struct bh_config *config, struct bh_err *err)
+{
+	return bh_log_open(config->log.file, config->log.format, config->log.level, err);
 }
 
 /* The XDG base directory specification has what lacks the sticky bit cleaned up behind our back. */
@@ -192,7 +177,7 @@ static const char *default_root(struct bh_cli *cli)
 	return bh_arena_printf(&cli->arena, "%s/bulkhead", runtime_dir);
 }
 
-static int set_root(struct bh_cli *cli, const char *given, struct bh_err *err)
+static int set_root(struct bh_cli *cli, struct bh_err *err)
 {
 	const char *root = default_root(cli);
 
@@ -201,56 +186,109 @@ static int set_root(struct bh_cli *cli, const char *given, struct bh_err *err)
 	cli->filter_cache = root ? bh_arena_printf(&cli->arena, "%s/@seccomp", root) : NULL;
 	if (!cli->filter_cache)
 		return bh_err_oom(err);
-	if (given) {
-		cli->root = bh_cli_absolute(cli, given, err);
-		if (!cli->root)
-			return err->code;
-		if (!strcmp(cli->root, "/"))
-			return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-					 "Option --root argument should not be set to /");
+	cli->root = cli->config.root;
+	cli->root_is_default = !cli->root;
+	if (cli->root && !strcmp(cli->root, "/"))
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+				 "Option --root argument should not be set to /");
+	if (cli->root)
 		return 0;
-	}
-	cli->root_is_default = true;
 	cli->root = root;
 	return strcmp(root, DEFAULT_ROOT) ? make_user_root(root, err) : 0;
 }
 
-static int set_cgroup_manager(struct bh_cli *cli, const struct global_options *o,
-			      struct bh_err *err)
+/* What the command line says of keys wins over files. */
+static int add_flag(struct bh_cli *cli, const char *key, const char *value, const char *flag,
+		    struct bh_err *err)
 {
-	const char *name = o->cgroup_manager;
+	int r = value ? bh_config_flag(&cli->settings, key, value, flag, err) : 0;
 
-	if (!name)
-		name = cgroup_managers[o->systemd_cgroup ? BH_CGROUP_SYSTEMD : BH_CGROUP_FS];
-	cli->cgroup_manager = (enum bh_cgroup_manager)index_of(cgroup_managers, name);
-	cli->cgroup_manager_name = name;
-	if (o->systemd_cgroup && cli->cgroup_manager != BH_CGROUP_SYSTEMD)
+	return r < 0 ? bh_err_ctx(err, "%s", flag) : 0;
+}
+
+/* The same of a path, which may be relative. */
+static int add_path(struct bh_cli *cli, const char *key, const char *path, const char *flag,
+		    struct bh_err *err)
+{
+	const char *absolute = path && *path ? bh_cli_absolute(cli, path, err) : NULL;
+
+	if (path && *path && !absolute)
+		return err->code;
+	return add_flag(cli, key, absolute, flag, err);
+}
+
+static int add_flags(struct bh_cli *cli, const struct global_options *o, struct bh_err *err)
+{
+	const struct {
+		const char *key, *value, *flag;
+	} texts[] = {
+		{ "log.format", o->log_format, "--log-format" },
+		{ "log.level", o->log_level, "--log-level" },
+		{ "log.level", o->debug ? "debug" : NULL, "--debug" },
+		{ "cgroup-manager", o->cgroup_manager, "--cgroup-manager" },
+		{ "cgroup-manager", o->systemd_cgroup ? "systemd" : NULL, "--systemd-cgroup" },
+		{ "runtime", o->runtime, "--runtime" },
+		{ "accelerator", o->accelerator, "--accelerator" },
+		{ "rootless", o->rootless, "--rootless" },
+	};
+	int r = 0;
+
+	if (o->systemd_cgroup && o->cgroup_manager && strcmp(o->cgroup_manager, "systemd") != 0)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-				 "--systemd-cgroup contradicts --cgroup-manager %s", name);
+				 "--systemd-cgroup contradicts --cgroup-manager %s",
+				 o->cgroup_manager);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(texts) && r == 0; i++)
+		r = add_flag(cli, texts[i].key, texts[i].value, texts[i].flag, err);
+	r = r < 0 ? r : add_path(cli, "log.file", o->log, "--log", err);
+	r = r < 0 ? r : add_path(cli, "root", o->root, "--root", err);
+	return r < 0 ? r : add_path(cli, "guest", o->guest, "--guest", err);
+}
+
+/* What holds for the runtime of new containers. */
+static int resolve(struct bh_cli *cli, struct bh_err *err)
+{
+	int r = bh_config_resolve(&cli->settings, NULL, NULL, &cli->config, NULL, err);
+
+	if (r < 0)
+		return r;
+	cli->runtime = bh_runtime_named(cli->config.runtime);
+	return bh_config_resolve(&cli->settings, cli->config.runtime, NULL, &cli->config, NULL,
+				 err);
+}
+
+/* With a configuration that has mistakes nothing is made; what is there can be seen and removed,
+ * by what of it is right. */
+static int judge_config(const struct bh_cli *cli, const struct bh_verb *verb, struct bh_err *err)
+{
+	if (cli->unread.code >= 0 || (verb && verb->flags & BH_VERB_CONFIG))
+		return 0;
+	if (!verb || verb->flags & BH_VERB_MAKES) {
+		*err = cli->unread;
+		return err->code;
+	}
+	bh_warn("%s", cli->unread.text);
 	return 0;
 }
 
-static int apply_globals(struct bh_cli *cli, const struct global_options *o, struct bh_err *err)
+static int apply_globals(struct bh_cli *cli, const struct global_options *o,
+			 const struct bh_verb *verb, struct bh_err *err)
 {
-	int r = open_log(o, err);
+	int r;
 
+	cli->config_file = o->config;
+	(void)(bh_config_load(&cli->settings, o->config, &cli->unread) < 0);
+	r = add_flags(cli, o, err);
+	r = r < 0 ? r : resolve(cli, err);
+	r = r < 0 ? r : open_log(&cli->config, err);
+	r = r < 0 ? r : judge_config(cli, verb, err);
 	if (r < 0)
 		return r;
 	if (o->criu)
 		bh_warn("--criu is obsolete, ignoring");
-	cli->rootless = o->rootless;
-	cli->runtime = bh_runtime_named(o->runtime);
-	cli->accelerator = o->accelerator;
-	cli->log = o->log && *o->log ? o->log : NULL;
-	cli->log_format = o->log_format;
-	cli->log_level = log_levels[o->debug ? BH_LOG_DEBUG : index_of(log_levels, o->log_level)];
-	if (o->guest && *o->guest) {
-		cli->guest_dir = bh_cli_absolute(cli, o->guest, err);
-		if (!cli->guest_dir)
-			return err->code;
-	}
-	r = set_cgroup_manager(cli, o, err);
-	return r < 0 ? r : set_root(cli, o->root, err);
+	cli->cgroup_manager = cli->config.cgroup_manager == BH_CGROUP_AUTO
+				      ? BH_CGROUP_FS
+				      : cli->config.cgroup_manager;
+	return set_root(cli, err);
 }
 
 static int check_args(const struct bh_cli *cli, const struct bh_verb *verb, size_t n,
@@ -326,8 +364,8 @@ static int run(struct bh_cli *cli, int argc, char **argv, int *error_status, str
 	if (verb && verb->flags & BH_VERB_ENTERS)
 		r = bh_self_protect(argv, "bulkhead", err);
 	if (r < 0)
-		return open_log(&globals, NULL) < 0 ? err->code : r;
-	r = apply_globals(cli, &globals, err);
+		return open_log_early(&globals) < 0 ? err->code : r;
+	r = apply_globals(cli, &globals, verb, err);
 	if (r < 0)
 		return r;
 	if (!verb)
@@ -343,6 +381,8 @@ int main(int argc, char **argv)
 	struct bh_err err = BH_ERR_INIT;
 	struct bh_cli cli = {
 		.arena = BH_ARENA_INIT,
+		.settings = BH_CONFIG_SET_INIT,
+		.unread = BH_ERR_INIT,
 		.argv0 = argc > 0 ? argv[0] : "bulkhead",
 	};
 	const char *slash = strrchr(cli.argv0, '/');
@@ -354,6 +394,7 @@ int main(int argc, char **argv)
 	r = run(&cli, argc, argv, &error_status, &err);
 	if (r < 0)
 		report(&err);
+	bh_config_set_deinit(&cli.settings);
 	bh_arena_deinit(&cli.arena);
 	return r < 0 ? error_status : r;
 }

@@ -21,22 +21,11 @@
 /* ---- places ---- */
 
 static const char *const supervisor_places[] = { "", "../libexec/bulkhead/", "../supervisor/" };
-static const char *const guest_places[] = { "../share/bulkhead/", "../../" };
 
 int bh_pod_supervisor(char path[static PATH_MAX], struct bh_err *err)
 {
 	return bh_program_find(supervisor_places, BH_ARRAY_SIZE(supervisor_places), SUPERVISOR,
 			       BH_LIBEXECDIR, path, err);
-}
-
-static int find_guest(const char *given, char path[static PATH_MAX], struct bh_err *err)
-{
-	if (given) {
-		snprintf(path, PATH_MAX, "%s", given);
-		return 0;
-	}
-	return bh_program_find(guest_places, BH_ARRAY_SIZE(guest_places), "guest", BH_DATADIR, path,
-			       err);
 }
 
 /* ---- connecting
@@ -174,7 +163,7 @@ static int await_report(struct bh_loop *loop, int fd, struct bh_err *err)
 
 /* The supervisor's command line. */
 struct command {
-	char program[PATH_MAX], guest[PATH_MAX];
+	char program[PATH_MAX];
 	const char *argv[ARGS_MAX];
 	size_t n;
 };
@@ -187,12 +176,27 @@ static void add(struct command *c, const char *option, const char *value)
 	c->argv[c->n++] = value;
 }
 
+/* It reads the same files, and what was said before the verb. */
+static void add_settings(struct bh_cli *cli, struct command *c)
+{
+	static const char *const keys[] = { "guest", "accelerator", "log.file", "log.format",
+					    "log.level" };
+
+	add(c, "--config", cli->config_file);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(keys); i++) {
+		const char *value = bh_config_flag_value(&cli->settings, keys[i]);
+		const char *option = bh_arena_printf(&cli->arena, "--%s", keys[i]);
+
+		if (option)
+			add(c, option, value);
+	}
+}
+
 static int make_command(struct bh_cli *cli, const char *verb, const char *pod,
 			const struct bh_create_opts *create, struct command *c, struct bh_err *err)
 {
 	int r = bh_pod_supervisor(c->program, err);
 
-	r = r < 0 ? r : find_guest(cli->guest_dir, c->guest, err);
 	if (r < 0)
 		return r;
 	memset(c->argv, 0, sizeof(c->argv));
@@ -202,12 +206,10 @@ static int make_command(struct bh_cli *cli, const char *verb, const char *pod,
 	add(c, "--pod", pod);
 	add(c, "--container", create->id);
 	add(c, "--bundle", create->bundle);
-	add(c, "--guest", c->guest);
-	add(c, "--accelerator", cli->accelerator);
-	add(c, "--cgroup-manager", cli->cgroup_manager_name);
-	add(c, "--log", cli->log);
-	add(c, "--log-format", cli->log_format);
-	add(c, "--log-level", cli->log_level);
+	/* auto is for engines whose way it is not known */
+	add(c, "--cgroup-manager",
+	    bh_names_of(&bh_config_cgroup_managers, (int64_t)cli->cgroup_manager));
+	add_settings(cli, c);
 	return 0;
 }
 
@@ -253,16 +255,12 @@ int bh_pod_check(struct bh_cli *cli, struct bh_check_report *ret, struct bh_err 
 {
 	struct command command = { .n = 0 };
 	bh_auto_free char *text = NULL;
-	struct bh_err missing;
 	int r = bh_pod_supervisor(command.program, err);
 
 	if (r < 0)
 		return r;
-	/* That there is no guest is for the check to find. */
-	(void)(find_guest(cli->guest_dir, command.guest, &missing) < 0);
 	add(&command, command.program, "check");
-	add(&command, "--guest", command.guest);
-	add(&command, "--accelerator", cli->accelerator);
+	add_settings(cli, &command);
 	r = bh_capture(command.argv, &text, err);
 	if (r < 0)
 		return r;

@@ -7,6 +7,7 @@
 
 extern const struct bh_verb bh_verb_admit;                               /* admit.c */
 extern const struct bh_verb bh_verb_check;                               /* check.c */
+extern const struct bh_verb bh_verb_config;                              /* config.c */
 extern const struct bh_verb bh_verb_create, bh_verb_run;                 /* create.c */
 extern const struct bh_verb bh_verb_exec;                                /* exec.c */
 extern const struct bh_verb bh_verb_start, bh_verb_kill, bh_verb_delete; /* lifecycle.c */

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/names.h"
 #include "base/value.h"
+#include "contract/rules.h"
 #include "linux/cgroup.h"
 
 #define BH_CONFIG_DIR  "/etc/bulkhead"
@@ -72,6 +73,7 @@ struct bh_config {
 	uint64_t console_log; /* bytes */
 
 	struct bh_config_amount overhead, largest; /* the contract has the smallest */
+	struct bh_rule_levels rules;
 };
 
 enum bh_config_kind {
@@ -91,6 +93,7 @@ enum bh_config_key_flags {
 	BH_CONFIG_PER_HANDLER = 1 << 0, /* may stand below `handlers: NAME:` */
 	BH_CONFIG_PER_POD = 1 << 1,     /* may be listed in `annotations` */
 	BH_CONFIG_UNBOUNDED = 1 << 2,   /* may be "unlimited", which is 0 */
+	BH_CONFIG_ROOTS = 1 << 3,       /* of files: holds for root's processes alone */
 };
 
 struct bh_config_key {
@@ -175,10 +178,14 @@ int bh_config_read(struct bh_config_set *set, const char *file, const char *text
 int bh_config_flag(struct bh_config_set *set, const char *key, const char *value,
 		   const char *origin, struct bh_err *err) bh_must_check;
 
+/** bh_config_flag_value() - what a flag, the last of them, sets the key to. Return: NULL = none */
+const char *bh_config_flag_value(const struct bh_config_set *set, const char *key);
+
 /**
  * bh_config_resolve() - what holds
  * @handler:     "runc" or "kata"; NULL = whatever holds for all of them
- * @annotations: of the pod; NULL = none
+ * @annotations: of the pod; NULL = none. Without @handler the one that chooses it counts, with it
+ *               all others
  * @ret:         its strings are @set's
  * @ret_origins: one for each key in the order of bh_config_keys; may be NULL
  *

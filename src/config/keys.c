@@ -24,6 +24,11 @@ static const struct bh_name levels_v[] = {
 	{ "info", BH_LOG_INFO },
 	{ "debug", BH_LOG_DEBUG },
 };
+static const struct bh_name rule_levels_v[] = {
+	{ "enforce", BH_RULE_ENFORCE },
+	{ "warn", BH_RULE_WARN },
+	{ "off", BH_RULE_OFF },
+};
 static const struct bh_name caches_v[] = {
 	{ "auto", BH_SHARE_CACHE_AUTO },
 	{ "always", BH_SHARE_CACHE_ALWAYS },
@@ -35,7 +40,8 @@ static const struct bh_name caches_v[] = {
 		v, BH_ARRAY_SIZE(v) \
 	}
 static const struct bh_names runtimes = NAMES(runtimes_v), rootless = NAMES(rootless_v),
-			     hypervisors = NAMES(hypervisors_v), caches = NAMES(caches_v);
+			     hypervisors = NAMES(hypervisors_v), caches = NAMES(caches_v),
+			     rule_levels = NAMES(rule_levels_v);
 const struct bh_names bh_config_accelerators = NAMES(accelerators_v),
 		      bh_config_cgroup_managers = NAMES(managers_v),
 		      bh_config_log_formats = NAMES(formats_v),
@@ -58,6 +64,8 @@ const char *const bh_config_handlers[] = { "runc", "kata", NULL };
 #define DURATION(member)      .kind = BH_CONFIG_DURATION, AT_(member, int64_t)
 #define KEYS(member)          .kind = BH_CONFIG_KEYS, AT_(member, struct bh_strv)
 
+#define RULE(rule) CHOICE(rules.v[rule], rule_levels)
+
 #define HANDLER .flags = BH_CONFIG_PER_HANDLER
 #define POD     .flags = BH_CONFIG_PER_HANDLER | BH_CONFIG_PER_POD
 
@@ -76,12 +84,12 @@ const struct bh_config_key bh_config_keys[] = {
 	{ "annotations", KEYS(annotations), HANDLER, .fallback = "runtime",
 	  .help = "keys that a pod may set for itself, by an annotation io.bulkhead.KEY" },
 
-	{ "root", PATH(root), .unset = "/run/bulkhead",
+	{ "root", PATH(root), .flags = BH_CONFIG_ROOTS, .unset = "/run/bulkhead",
 	  .help = "directory of the states of root's containers, best on a tmpfs; those of "
 		  "containerd are in its @containerd/" },
 	{ "rootless", NAME(rootless, rootless), .fallback = "auto",
 	  .help = "whether cgroups that may not be written are tolerated by the command line" },
-	{ "log.file", PATH(log.file), .unset = "standard error",
+	{ "log.file", PATH(log.file), .flags = BH_CONFIG_ROOTS, .unset = "standard error",
 	  .help = "file to which root's command line and the supervisors of its pods append their "
 		  "log; the shim's goes to containerd" },
 	{ "log.format", CHOICE(log.format, bh_config_log_formats), .fallback = "text",
@@ -120,8 +128,8 @@ const struct bh_config_key bh_config_keys[] = {
 		  "always: whatever changes on the host; never: nothing, so mmap(2) cannot be "
 		  "shared" },
 	{ "hello-timeout", DURATION(hello_timeout_ns), POD, .min = SECOND, .max = 3600 * SECOND,
-	  .fallback = "10s",
-	  .help = "for the guest's agent to answer; six times as long under emulation" },
+	  .fallback = "30s",
+	  .help = "for the guest's agent to answer; three times as long under emulation" },
 	{ "console-log", SIZE(console_log), POD, .min = 4 * KIB, .max = 64 * MIB,
 	  .fallback = "16KiB",
 	  .help = "how much of the last output to the guest's console is kept" },
@@ -138,5 +146,15 @@ const struct bh_config_key bh_config_keys[] = {
 	{ "largest.memory", SIZE(largest.memory), .min = 64 * MIB, .max = 64 * TIB,
 	  .flags = BH_CONFIG_PER_HANDLER | BH_CONFIG_PER_POD | BH_CONFIG_UNBOUNDED,
 	  .fallback = "unlimited", .help = "memory of the largest pod in a micro-VM" },
+
+	/* the rest of these rows is what bh_rules has */
+	{ "rules.host-network", RULE(BH_RULE_HOST_NETWORK), POD, .fallback = "enforce",
+	  .help = "a pod has a network of its own" },
+	{ "rules.requests-equal-limits", RULE(BH_RULE_REQUESTS_EQUAL_LIMITS), POD,
+	  .fallback = "enforce", .help = "requests equal limits, for CPU and for memory" },
+	{ "rules.smallest-pod", RULE(BH_RULE_SMALLEST_POD), POD, .fallback = "enforce",
+	  .help = "a pod has at least 0.25 core and 256 MiB" },
+	{ "rules.ratio", RULE(BH_RULE_RATIO), POD, .fallback = "warn",
+	  .help = "a core comes with 1 to 8 GiB of memory" },
 };
 const size_t bh_config_n_keys = BH_ARRAY_SIZE(bh_config_keys);

@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/yaml.h"
 #include "config/config_internal.h"
+#include "linux/userns.h"
 
 #define FILE_BYTES_MAX (1U << 20)
 #define DROP_INS_MAX   256
@@ -82,6 +83,12 @@ static bool take_values(struct reading *r, const struct bh_config_key *key,
 	return !r->fatal;
 }
 
+/* A user's containers are elsewhere than root's. */
+static bool is_roots(void)
+{
+	return geteuid() == 0 && !bh_userns_inside();
+}
+
 static void set_key(struct reading *r, const struct bh_config_key *key, const struct bh_yaml *node)
 {
 	struct bh_config_setting s = {
@@ -102,6 +109,8 @@ static void set_key(struct reading *r, const struct bh_config_key *key, const st
 	if (!take_values(r, key, node, &s.values))
 		return;
 	e = bh_config_add(r->set, &s, &err);
+	if (e == 0 && key->flags & BH_CONFIG_ROOTS && !is_roots())
+		r->set->settings.n--;
 	if (e == -ENOMEM)
 		r->fatal = e;
 	else if (e < 0)
@@ -267,17 +276,6 @@ int bh_config_read(struct bh_config_set *set, const char *file, const char *text
 
 /* ---- files --------------------------------------------------------------------------------- */
 
-static bool in_user_namespace(void)
-{
-	bh_auto_free char *map = NULL;
-	unsigned int inside, outside, n;
-
-	return bh_path_read(AT_FDCWD, "/proc/self/uid_map", BH_PATH_HOST, 1024, &map, NULL, NULL) ==
-		       0 &&
-	       !(sscanf(map, "%u %u %u", &inside, &outside, &n) == 3 && !inside && !outside &&
-		 n == UINT32_MAX);
-}
-
 /* Nobody but root, and whoever runs this, may have written it. */
 static int check_owner(const char *path, int fd, mode_t type, struct bh_err *err)
 {
@@ -289,7 +287,7 @@ static int check_owner(const char *path, int fd, mode_t type, struct bh_err *err
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "%s: is no %s", path,
 				 type == S_IFDIR ? "directory" : "file");
 	if (st.st_uid != 0 && st.st_uid != geteuid() &&
-	    !(st.st_uid == OVERFLOW_UID && in_user_namespace()))
+	    !(st.st_uid == OVERFLOW_UID && bh_userns_inside()))
 		return bh_err_as(err, BH_ERR_SPEC, -EPERM,
 				 "%s: belongs to user %u: it must be root's (chown root)", path,
 				 st.st_uid);

@@ -74,8 +74,17 @@ int bh_config_flag(struct bh_config_set *set, const char *key, const char *value
 	if (!s.key)
 		return -ENOENT;
 	r = bh_config_strv_add(&set->arena, &s.values, kept, err);
-	r = r < 0 ? r : bh_config_add(set, &s, err);
-	return r < 0 ? bh_err_ctx(err, "%s", origin) : 0;
+	return r < 0 ? r : bh_config_add(set, &s, err);
+}
+
+const char *bh_config_flag_value(const struct bh_config_set *set, const char *key)
+{
+	const char *value = NULL;
+
+	bh_for_each (s, set->settings)
+		if (s->origin.rank == BH_CONFIG_FROM_FLAG && strcmp(s->key->name, key) == 0)
+			value = s->values.v[0];
+	return value;
 }
 
 void bh_config_origin(const struct bh_config_origin *origin, struct bh_buf *out)
@@ -143,11 +152,15 @@ static bool is_left_to_pods(const struct bh_config *config, const struct bh_conf
 	return false;
 }
 
-static int put_annotation(struct resolution *to, const struct bh_kv *kv, struct bh_err *err)
+/* Which handler it is was asked first. */
+static int put_annotation(struct resolution *to, const char *handler, const struct bh_kv *kv,
+			  struct bh_err *err)
 {
 	struct bh_config_setting s = { .origin = { .rank = BH_CONFIG_FROM_ANNOTATION } };
 	const char *values[] = { kv->value, NULL };
 
+	if ((strcmp(kv->key, BH_CONFIG_ANNOTATION "runtime") == 0) != !handler)
+		return 0;
 	s.key = bh_config_key_find(kv->key + strlen(BH_CONFIG_ANNOTATION), err);
 	if (!s.key) {
 		if (err)
@@ -166,7 +179,8 @@ static int put_annotation(struct resolution *to, const struct bh_kv *kv, struct 
 	return put(to, &s, err);
 }
 
-static int put_annotations(struct resolution *to, const bh_kv_list *annotations, struct bh_err *err)
+static int put_annotations(struct resolution *to, const char *handler,
+			   const bh_kv_list *annotations, struct bh_err *err)
 {
 	if (!annotations)
 		return 0;
@@ -175,7 +189,7 @@ static int put_annotations(struct resolution *to, const bh_kv_list *annotations,
 
 		if (strncmp(kv->key, BH_CONFIG_ANNOTATION, strlen(BH_CONFIG_ANNOTATION)) != 0)
 			continue;
-		r = put_annotation(to, kv, err);
+		r = put_annotation(to, handler, kv, err);
 		if (r < 0)
 			return bh_err_ctx(err, "annotation %.100s", kv->key);
 	}
@@ -195,6 +209,6 @@ int bh_config_resolve(struct bh_config_set *set, const char *handler, const bh_k
 	r = put_defaults(&to, err);
 	r = r < 0 ? r : put_settings(&to, BH_CONFIG_FROM_FILE, NULL, err);
 	r = r < 0 ? r : put_settings(&to, BH_CONFIG_FROM_HANDLER, handler, err);
-	r = r < 0 ? r : put_annotations(&to, annotations, err);
+	r = r < 0 ? r : put_annotations(&to, handler, annotations, err);
 	return r < 0 ? r : put_settings(&to, BH_CONFIG_FROM_FLAG, handler, err);
 }

@@ -104,6 +104,7 @@ struct bh_create_opts {
 	enum bh_cgroup_manager cgroup_manager;
 	bool rootless;
 	bool no_pivot;
+	bool no_hooks; /* one that has any is refused */
 	bool run; /* do not wait for a start: execute the process at once (bh_container_start() is
 		   * not to be called); poststart hooks run before the return */
 	bool notify; /* the process gets a notification socket, see container/notify.h */

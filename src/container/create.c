@@ -116,6 +116,8 @@ static int plan(struct bh_creation *cr, const struct config_text *text, struct b
 	if (opts->notify && c->spec.process.set)
 		r = bh_notify_plan(c, err);
 	r = r < 0 ? r : bh_sysctl_check(&c->spec, err);
+	if (r == 0 && opts->no_hooks)
+		r = bh_hooks_refuse(&c->spec, err);
 	r = r < 0 ? r : check_terminal(cr, err);
 	r = r < 0 ? r : bh_ns_plan(&c->spec, &cr->ns, err);
 	r = r < 0 ? r : plan_cgroups(cr, err);

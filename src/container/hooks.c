@@ -204,3 +204,20 @@ void bh_hooks_run_all(const struct bh_spec *spec, enum bh_hook_kind kind, const 
 			bh_warn("%s, ignoring", bh_err_format(&err, line, sizeof(line)));
 	}
 }
+
+int bh_hooks_refuse(const struct bh_spec *spec, struct bh_err *err)
+{
+	for (int kind = 0; kind < BH_HOOK_MAX_; kind++) {
+		const char *name = bh_names_of(&bh_names_hook, kind);
+		char where[BH_ERR_WHERE_BYTES];
+
+		/* That one runs in the container, with no more rights than its process. */
+		if (kind == BH_HOOK_START_CONTAINER || !spec->hooks[kind].n)
+			continue;
+		snprintf(where, sizeof(where), "/hooks/%s", name);
+		return bh_err_spec(err, where,
+				   "\"%s\": the configuration of this node allows no hooks",
+				   spec->hooks[kind].v[0].path);
+	}
+	return 0;
+}

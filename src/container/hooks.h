@@ -19,6 +19,10 @@
 int bh_hooks_run(const struct bh_spec *spec, enum bh_hook_kind kind, const char *state,
 		 char *const *env, struct bh_err *err) bh_must_check;
 
+/** bh_hooks_refuse() - where none are allowed: -EINVAL (BH_ERR_SPEC) when @spec has one that runs
+ * outside of the container's own root */
+int bh_hooks_refuse(const struct bh_spec *spec, struct bh_err *err) bh_must_check;
+
 /** bh_hooks_run_all() - like bh_hooks_run(), but a failure is logged as a warning and the next one
  * runs, as the spec wants it of poststart and poststop */
 void bh_hooks_run_all(const struct bh_spec *spec, enum bh_hook_kind kind, const char *state,

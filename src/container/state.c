@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "base/path.h"
+#include "base/schema.h"
 #include "container/passwd.h"
 
 #define CONFIG_BYTES_MAX (16U << 20)
@@ -218,6 +219,28 @@ int bh_bundle_read(const char *bundle, char **ret, size_t *ret_len, struct bh_er
 	if (dir < 0)
 		return bh_err_ctx(err, "bundle");
 	return bh_path_read(dir, CONFIG, BH_PATH_HOST, CONFIG_BYTES_MAX, ret, ret_len, err);
+}
+
+struct annotated {
+	bh_kv_list annotations;
+};
+
+int bh_bundle_annotations(struct bh_arena *arena, const char *bundle, bh_kv_list *ret,
+			  struct bh_err *err)
+{
+	static const struct bh_field fields[] = {
+		BH_FIELD(struct annotated, annotations, "annotations"),
+	};
+	static const struct bh_schema schema = BH_SCHEMA(struct annotated, fields);
+	struct annotated document = { .annotations = { .n = 0 } };
+	bh_auto_free char *text = NULL;
+	size_t len;
+	int r = bh_bundle_read(bundle, &text, &len, err);
+
+	r = r < 0 ? r : bh_schema_read(&schema, arena, text, len, &document, err);
+	if (r == 0)
+		*ret = document.annotations;
+	return r;
 }
 
 int bh_state_read_config(int dirfd, char **ret, size_t *ret_len, struct bh_err *err)

@@ -28,6 +28,10 @@ int bh_state_save_config(int dirfd, const char *text, size_t len, struct bh_err 
 int bh_bundle_read(const char *bundle, char **ret, size_t *ret_len,
 		   struct bh_err *err) bh_must_check;
 
+/** bh_bundle_annotations() - those of its config.json, whatever else is in there; in @arena */
+int bh_bundle_annotations(struct bh_arena *arena, const char *bundle, bh_kv_list *ret,
+			  struct bh_err *err) bh_must_check;
+
 /** bh_state_read_config() - that document again: malloc'd, the caller's */
 int bh_state_read_config(int dirfd, char **ret, size_t *ret_len, struct bh_err *err) bh_must_check;
 

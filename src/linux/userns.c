@@ -10,7 +10,8 @@
 #include "base/path.h"
 #include "base/sys.h"
 
-#define TOOL_SAYS_BYTES 256
+#define UID_MAP_MAX_BYTES 65536
+#define TOOL_SAYS_BYTES   256
 
 static const struct map_kind {
 	const char *file, *tool;
@@ -188,4 +189,15 @@ int bh_userns_open(const bh_id_map_list *uids, const bh_id_map_list *gids, struc
 	kill(pid, SIGKILL);
 	TEMP_FAILURE_RETRY(waitpid(pid, NULL, __WALL));
 	return r < 0 ? bh_err_ctx(err, "user namespace of id-mapped mounts") : fd;
+}
+
+bool bh_userns_inside(void)
+{
+	/* What the kernel prints for the initial user namespace, in its "%10u %10u %10u\n". */
+	static const char initial[] = "         0          0 4294967295\n";
+	bh_auto_free char *map = NULL;
+
+	return bh_path_read(AT_FDCWD, "/proc/self/uid_map", BH_PATH_HOST, UID_MAP_MAX_BYTES, &map,
+			    NULL, NULL) == 0 &&
+	       strcmp(map, initial) != 0;
 }

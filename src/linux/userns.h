@@ -8,6 +8,10 @@
 
 #include "oci/spec.h"
 
+/** bh_userns_inside() - whether this process is in another user namespace than the first one. A
+ * kernel without them has nobody in one */
+bool bh_userns_inside(void);
+
 /**
  * bh_userns_write_maps() - give the fresh user namespace of @pid its maps
  * @uids, @gids: as in the spec; checked for overlap and emptiness by the parser

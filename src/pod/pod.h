@@ -13,7 +13,6 @@
 #include "base/check.h"
 #include "config/config.h"
 #include "container/container.h"
-#include "contract/rules.h"
 #include "linux/cgroup.h"
 #include "rpc/rpc.h"
 
@@ -32,17 +31,22 @@ struct bh_pod_config {
 	const char *container; /* id of the container that the pod is made for */
 	const char
 		*bundle; /* its bundle, absolute: rules, size, network and cgroup follow from it */
-	enum bh_cgroup_manager cgroup_manager;
-	const char *guest_dir; /* kernel and initramfs */
-	enum bh_accelerator_choice accelerator;
-	const char *hypervisor;   /* driver's name */
-	const char *filter_cache; /* of seccomp programs; NULL = none */
-	const char *domain;       /* the engine's name space that the pod is of; NULL = none */
-	bool no_pivot, no_keyring;
-	struct bh_rule_levels rules; /* of the contract, for pods in micro-VMs */
+	const char *filter_cache;  /* of seccomp programs; NULL = none */
+	const char *domain;        /* the engine's name space that the pod is of; NULL = none */
+	struct bh_config settings; /* as bh_pod_settings() finds them */
 };
 
 struct bh_pod;
+
+/**
+ * bh_pod_settings() - what holds for the pod that is made for the container of a bundle, whose
+ * annotations may say something of it as well
+ * @kind:   of the pod; one that is NULL is set to what the bundle, or else @set, chooses
+ * @bundle: NULL = none: what holds for all pods of the kind
+ * @ret:    its strings are @set's. The guest is the installed one, unless said otherwise
+ */
+int bh_pod_settings(struct bh_config_set *set, const char **kind, const char *bundle,
+		    struct bh_config *ret, struct bh_err *err) bh_must_check;
 
 /* What a pod tells whoever serves it. */
 struct bh_pod_listener {
@@ -107,7 +111,7 @@ bool bh_pod_own_mounts(const char *kind);
 
 /** bh_pod_check() - whether this node is fit for pods of @kind, as far as this program knows: rows
  * added to @report. Makes nothing that outlives the call
- * @config: guest_dir, accelerator and hypervisor are read */
+ * @config: its settings alone are read */
 int bh_pod_check(const char *kind, const struct bh_pod_config *config, struct bh_arena *arena,
 		 struct bh_check_report *report, struct bh_err *err) bh_must_check;
 

@@ -85,21 +85,6 @@ static int check(const struct bh_shim_call *call, struct bh_err *err)
 	return bh_container_id_check(call->id, err);
 }
 
-const char *bh_shim_runtime_by_name(const char *program)
-{
-	static const struct {
-		const char *program, *runtime;
-	} names[] = {
-		{ "containerd-shim-bulkhead-kata-v2", "kata" },
-	};
-	const char *slash = strrchr(program, '/');
-
-	for (size_t i = 0; i < BH_ARRAY_SIZE(names); i++)
-		if (strcmp(names[i].program, slash ? slash + 1 : program) == 0)
-			return names[i].runtime;
-	return NULL;
-}
-
 const char *bh_shim_root(struct bh_arena *arena, const char *root, const char *name_space,
 			 struct bh_err *err)
 {

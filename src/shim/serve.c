@@ -17,7 +17,6 @@
 
 #include "base/log.h"
 #include "base/path.h"
-#include "base/program.h"
 #include "container/self_protect.h"
 #include "container/state.h"
 
@@ -28,9 +27,6 @@
 /* After a call, for the next one. */
 #define TIDY_MS      500
 #define FILTER_CACHE "/run/bulkhead/@seccomp"
-
-#define ANNOTATION_RUNTIME "io.bulkhead.runtime"
-#define RUNTIME_DEFAULT    "runc"
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
@@ -123,69 +119,33 @@ static int on_command_line(struct bh_source *source, uint32_t events, struct bh_
 
 /* ---- the pod --------------------------------------------------------------------------------- */
 
-/* The annotation is only there where the administrator's configuration lets it through. */
-static int choose_runtime(struct bh_shim *s, const char *bundle, const char **ret,
-			  struct bh_err *err)
-{
-	bh_auto_free char *text = NULL;
-	struct bh_spec spec = { .oci_version = NULL };
-	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
-	const char *said = bh_shim_runtime_by_name(s->call->program);
-	size_t len;
-	int r;
-
-	if (!said)
-		said = s->settings.runtime;
-	if (!said) {
-		r = bh_bundle_read(bundle, &text, &len, err);
-		r = r < 0 ? r : bh_spec_parse(&arena, text, len, &spec, err);
-		if (r < 0)
-			return r;
-		said = bh_spec_annotation(&spec, ANNOTATION_RUNTIME);
-	}
-	*ret = bh_arena_strdup(&s->arena, said ? said : RUNTIME_DEFAULT);
-	return *ret ? bh_pod_kind_known(*ret, err) : bh_err_oom(err);
-}
-
-static int find_guest(struct bh_shim *s, const char **ret, struct bh_err *err)
-{
-	static const char *const places[] = { "../share/bulkhead/", "../../" };
-	char path[PATH_MAX];
-
-	*ret = s->settings.guest;
-	/* A pod that needs it says that it is not there. */
-	if (*ret ||
-	    bh_program_find(places, BH_ARRAY_SIZE(places), "guest", BH_DATADIR, path, NULL) < 0)
-		return 0;
-	*ret = bh_arena_strdup(&s->arena, path);
-	return *ret ? 0 : bh_err_oom(err);
-}
-
 static int configure(struct bh_shim *s, const char *id, const char *bundle, struct bh_err *err)
 {
-	const struct bh_shim_settings *set = &s->settings;
-	const char *root = bh_shim_root(&s->arena, set->root ? set->root : BH_SHIM_ROOT_DEFAULT,
-					s->call->name_space, err);
-	const char *guest = NULL;
-	int r = root ? find_guest(s, &guest, err) : err->code;
+	const char *root = bh_shim_root(&s->arena, s->settings.root, s->call->name_space, err);
 
-	if (r < 0)
-		return r;
+	if (!root)
+		return err->code;
 	s->config = (struct bh_pod_config){
 		.root = root,
 		.id = bh_arena_strdup(&s->arena, id),
 		.container = bh_arena_strdup(&s->arena, id),
 		.bundle = bh_arena_strdup(&s->arena, bundle),
-		.cgroup_manager = set->cgroup_manager,
-		.guest_dir = guest ? guest : BH_DATADIR "/guest",
-		.accelerator = set->accelerator,
-		.hypervisor = set->hypervisor,
 		.filter_cache = FILTER_CACHE,
 		.domain = s->call->name_space,
-		.no_pivot = set->no_pivot,
-		.no_keyring = set->no_keyring,
+		.settings = s->settings.config,
 	};
 	return s->config.id && s->config.container && s->config.bundle ? 0 : bh_err_oom(err);
+}
+
+/* containerd has the lines, and may want all of them. Before the settings are known: at the level
+ * info. */
+static int open_log(const struct bh_shim *s, struct bh_err *err)
+{
+	const struct bh_config *c = &s->settings.config;
+	enum bh_log_level level = s->settings.kind ? c->log.level : BH_LOG_INFO;
+
+	return bh_log_open(NULL, s->settings.kind ? c->log.format : BH_LOG_TEXT,
+			   s->call->debug ? BH_LOG_DEBUG : level, err);
 }
 
 /* What the host mounts later is still seen; what is mounted here is not seen by the host. */
@@ -227,10 +187,11 @@ static int open_pod(struct bh_shim *s, const char *id, const char *bundle, const
 		    struct bh_err *err)
 {
 	const struct bh_pod_listener listener = { .event = on_event, .over = on_over, .arg = s };
-	const char *kind = NULL;
-	int r = bh_shim_settings_read(&s->arena, options, &s->settings, err);
+	const char *kind;
+	int r = bh_shim_settings_find(&s->settings, s->call->program, bundle, options, err);
 
-	r = r < 0 ? r : choose_runtime(s, bundle, &kind, err);
+	kind = s->settings.kind;
+	r = r < 0 ? r : open_log(s, err);
 	r = r < 0 ? r : configure(s, id, bundle, err);
 	if (r == 0 && bh_pod_own_mounts(kind))
 		r = leave_mounts(err);
@@ -431,11 +392,11 @@ int bh_shim_serve(const struct bh_shim_call *call, char *const argv[], struct bh
 	umask(022);
 	if (r == 0 && chdir("/") < 0)
 		r = bh_err_set(err, -errno, "leave the bundle's directory");
-	r = r < 0 ? r
-		  : bh_log_open(NULL, BH_LOG_TEXT, call->debug ? BH_LOG_DEBUG : BH_LOG_INFO, err);
+	r = r < 0 ? r : open_log(&s, err);
 	r = r < 0 ? r : run(&s, err);
 	if (r < 0)
 		bh_log(BH_LOG_ERROR, "%s", bh_err_format(err, text, sizeof(text)));
+	bh_shim_settings_deinit(&s.settings);
 	bh_arena_deinit(&s.arena);
 	return r;
 }

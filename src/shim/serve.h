@@ -24,7 +24,7 @@ struct bh_shim_connection {
 struct bh_shim {
 	const struct bh_shim_call *call;
 	struct bh_loop loop;
-	struct bh_arena arena; /* of the settings, and of what the pod's configuration points to */
+	struct bh_arena arena; /* of what the pod's configuration points to */
 	struct bh_shim_settings settings;
 	struct bh_pod_config config;
 	struct bh_pod *pod;

@@ -1,135 +1,100 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/settings.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "base/names.h"
 #include "base/path.h"
 #include "base/toml.h"
+#include "shim/shim.h"
 
 #define CONFIG_BYTES_MAX (1U << 20)
+#define OPTIONS          "options"
 
-static const struct bh_name accelerators_v[] = {
-	{ "kvm", BH_ACCELERATE_KVM },
-	{ "emulation", BH_ACCELERATE_EMULATION },
-	{ "auto", BH_ACCELERATE_AUTO },
-};
-static const struct bh_name managers_v[] = {
-	{ "auto", BH_CGROUP_AUTO },
-	{ "cgroupfs", BH_CGROUP_FS },
-	{ "systemd", BH_CGROUP_SYSTEMD },
-};
-static const struct bh_names accelerators = { accelerators_v, BH_ARRAY_SIZE(accelerators_v) };
-static const struct bh_names managers = { managers_v, BH_ARRAY_SIZE(managers_v) };
-
-#define AT(member) offsetof(struct bh_shim_settings, member)
-
-enum key_kind { KEY_TEXT, KEY_PATH, KEY_NAME, KEY_BOOL, KEY_SYSTEMD, KEY_NOTHING };
-
-/* The one table of all keys. Those in capitals are runc's, as containerd's configuration has them.
- */
-static const struct key {
+/* Keys that are runc's, as containerd's configuration has them, and whose they are here. */
+static const struct foreign {
 	const char *name;
-	enum key_kind kind;
-	size_t offset;
-	const struct bh_names *names;
-} keys[] = {
-	{ "runtime", KEY_TEXT, AT(runtime) },
-	{ "root", KEY_PATH, AT(root) },
-	{ "guest", KEY_PATH, AT(guest) },
-	{ "accelerator", KEY_NAME, AT(accelerator), &accelerators },
-	{ "hypervisor", KEY_TEXT, AT(hypervisor) },
-	{ "cgroup_manager", KEY_NAME, AT(cgroup_manager), &managers },
-	{ "Root", KEY_PATH, AT(root) },
-	{ "SystemdCgroup", KEY_SYSTEMD, AT(cgroup_manager) },
-	{ "NoPivotRoot", KEY_BOOL, AT(no_pivot) },
-	{ "NoNewKeyring", KEY_BOOL, AT(no_keyring) },
-	{ "ShimCgroup", KEY_TEXT, AT(shim_cgroup) },
-	/* Of other programs, or nothing that is needed: streams belong to the container's user. */
-	{ "BinaryName", KEY_NOTHING },
-	{ "CriuPath", KEY_NOTHING },
-	{ "CriuImagePath", KEY_NOTHING },
-	{ "CriuWorkPath", KEY_NOTHING },
-	{ "IoUid", KEY_NOTHING },
-	{ "IoGid", KEY_NOTHING },
-	{ "TypeUrl", KEY_NOTHING },
-	{ "ConfigPath", KEY_NOTHING },
+	const char *key;     /* NULL = of other programs, or nothing that is needed */
+	const char *if_true; /* of a boolean: what it sets when it is true; NULL = itself */
+} foreign_keys[] = {
+	{ "Root", "root" },
+	{ "SystemdCgroup", "cgroup-manager", "systemd" },
+	{ "NoPivotRoot", "no-pivot", "true" },
+	{ "NoNewKeyring", "no-new-keyring", "true" },
+	{ "ShimCgroup", "shim-cgroup" },
+	{ "BinaryName", NULL },
+	{ "CriuPath", NULL },
+	{ "CriuImagePath", NULL },
+	{ "CriuWorkPath", NULL },
+	{ "IoUid", NULL }, /* streams belong to the container's user */
+	{ "IoGid", NULL },
+	{ "TypeUrl", NULL },
+	{ "ConfigPath", NULL },
 };
 
 struct target {
-	struct bh_arena *arena;
-	struct bh_shim_settings *settings;
+	struct bh_config_set *set;
+	const char *name; /* of the document */
 };
 
-static int set_text(const struct target *t, const struct key *key, const char *text,
-		    struct bh_err *err)
+static int set_foreign(const struct target *t, const struct foreign *f,
+		       const struct bh_toml_value *v, struct bh_err *err)
 {
-	const char **member = (const char **)((char *)t->settings + key->offset);
-
-	if (!*text)
-		return 0; /* as if it were not there */
-	if (key->kind == KEY_PATH && *text != '/')
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "%s: '%s' is no absolute path",
-				 key->name, text);
-	*member = bh_arena_strdup(t->arena, text);
-	return *member ? 0 : bh_err_oom(err);
-}
-
-static int set_name(const struct target *t, const struct key *key, const char *text,
-		    struct bh_err *err)
-{
-	int64_t number = bh_names_find(key->names, text, -1);
-
-	if (number < 0)
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "%s: there is no '%s'", key->name,
-				 text);
-	*(unsigned int *)((char *)t->settings + key->offset) = (unsigned int)number;
-	return 0;
-}
-
-static int set_key(const struct target *t, const struct key *key, const struct bh_toml_value *v,
-		   struct bh_err *err)
-{
-	bool wants_bool = key->kind == KEY_BOOL || key->kind == KEY_SYSTEMD;
-
-	if (key->kind == KEY_NOTHING)
+	if (!f->key)
 		return 0;
-	if (v->kind != (wants_bool ? BH_TOML_BOOL : BH_TOML_STRING))
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "%s: is no %s", key->name,
-				 wants_bool ? "boolean" : "string");
-	if (key->kind == KEY_BOOL)
-		*((bool *)((char *)t->settings + key->offset)) = v->number;
-	else if (key->kind == KEY_SYSTEMD)
-		t->settings->cgroup_manager = v->number ? BH_CGROUP_SYSTEMD : BH_CGROUP_AUTO;
-	else if (key->kind == KEY_NAME)
-		return set_name(t, key, v->text, err);
-	else
-		return set_text(t, key, v->text, err);
-	return 0;
+	if (v->kind != (f->if_true ? BH_TOML_BOOL : BH_TOML_STRING))
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "%s: is no %s", f->name,
+				 f->if_true ? "boolean" : "string");
+	if (f->if_true)
+		return v->number ? bh_config_flag(t->set, f->key, f->if_true, t->name, err) : 0;
+	return *v->text ? bh_config_flag(t->set, f->key, v->text, t->name, err) : 0;
+}
+
+/* A value as a file of ours would have it. */
+static const char *text_of(const struct bh_toml_value *v, char buf[static 24])
+{
+	if (v->kind == BH_TOML_BOOL)
+		return v->number ? "true" : "false";
+	if (v->kind == BH_TOML_INT) {
+		snprintf(buf, 24, "%lld", (long long)v->number);
+		return buf;
+	}
+	return v->text;
 }
 
 static int on_key(void *arg, const char *name, const struct bh_toml_value *value,
 		  struct bh_err *err)
 {
-	for (size_t i = 0; i < BH_ARRAY_SIZE(keys); i++)
-		if (strcmp(keys[i].name, name) == 0)
-			return set_key(arg, &keys[i], value, err);
-	bh_warn("options: '%s' is not known", name);
+	const struct target *t = arg;
+	char buf[24];
+	const char *text = text_of(value, buf);
+	int r;
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(foreign_keys); i++)
+		if (strcmp(foreign_keys[i].name, name) == 0)
+			return set_foreign(t, &foreign_keys[i], value, err);
+	if (!*text)
+		return 0; /* as if it were not there */
+	r = bh_config_flag(t->set, name, text, t->name, err);
+	if (r != -ENOENT)
+		return r < 0 ? bh_err_ctx(err, "%s", name) : 0;
+	/* containerd may have put it there for itself. */
+	bh_warn("%s", err ? err->text : name);
 	return 0;
 }
 
-int bh_shim_settings_toml(struct bh_arena *arena, const char *name, const char *text, size_t len,
-			  struct bh_shim_settings *settings, struct bh_err *err)
+int bh_shim_settings_toml(struct bh_config_set *set, const char *name, const char *text, size_t len,
+			  struct bh_err *err)
 {
-	struct target t = { .arena = arena, .settings = settings };
-	int r = bh_toml_read(text, len, on_key, &t, err);
+	struct target t = { .set = set, .name = name };
+	struct bh_err own = BH_ERR_INIT;
+	int r = bh_toml_read(text, len, on_key, &t, err ? err : &own);
 
 	return r < 0 ? bh_err_ctx(err, "%s", name) : 0;
 }
 
-static int read_file(struct bh_arena *arena, const char *path, struct bh_shim_settings *settings,
-		     struct bh_err *err)
+static int read_file(struct bh_config_set *set, const char *path, struct bh_err *err)
 {
 	bh_auto_free char *text = NULL;
 	size_t len;
@@ -139,12 +104,11 @@ static int read_file(struct bh_arena *arena, const char *path, struct bh_shim_se
 
 	r = r < 0 ? r
 		  : bh_path_read(AT_FDCWD, path, BH_PATH_HOST, CONFIG_BYTES_MAX, &text, &len, err);
-	return r < 0 ? r : bh_shim_settings_toml(arena, path, text, len, settings, err);
+	return r < 0 ? r : bh_shim_settings_toml(set, path, text, len, err);
 }
 
 /* The document by value goes before the file. */
-static int read_runtime_options(struct bh_arena *arena, const Wire__Any *any,
-				struct bh_shim_settings *settings, struct bh_err *err)
+static int read_runtime_options(struct bh_config_set *set, const Wire__Any *any, struct bh_err *err)
 {
 	Shim__RuntimeOptions *o =
 		shim__runtime_options__unpack(NULL, any->value.len, any->value.data);
@@ -153,46 +117,49 @@ static int read_runtime_options(struct bh_arena *arena, const Wire__Any *any,
 	if (!o)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "options: no %s", any->type_url);
 	if (o->config_body.len)
-		r = bh_shim_settings_toml(arena, "options", (const char *)o->config_body.data,
-					  o->config_body.len, settings, err);
+		r = bh_shim_settings_toml(set, OPTIONS, (const char *)o->config_body.data,
+					  o->config_body.len, err);
 	else if (*o->config_path)
-		r = read_file(arena, o->config_path, settings, err);
+		r = read_file(set, o->config_path, err);
 	shim__runtime_options__free_unpacked(o, NULL);
 	return r;
 }
 
-static int set_runc(struct bh_arena *arena, const Shim__RuncOptions *o,
-		    struct bh_shim_settings *settings, struct bh_err *err)
+static int set_runc(struct bh_config_set *set, const Shim__RuncOptions *o, struct bh_err *err)
 {
-	const struct target t = { .arena = arena, .settings = settings };
-	static const struct key root = { "root", KEY_PATH, AT(root) },
-				shim_cgroup = { "shim_cgroup", KEY_TEXT, AT(shim_cgroup) };
-	int r;
+	const struct {
+		const char *key, *value;
+	} flags[] = {
+		{ "no-pivot", o->no_pivot_root ? "true" : "" },
+		{ "no-new-keyring", o->no_new_keyring ? "true" : "" },
+		{ "cgroup-manager", o->systemd_cgroup ? "systemd" : "" },
+		{ "root", o->root },
+		{ "shim-cgroup", o->shim_cgroup },
+	};
+	int r = 0;
 
-	settings->no_pivot |= o->no_pivot_root;
-	settings->no_keyring |= o->no_new_keyring;
-	if (o->systemd_cgroup)
-		settings->cgroup_manager = BH_CGROUP_SYSTEMD;
-	r = set_text(&t, &root, o->root, err);
-	return r < 0 ? r : set_text(&t, &shim_cgroup, o->shim_cgroup, err);
+	for (size_t i = 0; r == 0 && i < BH_ARRAY_SIZE(flags); i++)
+		if (*flags[i].value) {
+			r = bh_config_flag(set, flags[i].key, flags[i].value, OPTIONS, err);
+			r = r < 0 ? bh_err_ctx(err, "%s", flags[i].key) : 0;
+		}
+	return r;
 }
 
-static int read_runc_options(struct bh_arena *arena, const Wire__Any *any,
-			     struct bh_shim_settings *settings, struct bh_err *err)
+static int read_runc_options(struct bh_config_set *set, const Wire__Any *any, struct bh_err *err)
 {
 	Shim__RuncOptions *o = shim__runc_options__unpack(NULL, any->value.len, any->value.data);
 	int r;
 
 	if (!o)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "options: no %s", any->type_url);
-	r = set_runc(arena, o, settings, err);
+	r = set_runc(set, o, err);
 	shim__runc_options__free_unpacked(o, NULL);
 	return r;
 }
 
 /* `ctr` sends them for runtimes that it does not know. */
-static int read_create_options(struct bh_arena *arena, const Wire__Any *any,
-			       struct bh_shim_settings *settings, struct bh_err *err)
+static int read_create_options(struct bh_config_set *set, const Wire__Any *any, struct bh_err *err)
 {
 	Shim__RuncCreateOptions *o =
 		shim__runc_create_options__unpack(NULL, any->value.len, any->value.data);
@@ -204,18 +171,16 @@ static int read_create_options(struct bh_arena *arena, const Wire__Any *any,
 	same.no_pivot_root = o->no_pivot_root;
 	same.no_new_keyring = o->no_new_keyring;
 	same.shim_cgroup = o->shim_cgroup;
-	r = set_runc(arena, &same, settings, err);
+	r = set_runc(set, &same, err);
 	shim__runc_create_options__free_unpacked(o, NULL);
 	return r;
 }
 
-int bh_shim_settings_read(struct bh_arena *arena, const Wire__Any *options,
-			  struct bh_shim_settings *settings, struct bh_err *err)
+int bh_shim_settings_read(struct bh_config_set *set, const Wire__Any *options, struct bh_err *err)
 {
 	static const struct {
 		const char *type;
-		int (*read)(struct bh_arena *arena, const Wire__Any *any,
-			    struct bh_shim_settings *settings, struct bh_err *err);
+		int (*read)(struct bh_config_set *set, const Wire__Any *any, struct bh_err *err);
 	} types[] = {
 		{ "containerd.runc.v1.Options", read_runc_options },
 		{ "containerd.linux.runc.CreateOptions", read_create_options },
@@ -229,7 +194,58 @@ int bh_shim_settings_read(struct bh_arena *arena, const Wire__Any *options,
 	type = slash ? slash + 1 : options->type_url;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(types); i++)
 		if (strcmp(types[i].type, type) == 0)
-			return types[i].read(arena, options, settings, err);
+			return types[i].read(set, options, err);
 	bh_warn("options of type '%s' are not known", options->type_url);
 	return 0;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+void bh_shim_settings_deinit(struct bh_shim_settings *settings)
+{
+	bh_config_set_deinit(&settings->set);
+}
+
+static const char *kind_by_name(const char *program)
+{
+	static const struct {
+		const char *program, *runtime;
+	} names[] = {
+		{ "containerd-shim-bulkhead-kata-v2", "kata" },
+	};
+	const char *slash = strrchr(program, '/');
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(names); i++)
+		if (strcmp(names[i].program, slash ? slash + 1 : program) == 0)
+			return names[i].runtime;
+	return NULL;
+}
+
+/* An option names it as it is; of a file's root containerd's are a part. */
+static int find_root(struct bh_shim_settings *s, struct bh_err *err)
+{
+	const char *root = s->config.root;
+
+	s->root = BH_SHIM_ROOT_DEFAULT;
+	if (root)
+		s->root = bh_config_flag_value(&s->set, "root")
+				  ? root
+				  : bh_arena_printf(&s->set.arena, "%s/" BH_SHIM_ROOT_DIR, root);
+	return s->root ? 0 : bh_err_oom(err);
+}
+
+int bh_shim_settings_find(struct bh_shim_settings *s, const char *program, const char *bundle,
+			  const Wire__Any *options, struct bh_err *err)
+{
+	int r;
+
+	bh_config_set_deinit(&s->set);
+	*s = BH_SHIM_SETTINGS_INIT;
+	r = bh_config_load(&s->set, NULL, err);
+	r = r < 0 ? r : bh_shim_settings_read(&s->set, options, err);
+	if (r < 0)
+		return r;
+	s->kind = kind_by_name(program);
+	r = bh_pod_settings(&s->set, &s->kind, bundle, &s->config, err);
+	return r < 0 ? r : find_root(s, err);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an administrator sets for a runtime handler: from the options that containerd passes, which
- * are runc's message, or a TOML document by value or by path.
+ * What holds for a pod that containerd asks for: the node's configuration, and what containerd
+ * passes as options of the handler, which are runc's message, or a TOML document by value or by
+ * path, and win over files.
  *
  * Source: containerd.runc.v1.Options, runtimeoptions.v1.Options
  */
@@ -9,37 +10,46 @@
 #define BH_SHIM_SETTINGS_H
 
 #include "base/arena.h"
+#include "config/config.h"
 #include "pod/pod.h"
 #include "rpc/shim.pb-c.h"
 
+/* Where the states of a name space's containers are, when no option says so: below the root. */
+#define BH_SHIM_ROOT_DIR     "@containerd"
+#define BH_SHIM_ROOT_DEFAULT "/run/bulkhead/" BH_SHIM_ROOT_DIR
+
 struct bh_shim_settings {
-	const char *runtime; /* kind of the pods; NULL = not said */
-	const char *root;    /* of the states, without the name space; NULL = the default */
-	const char *guest;   /* directory of kernel and initramfs; NULL = the installed one */
-	const char *hypervisor;
-	const char *shim_cgroup; /* where the shim is to be; NULL = where containerd is */
-	enum bh_accelerator_choice accelerator;
-	enum bh_cgroup_manager cgroup_manager;
-	bool no_pivot, no_keyring;
+	struct bh_config_set set;
+	const char *kind; /* of the pod; NULL = nobody has said it yet */
+	const char *root; /* of the states, without the name space */
+	struct bh_config config;
 };
 
-#define BH_SHIM_SETTINGS_INIT                                           \
-	(struct bh_shim_settings)                                       \
-	{                                                               \
-		.hypervisor = "qemu", .accelerator = BH_ACCELERATE_KVM, \
-		.cgroup_manager = BH_CGROUP_AUTO                        \
+#define BH_SHIM_SETTINGS_INIT              \
+	(struct bh_shim_settings)          \
+	{                                  \
+		.set = BH_CONFIG_SET_INIT, \
 	}
 
+void bh_shim_settings_deinit(struct bh_shim_settings *settings);
+
 /**
- * bh_shim_settings_read() - what @options say; what they do not say stays
- * @arena:   receives the strings
- * @options: NULL = none; of a type that is not known: ignored, with a warning
+ * bh_shim_settings_find() - kind, root and config, from all that there is
+ * @program: that the shim was called by; the pod's kind may follow from it
+ * @bundle:  of the container that the pod is made for
+ * @options: NULL = none
  */
-int bh_shim_settings_read(struct bh_arena *arena, const Wire__Any *options,
-			  struct bh_shim_settings *settings, struct bh_err *err) bh_must_check;
+int bh_shim_settings_find(struct bh_shim_settings *settings, const char *program,
+			  const char *bundle, const Wire__Any *options,
+			  struct bh_err *err) bh_must_check;
+
+/** bh_shim_settings_read() - @options alone, as flags; of a type that is not known: ignored, with a
+ * warning, as keys that are not known */
+int bh_shim_settings_read(struct bh_config_set *set, const Wire__Any *options,
+			  struct bh_err *err) bh_must_check;
 
 /** bh_shim_settings_toml() - from a document, @len bytes; @name is for @err */
-int bh_shim_settings_toml(struct bh_arena *arena, const char *name, const char *text, size_t len,
-			  struct bh_shim_settings *settings, struct bh_err *err) bh_must_check;
+int bh_shim_settings_toml(struct bh_config_set *set, const char *name, const char *text, size_t len,
+			  struct bh_err *err) bh_must_check;
 
 #endif

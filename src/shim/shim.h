@@ -24,19 +24,14 @@ struct bh_shim_call {
 /* In the working directory, which is the bundle's. */
 #define BH_SHIM_ADDRESS_FILE "address"
 #define BH_SHIM_LOG_FIFO     "log"
-#define BH_SHIM_ROOT_FILE \
-	"bulkhead.root" /* settings.root, for `delete`, which is told no options */
-
-/* Where the states of a name space's containers are, when no option says so. */
-#define BH_SHIM_ROOT_DEFAULT "/run/bulkhead/@containerd"
+#define BH_SHIM_ROOT_FILE                                                                        \
+	"bulkhead.root" /* settings.root when it is not the default, for `delete`, which is told \
+			   no options */
 
 /* Descriptor of the listening socket in the process that serves. */
 #define BH_SHIM_SOCKET_FD 3
 
 #define BH_SHIM_STDIN_MAX (4U << 20)
-
-/** bh_shim_runtime_by_name() - the kind of pod that the program's own name asks for; NULL = none */
-const char *bh_shim_runtime_by_name(const char *program);
 
 /** bh_shim_root() - ROOT/NAMESPACE in @arena. NULL with @err */
 const char *bh_shim_root(struct bh_arena *arena, const char *root, const char *name_space,

@@ -17,7 +17,6 @@
 
 #include "base/log.h"
 #include "base/path.h"
-#include "base/schema.h"
 #include "container/self_protect.h"
 #include "container/state.h"
 #include "shim/input.h"
@@ -35,15 +34,6 @@
 #define ANNOTATION_SANDBOX "io.kubernetes.cri.sandbox-id"
 #define ANNOTATION_TYPE    "io.kubernetes.cri.container-type"
 
-/* What is looked at of config.json here. */
-struct document {
-	bh_kv_list annotations;
-};
-static const struct bh_field fields[] = {
-	BH_FIELD(struct document, annotations, "annotations"),
-};
-static const struct bh_schema schema = BH_SCHEMA(struct document, fields);
-
 struct start {
 	const struct bh_shim_call *call;
 	struct bh_arena arena;
@@ -57,9 +47,9 @@ struct start {
 
 /* ---- the pod --------------------------------------------------------------------------------- */
 
-static const char *annotation(const struct document *d, const char *key)
+static const char *annotation(const bh_kv_list *list, const char *key)
 {
-	bh_for_each (kv, d->annotations)
+	bh_for_each (kv, *list)
 		if (strcmp(kv->key, key) == 0 && *kv->value)
 			return kv->value;
 	return NULL;
@@ -67,19 +57,16 @@ static const char *annotation(const struct document *d, const char *key)
 
 static int find_pod(struct start *s, struct bh_err *err)
 {
-	bh_auto_free char *text = NULL;
-	struct document document = { .annotations = { .n = 0 } };
+	bh_kv_list annotations = { .n = 0 };
 	const char *group, *type;
-	size_t len;
-	int r = bh_bundle_read(s->call->bundle, &text, &len, err);
+	int r = bh_bundle_annotations(&s->arena, s->call->bundle, &annotations, err);
 
-	r = r < 0 ? r : bh_schema_read(&schema, &s->arena, text, len, &document, err);
 	if (r < 0)
 		return r;
-	group = annotation(&document, ANNOTATION_GROUP);
+	group = annotation(&annotations, ANNOTATION_GROUP);
 	if (!group)
-		group = annotation(&document, ANNOTATION_SANDBOX);
-	type = annotation(&document, ANNOTATION_TYPE);
+		group = annotation(&annotations, ANNOTATION_SANDBOX);
+	type = annotation(&annotations, ANNOTATION_TYPE);
 	s->pod = group ? group : s->call->id;
 	s->is_member = type && strcmp(type, "container") == 0 && strcmp(s->pod, s->call->id) != 0;
 	return bh_container_id_check(s->pod, err);
@@ -280,7 +267,7 @@ static int write_files(const struct start *s, const char *address, struct bh_err
 	int r = bh_path_replace(s->bundle_fd, BH_SHIM_ADDRESS_FILE, address, strlen(address), 0600,
 				err);
 
-	if (r == 0 && s->settings.root)
+	if (r == 0 && strcmp(s->settings.root, BH_SHIM_ROOT_DEFAULT) != 0)
 		r = bh_path_replace(s->bundle_fd, BH_SHIM_ROOT_FILE, s->settings.root,
 				    strlen(s->settings.root), 0600, err);
 	return r;
@@ -311,8 +298,8 @@ static int prepare(struct start *s, struct bh_err *err)
 
 	r = r < 0 ? r : bh_shim_input_parse(input, len, &s->input, err);
 	r = r < 0 ? r
-		  : bh_shim_settings_read(&s->arena, bh_shim_input_options(&s->input), &s->settings,
-					  err);
+		  : bh_shim_settings_find(&s->settings, s->call->program, s->call->bundle,
+					  bh_shim_input_options(&s->input), err);
 	r = r < 0 ? r : find_pod(s, err);
 	r = r < 0 ? r : name_socket(s, err);
 	if (r < 0)
@@ -333,8 +320,8 @@ static int start(struct start *s, char *const argv[], struct bh_err *err)
 	served = take_place(s, err);
 	if (served < 0)
 		return served;
-	if (!served && s->settings.shim_cgroup)
-		r = bh_shim_enter_cgroup(s->settings.shim_cgroup, err);
+	if (!served && s->settings.config.shim_cgroup)
+		r = bh_shim_enter_cgroup(s->settings.config.shim_cgroup, err);
 	r = r < 0 ? r : write_files(s, address, err);
 	if (r == 0 && !served)
 		r = start_server(s, argv, err);
@@ -357,6 +344,7 @@ int bh_shim_start(const struct bh_shim_call *call, char *const argv[], struct bh
 	bh_close(s.socket_fd);
 	bh_close(s.bundle_fd);
 	bh_shim_input_deinit(&s.input);
+	bh_shim_settings_deinit(&s.settings);
 	bh_arena_deinit(&s.arena);
 	return r;
 }

@@ -25,7 +25,6 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "base/names.h"
 #include "base/path.h"
 #include "loop/fiber.h"
 #include "pod/pod.h"
@@ -37,9 +36,9 @@
 
 struct options {
 	struct bh_pod_config pod;
-	const char *runtime, *log;
-	enum bh_log_format log_format;
-	enum bh_log_level log_level;
+	const char *runtime, *config;
+	struct bh_config_set set;
+	struct bh_err unread; /* why not all of the configuration was */
 	int report_fd;
 };
 
@@ -56,38 +55,21 @@ struct server {
 
 /* ---- options ---- */
 
-static const struct bh_name accelerators_v[] = {
-	{ "kvm", BH_ACCELERATE_KVM },
-	{ "emulation", BH_ACCELERATE_EMULATION },
-	{ "auto", BH_ACCELERATE_AUTO },
-};
-static const struct bh_name managers_v[] = {
-	{ "cgroupfs", BH_CGROUP_FS },
-	{ "systemd", BH_CGROUP_SYSTEMD },
-	{ "disabled", BH_CGROUP_DISABLED },
-};
-static const struct bh_name formats_v[] = { { "text", BH_LOG_TEXT }, { "json", BH_LOG_JSON } };
-static const struct bh_name levels_v[] = {
-	{ "error", BH_LOG_ERROR },
-	{ "warning", BH_LOG_WARN },
-	{ "info", BH_LOG_INFO },
-	{ "debug", BH_LOG_DEBUG },
-};
-
 enum option_id {
 	OPTION_ROOT = 0,
 	OPTION_POD,
 	OPTION_RUNTIME,
 	OPTION_CONTAINER,
 	OPTION_BUNDLE,
+	OPTION_CONFIG,
+	OPTION_REPORT,
+	/* keys of the configuration, which they win over */
 	OPTION_GUEST,
-	OPTION_HYPERVISOR,
 	OPTION_ACCELERATOR,
 	OPTION_CGROUP_MANAGER,
-	OPTION_LOG,
+	OPTION_LOG_FILE,
 	OPTION_LOG_FORMAT,
 	OPTION_LOG_LEVEL,
-	OPTION_REPORT,
 	OPTION_MAX_,
 };
 
@@ -97,60 +79,40 @@ static const struct option long_options[OPTION_MAX_ + 1] = {
 	[OPTION_RUNTIME] = { "runtime", required_argument, NULL, OPTION_RUNTIME },
 	[OPTION_CONTAINER] = { "container", required_argument, NULL, OPTION_CONTAINER },
 	[OPTION_BUNDLE] = { "bundle", required_argument, NULL, OPTION_BUNDLE },
+	[OPTION_CONFIG] = { "config", required_argument, NULL, OPTION_CONFIG },
+	[OPTION_REPORT] = { "report", required_argument, NULL, OPTION_REPORT },
 	[OPTION_GUEST] = { "guest", required_argument, NULL, OPTION_GUEST },
-	[OPTION_HYPERVISOR] = { "hypervisor", required_argument, NULL, OPTION_HYPERVISOR },
 	[OPTION_ACCELERATOR] = { "accelerator", required_argument, NULL, OPTION_ACCELERATOR },
 	[OPTION_CGROUP_MANAGER] = { "cgroup-manager", required_argument, NULL,
 				    OPTION_CGROUP_MANAGER },
-	[OPTION_LOG] = { "log", required_argument, NULL, OPTION_LOG },
-	[OPTION_LOG_FORMAT] = { "log-format", required_argument, NULL, OPTION_LOG_FORMAT },
-	[OPTION_LOG_LEVEL] = { "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
-	[OPTION_REPORT] = { "report", required_argument, NULL, OPTION_REPORT },
+	[OPTION_LOG_FILE] = { "log.file", required_argument, NULL, OPTION_LOG_FILE },
+	[OPTION_LOG_FORMAT] = { "log.format", required_argument, NULL, OPTION_LOG_FORMAT },
+	[OPTION_LOG_LEVEL] = { "log.level", required_argument, NULL, OPTION_LOG_LEVEL },
 };
 
-/* Where the option's text goes, or the table that makes it a number. */
 static int set_option(struct options *o, int option, const char *text, struct bh_err *err)
 {
-	const struct {
-		const char **text;
-		const struct bh_names names;
-		void *number;
-	} rows[OPTION_MAX_] = {
-		[OPTION_ROOT] = { .text = &o->pod.root },
-		[OPTION_POD] = { .text = &o->pod.id },
-		[OPTION_RUNTIME] = { .text = &o->runtime },
-		[OPTION_CONTAINER] = { .text = &o->pod.container },
-		[OPTION_BUNDLE] = { .text = &o->pod.bundle },
-		[OPTION_GUEST] = { .text = &o->pod.guest_dir },
-		[OPTION_HYPERVISOR] = { .text = &o->pod.hypervisor },
-		[OPTION_ACCELERATOR] = { .names = { accelerators_v, BH_ARRAY_SIZE(accelerators_v) },
-					 .number = &o->pod.accelerator },
-		[OPTION_CGROUP_MANAGER] = { .names = { managers_v, BH_ARRAY_SIZE(managers_v) },
-					    .number = &o->pod.cgroup_manager },
-		[OPTION_LOG] = { .text = &o->log },
-		[OPTION_LOG_FORMAT] = { .names = { formats_v, BH_ARRAY_SIZE(formats_v) },
-					.number = &o->log_format },
-		[OPTION_LOG_LEVEL] = { .names = { levels_v, BH_ARRAY_SIZE(levels_v) },
-				       .number = &o->log_level },
+	const char **const texts[OPTION_MAX_] = {
+		[OPTION_ROOT] = &o->pod.root,           [OPTION_POD] = &o->pod.id,
+		[OPTION_RUNTIME] = &o->runtime,         [OPTION_CONFIG] = &o->config,
+		[OPTION_CONTAINER] = &o->pod.container, [OPTION_BUNDLE] = &o->pod.bundle,
 	};
-	int64_t number;
+	char name[32];
 
+	if (texts[option]) {
+		*texts[option] = text;
+		return 0;
+	}
 	if (option == OPTION_REPORT) {
 		o->report_fd = (int)strtol(text, NULL, 10);
 		return fcntl(o->report_fd, F_SETFD, FD_CLOEXEC) < 0
 			       ? bh_err_set(err, -errno, "--report %s", text)
 			       : 0;
 	}
-	if (rows[option].text) {
-		*rows[option].text = text;
-		return 0;
-	}
-	number = bh_names_find(&rows[option].names, text, -1);
-	if (number < 0)
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "--%s: there is no '%s'",
-				 long_options[option].name, text);
-	*(unsigned int *)rows[option].number = (unsigned int)number;
-	return 0;
+	snprintf(name, sizeof(name), "--%s", long_options[option].name);
+	return bh_config_flag(&o->set, long_options[option].name, text, name, err) < 0
+		       ? bh_err_ctx(err, "%s", name)
+		       : 0;
 }
 
 static int parse(int argc, char **argv, struct options *o, struct bh_err *err)
@@ -158,13 +120,32 @@ static int parse(int argc, char **argv, struct options *o, struct bh_err *err)
 	int option, r = 0;
 
 	*o = (struct options){ .runtime = "kata",
-			       .pod.hypervisor = "qemu",
-			       .log_level = BH_LOG_INFO,
+			       .set = BH_CONFIG_SET_INIT,
+			       .unread = BH_ERR_INIT,
 			       .report_fd = -EBADF };
 	while (r == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		r = option == '?' ? bh_err_as(err, BH_ERR_SPEC, -EINVAL, "unknown option")
 				  : set_option(o, option, optarg, err);
 	return r;
+}
+
+/* What is right of a configuration that has mistakes is enough to clean up by. */
+static int configure(struct options *o, struct bh_err *err)
+{
+	(void)(bh_config_load(&o->set, o->config, &o->unread) < 0);
+	return bh_config_resolve(&o->set, o->runtime, NULL, &o->pod.settings, NULL, err);
+}
+
+/* What holds for the one pod, which its bundle may have a say in. */
+static int find_settings(struct options *o, struct bh_err *err)
+{
+	const char *kind = o->runtime;
+
+	if (o->unread.code < 0) {
+		*err = o->unread;
+		return err->code;
+	}
+	return bh_pod_settings(&o->set, &kind, o->pod.bundle, &o->pod.settings, err);
 }
 
 /* What all that is about one pod needs. */
@@ -326,7 +307,7 @@ static int let_go_of_caller(const struct options *o, struct bh_err *err)
 
 	if (null < 0)
 		return null;
-	if (!o->log)
+	if (!o->pod.settings.log.file)
 		bh_log_end();
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (dup2(null, fd) < 0)
@@ -450,17 +431,18 @@ static int undo(const struct options *o, struct bh_err *err)
 
 static const struct {
 	const char *name;
-	bool any_pod; /* it is about none in particular */
+	bool any_pod;  /* it is about none in particular */
+	bool settings; /* they must be right */
 	int (*run)(const struct options *o, struct bh_err *err);
 } verbs[] = {
-	{ "serve", false, serve },
-	{ "plan", false, print_plan },
-	{ "undo", false, undo },
-	{ "check", true, print_check },
+	{ "serve", false, true, serve },
+	{ "plan", false, true, print_plan },
+	{ "undo", false, false, undo },
+	{ "check", true, true, print_check },
 };
 
 /* Return: exit status; -errno with @err */
-static int run(const struct options *o, const char *verb, struct bh_err *err)
+static int run(struct options *o, const char *verb, struct bh_err *err)
 {
 	for (size_t i = 0; i < BH_ARRAY_SIZE(verbs); i++) {
 		int r;
@@ -468,7 +450,14 @@ static int run(const struct options *o, const char *verb, struct bh_err *err)
 		if (strcmp(verbs[i].name, verb) != 0)
 			continue;
 		r = verbs[i].any_pod ? 0 : check_pod(o, err);
-		return r < 0 ? r : verbs[i].run(o, err);
+		if (r == 0 && verbs[i].settings)
+			r = find_settings(o, err);
+		if (r == 0)
+			return verbs[i].run(o, err);
+		/* Whoever waits for a report gets it there. */
+		return write(o->report_fd, err, sizeof(*err)) == (ssize_t)sizeof(*err)
+			       ? EXIT_FAILURE
+			       : r;
 	}
 	return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 			 "serve, plan, undo or check is wanted, not '%s'", verb);
@@ -479,12 +468,15 @@ int main(int argc, char **argv)
 	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
 	struct bh_err err = BH_ERR_INIT;
 	struct options o;
+	const struct bh_config *c = &o.pod.settings;
 	int r = parse(argc, argv, &o, &err);
 
+	r = r < 0 ? r : configure(&o, &err);
 	if (r == 0)
-		r = bh_log_open(o.log, o.log_format, o.log_level, &err);
+		r = bh_log_open(c->log.file, c->log.format, c->log.level, &err);
 	if (r == 0)
 		r = run(&o, argc > optind ? argv[optind] : "", &err);
+	bh_config_set_deinit(&o.set);
 	if (r >= 0)
 		return r;
 	fprintf(stderr, "bulkhead-pod: %s\n", bh_err_format(&err, text, sizeof(text)));

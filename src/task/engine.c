@@ -60,6 +60,7 @@ static int create_container(struct engine *e, struct bh_started *started, struct
 	opts.bundle = e->task->bundle;
 	opts.cgroup_manager = e->task->systemd ? BH_CGROUP_SYSTEMD : o->cgroup_manager;
 	opts.no_pivot = e->task->no_pivot;
+	opts.no_hooks = o->no_hooks;
 	set_io(&e->task->init, &opts.io);
 	r = bh_container_create(&opts, &c, started, err);
 	if (r < 0 || !e->task->init.terminal || started->master_fd >= 0)

@@ -46,6 +46,7 @@ struct bh_task_opts {
 	const char *filter_cache; /* of seccomp programs; NULL = none */
 	enum bh_cgroup_manager cgroup_manager;
 	bool no_pivot, no_keyring; /* for all containers; options of Create can ask for more */
+	bool no_hooks;
 
 	/**
 	 * open_stdio() - what the URIs stand for

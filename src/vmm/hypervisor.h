@@ -36,6 +36,8 @@ struct bh_vm_nic {
 };
 
 struct bh_vm_config {
+	const char *program;   /* of the monitor, below /usr; NULL = where it is installed */
+	size_t console_bytes;  /* of the console's end that are kept; 0 = some */
 	const char *kernel;    /* path of an ELF with a PVH entry */
 	const char *initramfs; /* path */
 	const char *cmdline;   /* added to what the driver needs; may be "" */
@@ -83,12 +85,12 @@ struct bh_vm_figures {
 
 struct bh_hypervisor {
 	const char *name; /* "qemu" */
-	/** ready() - whether it can run here: its programs are there. Return: 0 or -errno with @err
-	 */
-	int (*ready)(struct bh_err *err);
+	/** ready() - whether it can run here: its program is there. Return: 0 or -errno with @err
+	 * @program: its path; NULL = where it is installed */
+	int (*ready)(const char *program, struct bh_err *err);
 	/** check() - the same closely, which takes a while. @found: receives what it is, for people
 	 */
-	int (*check)(struct bh_buf *found, struct bh_err *err);
+	int (*check)(const char *program, struct bh_buf *found, struct bh_err *err);
 	int (*boot)(struct bh_loop *loop, const struct bh_vm_config *config, bh_vm_dead_fn dead,
 		    void *arg, struct bh_vm **ret, struct bh_err *err);
 	int (*channel)(struct bh_vm *vm, struct bh_err *err);

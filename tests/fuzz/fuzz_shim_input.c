@@ -17,16 +17,17 @@
 
 static void read_options(const struct bh_shim_input *input)
 {
-	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
-	struct bh_shim_settings settings = BH_SHIM_SETTINGS_INIT;
+	bh_cleanup(bh_config_set_deinit) struct bh_config_set set = BH_CONFIG_SET_INIT;
+	struct bh_config settings;
 	const Wire__Any *any = bh_shim_input_options(input);
 	struct bh_err err = BH_ERR_INIT;
 
 	/* A path would lead to the files of this machine. */
 	if (any && any->value.len && memchr(any->value.data, '/', any->value.len))
 		return;
-	if (bh_shim_settings_read(&arena, any, &settings, &err) < 0)
+	if (bh_shim_settings_read(&set, any, &err) < 0)
 		return;
+	CHECK(bh_config_resolve(&set, "kata", NULL, &settings, NULL, &err) == 0);
 	CHECK(!settings.root || *settings.root == '/');
 	CHECK(settings.accelerator < BH_ACCELERATE_MAX_);
 }

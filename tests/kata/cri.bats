@@ -11,6 +11,7 @@ load ../integration/callers/cri
 HANDLER=kata
 
 setup_file() {
+    KATA_MORE='pod_annotations = ["io.bulkhead.*"]'
     cri_setup
     # The bridge and the tables of port mappings stay, as with any runtime.
     local pod
@@ -198,6 +199,28 @@ teardown() { cri_teardown; }
     run pod slow '.linux.resources.cpu_quota = 10000'
     [ "$status" -ne 0 ]
     [[ $output == *"cpu limit 100m is less than 250m, the smallest pod"* ]]
+    run pod unequal '.linux.resources = {cpu_period: 100000, cpu_quota: 50000, cpu_shares: 256, memory_limit_in_bytes: 536870912}'
+    [ "$status" -ne 0 ]
+    [[ $output == *unequal*"kata: cpu request 250m differs from limit 500m; they must be equal"* ]]
+    no_shims
+}
+
+@test "cri: kata: the node's configuration: a key of the handler, one of the pod, and what is refused" {
+    local p mib=$((256 + 180))
+    echo 'handlers: {kata: {overhead: {cpu: 0.2}, annotations: [overhead.memory]}}' >"$WORK/bulkhead.yaml"
+    p=$(pod tuned '.annotations = {"io.bulkhead.overhead.memory": "180MiB"}')
+    [[ $(cgroup_limit "$TOKEN/tuned/$p" cpu cpu.cfs_quota_us cpu.max) == 70000* ]]
+    # An emulated machine needs more.
+    [ "${ACCELERATOR:-emulation}" = kvm ] || mib=$((mib + 160))
+    [ "$(cgroup_limit "$TOKEN/tuned/$p" memory memory.limit_in_bytes memory.max)" = $((mib * 1048576)) ]
+    run ! pod willful '.annotations = {"io.bulkhead.share-cache": "never"}'
+    [[ $output == *"annotation io.bulkhead.share-cache: the administrator does not leave 'share-cache' to pods"* ]]
+    echo 'acelerator: kvm' >"$WORK/bulkhead.yaml"
+    run ! pod nobodys
+    [[ $output == *"$WORK/bulkhead.yaml:1: there is no key 'acelerator'; did you mean 'accelerator'?"* ]]
+    # What is there can still be taken away.
+    crictl rmp -f "$p"
+    : >"$WORK/bulkhead.yaml"
     no_shims
 }
 

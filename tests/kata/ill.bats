@@ -70,7 +70,14 @@ teardown() {
     boot_fails "hello: the pod's virtual machine ended" "Attempted to kill init" "hostile: I leave"
 }
 
+# impatient: the next boot does not wait long for its agent.
+impatient() {
+    echo 'hello-timeout: 4s' >"$WORK/impatient.yaml"
+    RUNTIME_FLAGS="--config $WORK/impatient.yaml $RUNTIME_FLAGS"
+}
+
 @test "a guest that stays silent" {
+    impatient
     net_make
     hostile silent
     config '(.linux.namespaces[] | select(.type == "network")).path = $path' --arg path "/run/netns/$NETNS"
@@ -78,6 +85,7 @@ teardown() {
 }
 
 @test "a guest that says nothing but to its console" {
+    impatient
     hostile console
     boot_fails "hello: no hello within" "guest console: " "one of very, very many"
 }

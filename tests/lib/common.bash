@@ -6,6 +6,9 @@
 TESTS_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export TESTS_LIB
 
+# No node's configuration has a say in what is tested.
+export BULKHEAD_CONFIG=${BULKHEAD_CONFIG-}
+
 # workspace_make: sets and exports TOKEN (8 characters, unique on the machine) and WORK
 # (/var/tmp/TOKEN, on a disk: overlayfs and sockets work there, paths stay short). Whatever a
 # test makes outside WORK (cgroups, containers, links, users) has TOKEN in its name.

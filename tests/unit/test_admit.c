@@ -140,6 +140,7 @@ static void what_cannot_be_judged_is_told(void **state)
 	       "f:8: spec.containers[0].resources.limits.cpu: 'much' is no quantity");
 	faulty(ONE("{limits: {cpu: -1}}"), "'-1' is no quantity");
 	faulty(ONE("[]"), "resources are no map");
+	faulty(ONE("{limits: [cpu]}"), "limits are no map");
 	faulty("kind: [\n", "f:2: no YAML");
 	faulty("kind: Pod\nkind: Pod\n", "f:2: 'kind' once more");
 	faulty("kind: Pod\n\x01", "no YAML: control characters");
@@ -177,6 +178,8 @@ static void missing_limits_are_added(void **state)
 	mends(ONE("{requests: {cpu: 1, memory: 2Gi}, limits: {}}"),
 	      ONE("{requests: {cpu: 1, memory: 2Gi}, limits: {\"memory\": \"2Gi\", \"cpu\": "
 		  "\"1\"}}"));
+	mends(ONE("\n      limits:\n        cpu:\n      requests: {cpu: 1}"),
+	      ONE("\n      limits:\n        cpu: \"1\"\n      requests: {cpu: 1}"));
 	mends(ONE("\n      limits:\n      requests: {cpu: 1}"),
 	      ONE("\n      limits: {\"cpu\": \"1\"}\n      requests: {cpu: 1}"));
 }
@@ -185,7 +188,7 @@ static void small_pods_are_raised(void **state)
 {
 	(void)state;
 	mends(ONE("{limits: {cpu: 100m, memory: 128Mi}}"),
-	      ONE("{limits: {cpu: \"250m\", memory: \"256Mi\"}}"));
+	      ONE("{limits: {cpu: 250m, memory: 256Mi}}"));
 	/* By the largest container; what runs before them does not help. */
 	mends(POD("  initContainers:\n  - {name: i, resources: {limits: {memory: 64Mi}}}\n  "
 		  "containers:\n"
@@ -195,8 +198,8 @@ static void small_pods_are_raised(void **state)
 	      POD("  initContainers:\n  - {name: i, resources: {limits: {memory: 64Mi}}}\n  "
 		  "containers:\n"
 		  "  - {name: a, resources: {limits: {memory: 10Mi}}}\n"
-		  "  - {name: b, resources: {limits: {memory: \"246Mi\"}, requests: {memory: "
-		  "\"246Mi\"}}}\n"));
+		  "  - {name: b, resources: {limits: {memory: 246Mi}, requests: {memory: "
+		  "246Mi}}}\n"));
 }
 
 static void pods_are_mended_as_a_whole(void **state)
@@ -205,7 +208,7 @@ static void pods_are_mended_as_a_whole(void **state)
 	mends(POD("  resources: {limits: {cpu: 1}}\n  containers:\n  - {name: a, resources: "
 		  "{requests: "
 		  "{cpu: 500m}}}\n"),
-	      POD("  resources: {\"requests\": {\"cpu\": \"1\"}, limits: {cpu: 1}}\n  "
+	      POD("  resources: {requests: {cpu: 1}, limits: {cpu: 1}}\n  "
 		  "containers:\n  - "
 		  "{name: a, resources: {requests: {cpu: 500m}}}\n"));
 }
@@ -218,7 +221,7 @@ static void shared_values_are_mended_once(void **state)
 		  "1Gi}, requests: {memory: 512Mi}}\n  - {name: b, resources: *r}\n"),
 	      POD("  containers:\n  - name: \xc3\xa4\xe2\x82\xac\n    resources: &r {limits: "
 		  "{memory: &m "
-		  "1Gi}, requests: {memory: \"1Gi\"}}\n  - {name: b, resources: *r}\n"));
+		  "1Gi}, requests: {memory: 1Gi}}\n  - {name: b, resources: *r}\n"));
 }
 
 static void json_stays_json(void **state)
@@ -231,6 +234,17 @@ static void json_stays_json(void **state)
 	      "[{\"name\": "
 	      "\"a\", \"resources\": {\"limits\": {\"cpu\": \"1\"}, \"requests\": {\"cpu\": "
 	      "1}}}]}}");
+}
+
+static void a_number_becomes_a_text(void **state)
+{
+	(void)state;
+	mends("{\"kind\": \"Pod\", \"spec\": {\"runtimeClassName\": \"kata\", \"containers\": "
+	      "[{\"name\": "
+	      "\"a\", \"resources\": {\"limits\": {\"cpu\": 0.1, \"memory\": \"1Gi\"}}}]}}",
+	      "{\"kind\": \"Pod\", \"spec\": {\"runtimeClassName\": \"kata\", \"containers\": "
+	      "[{\"name\": "
+	      "\"a\", \"resources\": {\"limits\": {\"cpu\": \"250m\", \"memory\": \"1Gi\"}}}]}}");
 }
 
 static void what_is_not_meant_for_it_stays(void **state)
@@ -261,6 +275,7 @@ int main(void)
 		cmocka_unit_test(pods_are_mended_as_a_whole),
 		cmocka_unit_test(shared_values_are_mended_once),
 		cmocka_unit_test(json_stays_json),
+		cmocka_unit_test(a_number_becomes_a_text),
 		cmocka_unit_test(what_is_not_meant_for_it_stays),
 	};
 

@@ -61,6 +61,31 @@ static void test_table(void **state)
 	}
 }
 
+/* The rules are the contract's; the table says the same of them. */
+static void test_rules(void **state)
+{
+	auto_set set = BH_CONFIG_SET_INIT;
+	struct bh_config c;
+
+	(void)state;
+	read_into(&set, "rules: {ratio: enforce, host-network: off}\n");
+	for (int i = 0; i < BH_RULE_MAX_; i++) {
+		char name[64];
+		const struct bh_config_key *key;
+
+		snprintf(name, sizeof(name), "rules.%s", bh_rules[i].name);
+		key = bh_config_key_find(name, NULL);
+		assert_non_null(key);
+		assert_string_equal(key->fallback, bh_rule_level_names[bh_rules[i].fallback]);
+		assert_string_equal(key->help, bh_rules[i].help);
+		assert_ptr_equal((char *)&c + key->offset, &c.rules.v[i]);
+	}
+	resolve(&set, "kata", &c);
+	assert_int_equal(c.rules.v[BH_RULE_RATIO], BH_RULE_ENFORCE);
+	assert_int_equal(c.rules.v[BH_RULE_HOST_NETWORK], BH_RULE_OFF);
+	assert_int_equal(c.rules.v[BH_RULE_SMALLEST_POD], BH_RULE_ENFORCE);
+}
+
 static void test_defaults(void **state)
 {
 	auto_set set = BH_CONFIG_SET_INIT;
@@ -71,7 +96,7 @@ static void test_defaults(void **state)
 	assert_string_equal(c.runtime, "runc");
 	assert_int_equal(c.accelerator, BH_ACCELERATE_KVM);
 	assert_null(c.guest);
-	assert_true(c.hello_timeout_ns == INT64_C(10000000000));
+	assert_true(c.hello_timeout_ns == INT64_C(30000000000));
 	assert_int_equal(c.overhead.cpu_milli, 100);
 	assert_true(c.overhead.memory == 100 * MIB);
 	assert_true(c.largest.memory == 0);
@@ -191,7 +216,6 @@ static void test_annotations(void **state)
 		{ "io.kubernetes.cri.sandbox-id", "1", 0, NULL },
 		{ "io.bulkhead.hello-timeout", "1s", -EPERM, "does not leave 'hello-timeout'" },
 		{ "io.bulkhead.guest", "/x", -EPERM, "does not leave 'guest'" },
-		{ "io.bulkhead.runtime", "kata", -EPERM, "does not leave 'runtime'" },
 		{ "io.bulkhead.acelerator", "kvm", -EINVAL, "did you mean 'accelerator'?" },
 		{ "io.bulkhead.accelerator", "kvmm", -EINVAL, "did you mean 'kvm'?" },
 		{ "io.bulkhead.", "1", -EINVAL, "there is no key ''" },
@@ -210,6 +234,29 @@ static void test_annotations(void **state)
 	}
 	resolve(&set, "kata", &c);
 	assert_int_equal(c.accelerator, BH_ACCELERATE_AUTO);
+}
+
+/* Which handler it is comes first, and is the one thing that pods may say by default. */
+static void test_chosen_handler(void **state)
+{
+	auto_set set = BH_CONFIG_SET_INIT;
+	struct bh_kv kv[] = { { "io.bulkhead.runtime", "kata" },
+			      { "io.bulkhead.accelerator", "emulation" } };
+	const bh_kv_list list = { kv, BH_ARRAY_SIZE(kv) };
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_config c;
+
+	(void)state;
+	assert_int_equal(bh_config_resolve(&set, NULL, &list, &c, NULL, &err), 0);
+	assert_string_equal(c.runtime, "kata");
+	assert_int_equal(bh_config_resolve(&set, "kata", &list, &c, NULL, &err), -EPERM);
+	read_into(&set, "handlers: {kata: {annotations: [accelerator]}}");
+	assert_int_equal(bh_config_resolve(&set, "kata", &list, &c, NULL, &err), 0);
+	assert_int_equal(c.accelerator, BH_ACCELERATE_EMULATION);
+	assert_int_equal(bh_config_resolve(&set, "runc", &list, &c, NULL, &err), -EPERM);
+	read_into(&set, "annotations: []");
+	assert_int_equal(bh_config_resolve(&set, NULL, &list, &c, NULL, &err), -EPERM);
+	assert_non_null(strstr(err.text, "does not leave 'runtime'"));
 }
 
 /* ---- what is wrong ------------------------------------------------------------------------- */
@@ -319,7 +366,7 @@ static void test_flags(void **state)
 	assert_int_equal(bh_config_flag(&set, "cgrop_manager", "systemd", "options", &err),
 			 -ENOENT);
 	assert_int_equal(bh_config_flag(&set, "accelerator", "x", "options", &err), -EINVAL);
-	assert_string_equal(err.text, "options: 'x' is not one of kvm, emulation, auto");
+	assert_string_equal(err.text, "'x' is not one of kvm, emulation, auto");
 	resolve(&set, NULL, &c);
 	assert_int_equal(c.cgroup_manager, BH_CGROUP_SYSTEMD);
 }
@@ -484,11 +531,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_origins),
 		cmocka_unit_test(test_annotations),
+		cmocka_unit_test(test_chosen_handler),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_rest_counts),
 		cmocka_unit_test(test_flags),

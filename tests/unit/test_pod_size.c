@@ -14,6 +14,8 @@
 #define MIB ((uint64_t)BH_POD_MIB)
 
 static struct bh_arena arena;
+static struct bh_config_set set;
+static struct bh_config defaults;
 
 static void parse(const char *linux_, const char *annotations, struct bh_spec *spec)
 {
@@ -38,7 +40,7 @@ static struct bh_vm_size size_of(const char *linux_, const char *annotations)
 	struct bh_spec spec;
 
 	parse(linux_, annotations, &spec);
-	assert_int_equal(bh_vm_size(&spec, BH_ACCELERATOR_KVM, &size, &err), 0);
+	assert_int_equal(bh_vm_size(&spec, &defaults, BH_ACCELERATOR_KVM, &size, &err), 0);
 	return size;
 }
 
@@ -52,7 +54,7 @@ static void refused(const char *linux_, const char *annotations, const char *wor
 
 	parse(linux_, annotations, &spec);
 	r = bh_vm_admit(&spec, "p", NULL, &err);
-	r = r < 0 ? r : bh_vm_size(&spec, BH_ACCELERATOR_KVM, &size, &err);
+	r = r < 0 ? r : bh_vm_size(&spec, &defaults, BH_ACCELERATOR_KVM, &size, &err);
 	assert_int_equal(r, -EINVAL);
 	if (!strstr(err.text, words))
 		fail_msg("'%s' lacks '%s'", err.text, words);
@@ -119,8 +121,43 @@ static void emulation_has_more_memory(void **state)
 
 	(void)state;
 	parse(LIMITS(50000, 100000, 268435456), "", &spec);
-	assert_int_equal(bh_vm_size(&spec, BH_ACCELERATOR_EMULATION, &size, &err), 0);
+	assert_int_equal(bh_vm_size(&spec, &defaults, BH_ACCELERATOR_EMULATION, &size, &err), 0);
 	assert_true(size.cgroup_memory > (256 + 100) * MIB);
+}
+
+static void config_is(const char *text, struct bh_config *ret)
+{
+	struct bh_err err = BH_ERR_INIT;
+
+	assert_int_equal(bh_config_read(&set, "t", text, strlen(text), &err), 0);
+	assert_int_equal(bh_config_resolve(&set, "kata", NULL, ret, NULL, &err), 0);
+}
+
+/* The administrator's numbers: the overhead that is declared, the largest pod. */
+static void configuration(void **state)
+{
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_vm_size size;
+	struct bh_config config;
+	struct bh_spec spec;
+
+	(void)state;
+	config_is("overhead: {cpu: 0.25, memory: 64MiB}\nlargest: {cpu: 0.5, memory: 512MiB}\n",
+		  &config);
+	parse(LIMITS(50000, 100000, 536870912), "", &spec);
+	assert_int_equal(bh_vm_size(&spec, &config, BH_ACCELERATOR_KVM, &size, &err), 0);
+	assert_int_equal(size.cgroup_quota_usec, 75000);
+	assert_int_equal(size.overhead_usec, 25000);
+	assert_int_equal(size.cgroup_memory, (512 + 64) * MIB);
+	parse(LIMITS(50001, 100000, 536870912), "", &spec);
+	assert_int_equal(bh_vm_size(&spec, &config, BH_ACCELERATOR_KVM, &size, &err), -EINVAL);
+	assert_string_equal(
+		err.text, "kata: cpu limit 501m is more than 500m, the largest pod (largest.cpu)");
+	parse(LIMITS(50000, 100000, 1073741824), "", &spec);
+	assert_int_equal(bh_vm_size(&spec, &config, BH_ACCELERATOR_KVM, &size, &err), -EINVAL);
+	assert_string_equal(
+		err.text,
+		"kata: memory limit 1Gi is more than 512Mi, the largest pod (largest.memory)");
 }
 
 #define NETWORK             "\"namespaces\":[{\"type\":\"network\"}]"
@@ -142,7 +179,8 @@ static void nonsense_is_refused(void **state)
 {
 	(void)state;
 	refused("", "\"io.kubernetes.cri.sandbox-memory\":\"much\"", "'much' is not a number");
-	refused(NETWORK_AND(LIMITS(100000000, 100000, 268435456)), "", "1000 processors");
+	refused(NETWORK_AND(LIMITS(100000000, 100000, 268435456)), "",
+		"kata: cpu limit 1000 is more than 255, the largest pod (largest.cpu)");
 }
 
 static void the_hosts_network_is_refused(void **state)
@@ -203,9 +241,32 @@ static void requests_come_back_from_shares(void **state)
 	}
 }
 
+static bool hidden(const char *linux_)
+{
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_demand demand;
+	struct bh_spec spec;
+
+	parse(linux_, SANDBOX(512, 50000), &spec);
+	assert_int_equal(bh_vm_demand(&spec, &demand, &err), 0);
+	return bh_vm_request_hidden(&spec, &demand);
+}
+
+static void the_kubelets_class_tells_of_memory_requests(void **state)
+{
+	(void)state;
+	assert_true(hidden("\"cgroupsPath\":\"/kubepods/burstable/pod1/c\""));
+	assert_true(hidden("\"cgroupsPath\":\"kubepods-burstable-pod1.slice:cri-containerd:c\""));
+	assert_false(hidden("\"cgroupsPath\":\"/kubepods/pod1/c\""));
+	assert_false(hidden("\"cgroupsPath\":\"/burstable/c\""));
+	assert_false(hidden(NETWORK));
+}
+
 static int set_up(void **state)
 {
 	(void)state;
+	if (bh_config_resolve(&set, "kata", NULL, &defaults, NULL, NULL) < 0)
+		return -1;
 	return bh_log_open("/dev/null", BH_LOG_TEXT, BH_LOG_ERROR, NULL);
 }
 
@@ -213,6 +274,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	bh_arena_deinit(&arena);
+	bh_config_set_deinit(&set);
 	return 0;
 }
 
@@ -225,11 +287,13 @@ int main(void)
 		cmocka_unit_test(the_sandbox_counts_before_the_container),
 		cmocka_unit_test(zero_is_no_limit),
 		cmocka_unit_test(emulation_has_more_memory),
+		cmocka_unit_test(configuration),
 		cmocka_unit_test(less_than_the_smallest_is_refused),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(the_hosts_network_is_refused),
 		cmocka_unit_test(a_request_that_is_not_the_limit_is_refused),
 		cmocka_unit_test(requests_come_back_from_shares),
+		cmocka_unit_test(the_kubelets_class_tells_of_memory_requests),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "base/path.h"
 #include "shim/input.h"
 #include "shim/settings.h"
 #include "task/logger.h"
@@ -23,8 +24,8 @@
 #define RUNTIME "runtimeoptions.v1.Options"
 
 struct read {
-	struct bh_arena arena;
-	struct bh_shim_settings settings;
+	struct bh_config_set set;
+	struct bh_config settings;
 	struct bh_err err;
 	int r;
 };
@@ -34,12 +35,16 @@ static void read_any(struct read *read, const char *type, const ProtobufCMessage
 	uint8_t data[4096];
 	Wire__Any any = WIRE__ANY__INIT;
 
-	*read = (struct read){ .settings = BH_SHIM_SETTINGS_INIT };
+	*read = (struct read){ .set = BH_CONFIG_SET_INIT };
 	assert_true(protobuf_c_message_get_packed_size(message) <= sizeof(data));
 	any.type_url = (char *)type;
 	any.value.data = data;
 	any.value.len = protobuf_c_message_pack(message, data);
-	read->r = bh_shim_settings_read(&read->arena, &any, &read->settings, &read->err);
+	read->r = bh_shim_settings_read(&read->set, &any, &read->err);
+	if (read->r == 0)
+		assert_int_equal(bh_config_resolve(&read->set, "kata", NULL, &read->settings, NULL,
+						   &read->err),
+				 0);
 }
 
 static void read_toml(struct read *read, const char *text)
@@ -52,7 +57,7 @@ static void read_toml(struct read *read, const char *text)
 
 static void done(struct read *read)
 {
-	bh_arena_deinit(&read->arena);
+	bh_config_set_deinit(&read->set);
 }
 
 static void test_options_of_runc(void **state)
@@ -67,7 +72,7 @@ static void test_options_of_runc(void **state)
 	o.shim_cgroup = (char *)"/shims";
 	read_any(&read, "types.containerd.io/" RUNC, &o.base);
 	assert_int_equal(read.r, 0);
-	assert_true(read.settings.no_pivot && !read.settings.no_keyring);
+	assert_true(read.settings.no_pivot && !read.settings.no_new_keyring);
 	assert_int_equal(read.settings.cgroup_manager, BH_CGROUP_SYSTEMD);
 	assert_string_equal(read.settings.root, "/run/other");
 	assert_string_equal(read.settings.shim_cgroup, "/shims");
@@ -95,11 +100,19 @@ static void test_options_by_toml(void **state)
 	read_toml(&read, "unheard_of = 1\n");
 	assert_int_equal(read.r, 0);
 	assert_int_equal(read.settings.accelerator, BH_ACCELERATE_KVM);
-	assert_null(read.settings.runtime);
+	assert_string_equal(read.settings.runtime, "runc");
+	done(&read);
+	read_toml(&read, "console-log = 65536\nno_new_keyring = true\nhooks = false\n"
+			 "[overhead]\nmemory = '1GiB'\n");
+	assert_int_equal(read.r, 0);
+	assert_int_equal(read.settings.console_log, 65536);
+	assert_true(read.settings.no_new_keyring);
+	assert_false(read.settings.hooks);
+	assert_int_equal(read.settings.overhead.memory, 1U << 30);
 	done(&read);
 	read_toml(&read, "\naccelerator = 'coal'\n");
 	assert_int_equal(read.r, -EINVAL);
-	assert_non_null(strstr(read.err.text, "accelerator: there is no 'coal'"));
+	assert_non_null(strstr(read.err.text, "line 2: accelerator: 'coal' is not one of"));
 	done(&read);
 }
 
@@ -112,13 +125,13 @@ static void test_options_by_file(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, "hypervisor = 'q'\n", 17), 17);
+	assert_int_equal(write(fd, "accelerator='auto'\n", 19), 19);
 	bh_close(fd);
 	o.config_path = path;
 	read_any(&read, RUNTIME, &o.base);
 	unlink(path);
 	assert_int_equal(read.r, 0);
-	assert_string_equal(read.settings.hypervisor, "q");
+	assert_int_equal(read.settings.accelerator, BH_ACCELERATE_AUTO);
 	done(&read);
 	read_any(&read, RUNTIME, &o.base);
 	assert_int_equal(read.r, -ENOENT);
@@ -137,9 +150,97 @@ static void test_options_of_others(void **state)
 	done(&read);
 	broken.type_url = (char *)RUNTIME;
 	broken.value = (ProtobufCBinaryData){ .data = (uint8_t *)"\xff\xff", .len = 2 };
-	assert_int_equal(bh_shim_settings_read(&read.arena, &broken, &read.settings, &read.err),
-			 -EINVAL);
-	assert_int_equal(bh_shim_settings_read(&read.arena, NULL, &read.settings, &read.err), 0);
+	assert_int_equal(bh_shim_settings_read(&read.set, &broken, &read.err), -EINVAL);
+	assert_int_equal(bh_shim_settings_read(&read.set, NULL, &read.err), 0);
+	done(&read);
+}
+
+/* ---- all of it: the node's file, the options, what the pod says ---------------------------------
+ */
+
+struct node {
+	char dir[64], file[96];
+};
+
+static void write_file(const struct node *node, const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", node->dir, name);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	assert_int_equal(chmod(path, 0600), 0);
+}
+
+static int make_node(void **state)
+{
+	static struct node node;
+
+	strcpy(node.dir, "/tmp/test_shim-XXXXXX");
+	assert_non_null(mkdtemp(node.dir));
+	snprintf(node.file, sizeof(node.file), "%s/node.yaml", node.dir);
+	setenv(BH_CONFIG_ENV, node.file, 1);
+	*state = &node;
+	return 0;
+}
+
+static int remove_node(void **state)
+{
+	const struct node *node = *state;
+
+	unsetenv(BH_CONFIG_ENV);
+	return bh_path_remove_tree(AT_FDCWD, node->dir, NULL);
+}
+
+static int find(const struct node *node, const char *program, const char *toml,
+		struct bh_shim_settings *ret, struct bh_err *err)
+{
+	Shim__RuntimeOptions o = SHIM__RUNTIME_OPTIONS__INIT;
+	Wire__Any any = WIRE__ANY__INIT;
+	uint8_t data[4096];
+
+	o.config_body = (ProtobufCBinaryData){ .data = (uint8_t *)toml, .len = strlen(toml) };
+	any.type_url = (char *)RUNTIME;
+	any.value.data = data;
+	any.value.len = protobuf_c_message_pack(&o.base, data);
+	return bh_shim_settings_find(ret, program, node->dir, &any, err);
+}
+
+static void test_settings(void **state)
+{
+	static const char kata[] = "containerd-shim-bulkhead-kata-v2",
+			  either[] = "containerd-shim-bulkhead-v2";
+	const struct node *node = *state;
+	bh_cleanup(bh_shim_settings_deinit) struct bh_shim_settings s = BH_SHIM_SETTINGS_INIT;
+	struct bh_err err = BH_ERR_INIT;
+
+	write_file(node, "config.json", "{\"annotations\": {\"io.bulkhead.runtime\": \"kata\"}}");
+	write_file(node, "node.yaml",
+		   "root: /srv/b\nhandlers: {kata: {accelerator: auto, annotations: "
+		   "[share-cache]}}\n");
+	assert_int_equal(find(node, either, "", &s, &err), 0);
+	assert_string_equal(s.kind, "kata");
+	assert_string_equal(s.root, "/srv/b/@containerd");
+	assert_int_equal(s.config.accelerator, BH_ACCELERATE_AUTO);
+	assert_non_null(s.config.guest);
+	/* What containerd says wins, and names the root as it is. */
+	assert_int_equal(
+		find(node, either, "runtime='runc'\nroot='/r'\naccelerator='kvm'\n", &s, &err), 0);
+	assert_string_equal(s.kind, "runc");
+	assert_string_equal(s.root, "/r");
+	assert_int_equal(s.config.accelerator, BH_ACCELERATE_KVM);
+	write_file(node, "config.json",
+		   "{\"annotations\": {\"io.bulkhead.share-cache\": \"never\"}}");
+	assert_int_equal(find(node, kata, "", &s, &err), 0);
+	assert_int_equal(s.config.share_cache, BH_SHARE_CACHE_NEVER);
+	/* The other handler does not leave it to its pods. */
+	assert_int_equal(find(node, either, "", &s, &err), -EPERM);
+	write_file(node, "node.yaml", "acelerator: kvm\n");
+	assert_int_equal(find(node, kata, "", &s, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "node.yaml:1: there is no key 'acelerator'"));
 }
 
 static size_t pack(const ProtobufCMessage *message, uint8_t data[static 4096])
@@ -296,10 +397,15 @@ static void test_logger_missing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_options_of_runc), cmocka_unit_test(test_options_by_toml),
-		cmocka_unit_test(test_options_by_file), cmocka_unit_test(test_options_of_others),
-		cmocka_unit_test(test_input),           cmocka_unit_test(test_logger),
-		cmocka_unit_test(test_late_reader),     cmocka_unit_test(test_logger_missing),
+		cmocka_unit_test(test_options_of_runc),
+		cmocka_unit_test(test_options_by_toml),
+		cmocka_unit_test(test_options_by_file),
+		cmocka_unit_test(test_options_of_others),
+		cmocka_unit_test_setup_teardown(test_settings, make_node, remove_node),
+		cmocka_unit_test(test_input),
+		cmocka_unit_test(test_logger),
+		cmocka_unit_test(test_late_reader),
+		cmocka_unit_test(test_logger_missing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

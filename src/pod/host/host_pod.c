@@ -27,9 +27,10 @@ static int bring_up(struct bh_loop *loop, const struct bh_pod_config *config,
 	const struct bh_task_opts opts = {
 		.root = config->root,
 		.filter_cache = config->filter_cache,
-		.cgroup_manager = config->cgroup_manager,
-		.no_pivot = config->no_pivot,
-		.no_keyring = config->no_keyring,
+		.cgroup_manager = config->settings.cgroup_manager,
+		.no_pivot = config->settings.no_pivot,
+		.no_keyring = config->settings.no_new_keyring,
+		.no_hooks = !config->settings.hooks,
 		.open_stdio = bh_stdio_open,
 		.publish = publish,
 		.arg = pod,
@@ -61,8 +62,9 @@ static int plan(const struct bh_pod_config *config, struct bh_buf *out, struct b
 	opts.root = config->root;
 	opts.id = config->container;
 	opts.bundle = config->bundle;
-	opts.cgroup_manager = config->cgroup_manager;
-	opts.no_pivot = config->no_pivot;
+	opts.cgroup_manager = config->settings.cgroup_manager;
+	opts.no_pivot = config->settings.no_pivot;
+	opts.no_hooks = !config->settings.hooks;
 	return bh_container_dry_run(&opts, out, err);
 }
 

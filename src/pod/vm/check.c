@@ -47,31 +47,30 @@ static int check_kvm(const void *context, struct bh_buf *found, struct bh_err *e
 
 	if (r == 0)
 		bh_buf_puts(found, "a guest's instructions run at the processor's speed");
-	return r < 0 && config->accelerator != BH_ACCELERATE_KVM ? BH_CHECK_E_SPARE : r;
+	return r < 0 && config->settings.accelerator != BH_ACCELERATE_KVM ? BH_CHECK_E_SPARE : r;
 }
 
 static int check_hypervisor(const void *context, struct bh_buf *found, struct bh_err *err)
 {
 	const struct bh_pod_config *config = context;
-	const struct bh_hypervisor *hypervisor = bh_hypervisor_find(config->hypervisor);
+	const struct bh_hypervisor *hypervisor = bh_hypervisor_find(config->settings.hypervisor);
 	int r;
 
 	if (!hypervisor)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "there is no hypervisor '%s'",
-				 config->hypervisor);
-	r = hypervisor->ready(err);
-	return r < 0 ? r : hypervisor->check(found, err);
+				 config->settings.hypervisor);
+	r = hypervisor->ready(config->settings.qemu, err);
+	return r < 0 ? r : hypervisor->check(config->settings.qemu, found, err);
 }
 
 static int check_virtiofsd(const void *context, struct bh_buf *found, struct bh_err *err)
 {
-	const struct bh_share_daemon *daemon;
-	int r = bh_share_ready(err);
+	const struct bh_pod_config *config = context;
+	struct bh_share_daemon daemon;
+	int r = bh_share_daemon_find(config->settings.virtiofsd, &daemon, err);
 
-	(void)context;
-	r = r < 0 ? r : bh_share_daemon_find(&daemon, err);
 	if (r == 0)
-		bh_buf_puts(found, daemon->path);
+		bh_buf_puts(found, daemon.path);
 	return r;
 }
 
@@ -82,16 +81,16 @@ static int check_guest(const void *context, struct bh_buf *found, struct bh_err 
 	struct bh_guest_image image;
 	int r;
 
-	if (!config->guest_dir)
+	if (!config->settings.guest)
 		return bh_err_as(err, BH_ERR_STATE, -ENOENT, "no directory is given");
-	r = bh_guest_image_read(&arena, config->guest_dir, BH_ACCELERATOR_KVM, &image, err);
+	r = bh_guest_image_read(&arena, config->settings.guest, BH_ACCELERATOR_KVM, &image, err);
 	if (r < 0)
 		return r;
 	for (const char *const *file = (const char *const[]){ image.kernel, image.initramfs, NULL };
 	     *file; file++)
 		if (access(*file, R_OK) < 0)
 			return bh_err_set(err, -errno, "guest image '%s'", *file);
-	bh_buf_printf(found, "Linux %s in %s", image.release, config->guest_dir);
+	bh_buf_printf(found, "Linux %s in %s", image.release, config->settings.guest);
 	return 0;
 }
 

@@ -51,9 +51,9 @@ struct bh_share {
 
 int bh_share_ready(struct bh_err *err)
 {
-	const struct bh_share_daemon *daemon;
+	struct bh_share_daemon daemon;
 
-	return bh_share_daemon_find(&daemon, err);
+	return bh_share_daemon_find(NULL, &daemon, err);
 }
 
 /* ---- the directory ---- */
@@ -364,11 +364,12 @@ static int start_daemon(struct bh_share *share, const struct bh_share_config *co
 {
 	bh_auto_close int listener = -EBADF, out = -EBADF;
 	struct bh_share_jail jail = {
+		.cache = config->cache,
 		.dir = share->dir,
 		.cgroup_fds = config->cgroup_fds,
 		.n_cgroup_fds = config->n_cgroup_fds,
 	};
-	int pipe_fds[2], r = bh_share_daemon_find(&jail.daemon, err);
+	int pipe_fds[2], r = bh_share_daemon_find(config->daemon, &jail.daemon, err);
 
 	if (!r)
 		r = make_socket(share, &listener, err);

@@ -15,6 +15,7 @@
 #define BH_POD_VM_SHARE_H
 
 #include "base/err.h"
+#include "config/config.h"
 #include "loop/loop.h"
 #include "rpc/guest.h" /* BH_SHARE_TAG, BH_SHARE_GUEST_DIR */
 
@@ -24,6 +25,8 @@ struct bh_share;
 typedef void (*bh_share_dead_fn)(void *arg, const struct bh_err *why);
 
 struct bh_share_config {
+	const char *daemon; /* its program; NULL = the first of those known that is there */
+	enum bh_share_cache cache;
 	const char *dir;       /* an empty directory; becomes the shared one */
 	const int *cgroup_fds; /* as in struct bh_vm_config */
 	size_t n_cgroup_fds;

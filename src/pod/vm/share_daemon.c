@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pod/vm/share_daemon.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <poll.h>
@@ -37,13 +38,19 @@
  * cache: the host sees what was written. No pool of threads: with one, Debian 12's daemon ends
  * under load.
  */
+#define CACHE_AT_RUST 1
+static const char *const caches_rust[] = {
+	[BH_SHARE_CACHE_AUTO] = "--cache=auto",
+	[BH_SHARE_CACHE_ALWAYS] = "--cache=always",
+	[BH_SHARE_CACHE_NEVER] = "--cache=never",
+};
 static const char *const argv_rust[] = {
 	"virtiofsd",
+	[CACHE_AT_RUST] = "--cache=auto",
 	"--fd=3",
 	"--shared-dir=" BH_SHARE_JAIL_DIR,
 	"--sandbox=namespace",
 	"--seccomp=kill",
-	"--cache=auto",
 	"--xattr",
 	"--announce-submounts",
 	"--inode-file-handles=prefer",
@@ -53,24 +60,37 @@ static const char *const argv_rust[] = {
 	"--log-level=warn",
 	NULL,
 };
+#define CACHE_AT_C 1
+static const char *const caches_c[] = {
+	[BH_SHARE_CACHE_AUTO] = "-ocache=always,timeout=1",
+	[BH_SHARE_CACHE_ALWAYS] = "-ocache=always",
+	[BH_SHARE_CACHE_NEVER] = "-ocache=none",
+};
 static const char *const argv_c[] = {
 	"virtiofsd",
+	[CACHE_AT_C] = "-ocache=always,timeout=1",
 	"-f",
 	"--fd=3",
 	"--thread-pool-size=0",
 	"--rlimit-nofile=0",
 	"-o",
-	"source=" BH_SHARE_JAIL_DIR
-	",sandbox=namespace,cache=always,timeout=1,xattr,no_posix_lock,no_flock,no_writeback,"
+	"source=" BH_SHARE_JAIL_DIR ",sandbox=namespace,xattr,no_posix_lock,no_flock,no_writeback,"
 	"announce_submounts,allow_direct_io,log_level=warn",
 	NULL,
 };
+#define ARGS_MAX 24
+/* What tells QEMU's own daemon from the one that came after it. */
+#define C_DIRECTORY "/qemu/"
 static const struct bh_share_daemon daemons[] = {
 	/* File handles instead of descriptors take the right to open by handle. */
-	{ "/usr/libexec/virtiofsd", argv_rust, CAPS_FILES | CAPS_SETUP | CAP(DAC_READ_SEARCH) },
-	{ "/usr/lib/virtiofsd", argv_rust, CAPS_FILES | CAPS_SETUP | CAP(DAC_READ_SEARCH) },
-	{ "/usr/lib/qemu/virtiofsd", argv_c, CAPS_FILES | CAPS_SETUP },
+	{ "/usr/libexec/virtiofsd", argv_rust, CACHE_AT_RUST, caches_rust,
+	  CAPS_FILES | CAPS_SETUP | CAP(DAC_READ_SEARCH) },
+	{ "/usr/lib/virtiofsd", argv_rust, CACHE_AT_RUST, caches_rust,
+	  CAPS_FILES | CAPS_SETUP | CAP(DAC_READ_SEARCH) },
+	{ "/usr/lib/qemu/virtiofsd", argv_c, CACHE_AT_C, caches_c, CAPS_FILES | CAPS_SETUP },
 };
+static_assert(BH_ARRAY_SIZE(argv_rust) <= ARGS_MAX && BH_ARRAY_SIZE(argv_c) <= ARGS_MAX,
+	      "too many arguments");
 
 const struct bh_share_daemon *bh_share_daemons(size_t *ret_n)
 {
@@ -78,14 +98,27 @@ const struct bh_share_daemon *bh_share_daemons(size_t *ret_n)
 	return daemons;
 }
 
-int bh_share_daemon_find(const struct bh_share_daemon **ret, struct bh_err *err)
+static int find_given(const char *path, struct bh_share_daemon *ret, struct bh_err *err)
+{
+	if (access(path, X_OK) < 0)
+		return bh_err_set(err, -errno, "virtiofsd '%s'", path);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(daemons); i++)
+		if (!strstr(daemons[i].path, C_DIRECTORY) == !strstr(path, C_DIRECTORY))
+			*ret = daemons[i];
+	ret->path = path;
+	return 0;
+}
+
+int bh_share_daemon_find(const char *path, struct bh_share_daemon *ret, struct bh_err *err)
 {
 	char names[256] = "";
 	size_t len = 0;
 
+	if (path)
+		return find_given(path, ret, err);
 	for (size_t i = 0; i < BH_ARRAY_SIZE(daemons); i++) {
 		if (!access(daemons[i].path, X_OK)) {
-			*ret = &daemons[i];
+			*ret = daemons[i];
 			return 0;
 		}
 		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "",
@@ -175,7 +208,7 @@ static int place_descriptors(const struct bh_share_jail *jail, struct bh_err *er
 
 static int confine(const struct bh_share_jail *jail, struct bh_err *err)
 {
-	const struct bh_caps caps = { .set = true, .bounding = jail->daemon->caps };
+	const struct bh_caps caps = { .set = true, .bounding = jail->daemon.caps };
 	struct rlimit files = { NOFILE_MAX, NOFILE_MAX }, core = { 0, 0 };
 
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0) {
@@ -213,6 +246,17 @@ static int die_with_creator(int report, struct bh_err *err)
 	return 0;
 }
 
+static void execute(const struct bh_share_jail *jail, char *const env[])
+{
+	const struct bh_share_daemon *d = &jail->daemon;
+	const char *argv[ARGS_MAX] = { NULL };
+
+	for (size_t i = 0; d->argv[i]; i++)
+		argv[i] = d->argv[i];
+	argv[d->cache_at] = d->caches[jail->cache];
+	execve(d->path, (char *const *)argv, env);
+}
+
 /* In the child, which is alone in its memory; @report closes at execve(2), or has what failed. */
 static _Noreturn void child(const struct bh_share_jail *jail, int report)
 {
@@ -237,8 +281,8 @@ static _Noreturn void child(const struct bh_share_jail *jail, int report)
 	if (!r)
 		r = confine(jail, &err);
 	if (!r) {
-		execve(jail->daemon->path, (char *const *)jail->daemon->argv, env);
-		bh_err_set(&err, -errno, "execute '%s'", jail->daemon->path);
+		execute(jail, env);
+		bh_err_set(&err, -errno, "execute '%s'", jail->daemon.path);
 	}
 	if (write(fd, &err, sizeof(err)) < 0)
 		_exit(2);

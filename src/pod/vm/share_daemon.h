@@ -16,19 +16,23 @@
 
 struct bh_share_daemon {
 	const char *path;
-	const char *const *argv; /* NULL-terminated */
-	uint64_t caps;           /* bit n = capability n: the most that it may ever have */
+	const char *const *argv;   /* NULL-terminated; as for the cache `auto` */
+	uint8_t cache_at;          /* the word of it that says what the guest remembers */
+	const char *const *caches; /* that word, by enum bh_share_cache */
+	uint64_t caps;             /* bit n = capability n: the most that it may ever have */
 };
 
 /** bh_share_daemons() - those known, the preferred one first */
 const struct bh_share_daemon *bh_share_daemons(size_t *ret_n);
 
-/** bh_share_daemon_find() - the first that this host has. Return: -ENOENT with @err naming all that
- * were looked for */
-int bh_share_daemon_find(const struct bh_share_daemon **ret, struct bh_err *err) bh_must_check;
+/** bh_share_daemon_find() - the first that this host has, or the program at @path, called as the
+ * known ones of its kind are. Return: -ENOENT with @err naming all that were looked for */
+int bh_share_daemon_find(const char *path, struct bh_share_daemon *ret,
+			 struct bh_err *err) bh_must_check;
 
 struct bh_share_jail {
-	const struct bh_share_daemon *daemon;
+	struct bh_share_daemon daemon;
+	enum bh_share_cache cache;
 	const char *dir;       /* of the shared directory, absolute */
 	int socket, stderr_fd; /* borrowed */
 	const int *cgroup_fds;

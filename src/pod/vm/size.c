@@ -17,7 +17,7 @@
 /* Translated code and the translator's own data. */
 #define EMULATION_MEMORY (160 * BH_POD_MIB)
 #define PERIOD_MAX_USEC  1000000
-#define VCPUS_MAX        255
+#define MILLI            1000
 /* Shares as the kubelet makes them of a request: 1024 a core, within bounds; the least stands for
  * no request as well. */
 #define SHARES_OF_CORE 1024
@@ -28,7 +28,6 @@ struct limits {
 	int64_t quota, memory; /* 0 = none */
 	uint64_t period;
 	int64_t shares; /* of the sandbox; 0 = not told */
-	const char *quota_name;
 };
 
 static int annotation_number(const struct bh_spec *spec, const char *key, int64_t *ret,
@@ -53,7 +52,7 @@ static int find_limits(const struct bh_spec *spec, struct limits *l, struct bh_e
 	int64_t quota = 0, period = 0, memory = 0;
 	int e;
 
-	*l = (struct limits){ .quota_name = "linux.resources.cpu.quota" };
+	*l = (struct limits){ .quota = 0 };
 	e = annotation_number(spec, ANNOTATION_QUOTA, &quota, err);
 	e = e < 0 ? e : annotation_number(spec, ANNOTATION_PERIOD, &period, err);
 	e = e < 0 ? e : annotation_number(spec, ANNOTATION_SHARES, &l->shares, err);
@@ -62,7 +61,6 @@ static int find_limits(const struct bh_spec *spec, struct limits *l, struct bh_e
 		return e;
 	if (quota > 0) {
 		l->quota = quota;
-		l->quota_name = "annotation " ANNOTATION_QUOTA;
 	} else if (r->cpu.quota.set && r->cpu.quota.v > 0) {
 		l->quota = r->cpu.quota.v;
 		period = r->cpu.period.set ? (int64_t)r->cpu.period.v : 0;
@@ -125,6 +123,15 @@ int bh_vm_demand(const struct bh_spec *spec, struct bh_demand *ret, struct bh_er
 	return 0;
 }
 
+bool bh_vm_request_hidden(const struct bh_spec *spec, const struct bh_demand *demand)
+{
+	const char *path = spec->linux_.cgroups_path;
+	const int64_t cpu = demand->limit.v[BH_RESOURCE_CPU];
+
+	return path && strstr(path, "kubepods") && strstr(path, "burstable") && cpu > 0 &&
+	       demand->request.v[BH_RESOURCE_CPU] == cpu && demand->limit.v[BH_RESOURCE_MEMORY] > 0;
+}
+
 const char *bh_vm_pod_name(const struct bh_spec *spec, const char *id)
 {
 	const char *name = bh_spec_annotation(spec, ANNOTATION_NAME);
@@ -160,17 +167,52 @@ int bh_vm_admit(const struct bh_spec *spec, const char *id, const struct bh_rule
 {
 	struct bh_demand demand;
 	int r = bh_vm_demand(spec, &demand, err);
+	const char *name = bh_vm_pod_name(spec, id);
 
-	return r < 0 ? r : bh_vm_verdict(&demand, bh_vm_pod_name(spec, id), levels, err);
+	if (r < 0)
+		return r;
+	if (bh_vm_request_hidden(spec, &demand) &&
+	    bh_rule_level(levels, BH_RULE_REQUESTS_EQUAL_LIMITS) != BH_RULE_OFF)
+		bh_warn(BH_FINDING_PREFIX
+			"its QoS class is Burstable: a memory request differs from its "
+			"limit, or a container has none; no engine tells which",
+			"pod", name);
+	return bh_vm_verdict(&demand, name, levels, err);
 }
 
-int bh_vm_size(const struct bh_spec *spec, enum bh_accelerator accelerator, struct bh_vm_size *ret,
-	       struct bh_err *err)
+static int too_large(enum bh_resource resource, int64_t limit, int64_t most, struct bh_err *err)
+{
+	char found[BH_AMOUNT_BYTES], wanted[BH_AMOUNT_BYTES];
+
+	return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+			 "kata: %s limit %s is more than %s, the largest pod (largest.%s)",
+			 bh_resource_names[resource], bh_amount_format(resource, limit, found),
+			 bh_amount_format(resource, most, wanted), bh_resource_names[resource]);
+}
+
+/* Within what the administrator gives to a pod. */
+static int check_largest(const struct limits *l, const struct bh_config_amount *largest,
+			 struct bh_err *err)
+{
+	const int64_t most = largest->cpu_milli;
+	int64_t cpu = millicores(l);
+
+	/* A part of one more counts. */
+	cpu += (unsigned __int128)l->quota * MILLI > (unsigned __int128)cpu * l->period;
+	if (cpu > most)
+		return too_large(BH_RESOURCE_CPU, cpu, most, err);
+	if (largest->memory && l->memory > (int64_t)largest->memory)
+		return too_large(BH_RESOURCE_MEMORY, l->memory, (int64_t)largest->memory, err);
+	return 0;
+}
+
+int bh_vm_size(const struct bh_spec *spec, const struct bh_config *config,
+	       enum bh_accelerator accelerator, struct bh_vm_size *ret, struct bh_err *err)
 {
 	struct limits l;
-	uint64_t vcpus;
 	int r = find_limits(spec, &l, err);
 
+	r = r < 0 ? r : check_largest(&l, &config->largest, err);
 	if (r < 0)
 		return r;
 	*ret = (struct bh_vm_size){
@@ -180,15 +222,11 @@ int bh_vm_size(const struct bh_spec *spec, enum bh_accelerator accelerator, stru
 		.quota_usec = l.quota ? (uint64_t)l.quota : BH_POD_CPU_MIN * l.period / 1000,
 		.memory = l.memory ? (uint64_t)l.memory : BH_POD_MEMORY_MIN,
 	};
-	vcpus = (ret->quota_usec + ret->period_usec - 1) / ret->period_usec;
-	if (vcpus > VCPUS_MAX)
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-				 "kata: %s: %" PRIu64 " processors: at most %d are possible",
-				 l.quota_name, vcpus, VCPUS_MAX);
-	ret->vcpus = (uint32_t)vcpus;
+	ret->vcpus = (uint32_t)((ret->quota_usec + ret->period_usec - 1) / ret->period_usec);
 	ret->ram = bh_pod_ram(ret->memory);
-	ret->cgroup_quota_usec = ret->quota_usec + bh_vm_overhead_usec(ret->period_usec);
-	ret->cgroup_memory = ret->memory + BH_POD_MEMORY_OVERHEAD +
+	ret->overhead_usec = config->overhead.cpu_milli * ret->period_usec / MILLI;
+	ret->cgroup_quota_usec = ret->quota_usec + ret->overhead_usec;
+	ret->cgroup_memory = ret->memory + config->overhead.memory +
 			     (accelerator == BH_ACCELERATOR_EMULATION ? EMULATION_MEMORY : 0);
 	return 0;
 }

@@ -7,17 +7,12 @@
 #ifndef BH_POD_VM_SIZE_H
 #define BH_POD_VM_SIZE_H
 
+#include "config/config.h"
 #include "contract/rules.h"
 #include "oci/spec.h"
 #include "vmm/hypervisor.h"
 
 #define BH_POD_CPU_PERIOD_USEC 100000
-
-/** bh_vm_overhead_usec() - what a pod's processors cost beyond its containers, in a period */
-static inline uint64_t bh_vm_overhead_usec(uint64_t period_usec)
-{
-	return BH_POD_CPU_OVERHEAD * period_usec / 1000;
-}
 
 struct bh_vm_size {
 	uint64_t quota_usec; /* of the containers in a period; without the overhead */
@@ -26,6 +21,7 @@ struct bh_vm_size {
 	bool memory_given, cpu_given; /* by the pod, not the smallest for want of a limit */
 	uint32_t vcpus;
 	uint64_t ram;               /* bytes of the VM: memory and what the guest itself needs */
+	uint64_t overhead_usec;     /* of the processors in a period, beyond the containers */
 	uint64_t cgroup_quota_usec; /* of the pod's cgroup: with the overhead */
 	uint64_t cgroup_memory;     /* bytes of the pod's cgroup: with the overhead */
 };
@@ -38,6 +34,10 @@ struct bh_vm_size {
  */
 int bh_vm_demand(const struct bh_spec *spec, struct bh_demand *ret,
 		 struct bh_err *err) bh_must_check;
+
+/** bh_vm_request_hidden() - whether requests and limits differ by what is not told: the kubelet put
+ * the pod where requests are not limits, although all that is known of it is equal */
+bool bh_vm_request_hidden(const struct bh_spec *spec, const struct bh_demand *demand);
 
 /** bh_vm_pod_name() - the pod's name for people; @id where the engine told none */
 const char *bh_vm_pod_name(const struct bh_spec *spec, const char *id);
@@ -54,11 +54,13 @@ int bh_vm_admit(const struct bh_spec *spec, const char *id, const struct bh_rule
 
 /**
  * bh_vm_size() - the size of the pod that is made for @spec
+ * @config:      overhead and largest pod
  * @accelerator: emulation costs the monitor more memory than the overhead has; it gets it on top
  *
- * Return: 0; -EINVAL with @err when a limit is nonsense or more than a VM can have
+ * Return: 0; -EINVAL with @err when a limit is nonsense or more than a pod may have
  */
-int bh_vm_size(const struct bh_spec *spec, enum bh_accelerator accelerator, struct bh_vm_size *ret,
+int bh_vm_size(const struct bh_spec *spec, const struct bh_config *config,
+	       enum bh_accelerator accelerator, struct bh_vm_size *ret,
 	       struct bh_err *err) bh_must_check;
 
 #endif

@@ -67,10 +67,10 @@ int bh_vm_cgroup_make(struct bh_vm_pod *pod, struct bh_err *err)
 	const struct bh_resources limits = host_limits(pod);
 	int r;
 
-	if (pod->config.cgroup_manager == BH_CGROUP_DISABLED)
+	if (pod->config.settings.cgroup_manager == BH_CGROUP_DISABLED)
 		return 0;
-	r = bh_cgroup_plan(&pod->spec, pod->config.id, pod->config.cgroup_manager, false, &pod->cg,
-			   err);
+	r = bh_cgroup_plan(&pod->spec, pod->config.id, pod->config.settings.cgroup_manager, false,
+			   &pod->cg, err);
 	r = r < 0 ? r : bh_vm_pod_save(pod, err);
 	r = r < 0 ? r : bh_cgroup_create(pod->cg, err);
 	if (r == 0 && bh_cgroup_needs_scope(pod->cg))

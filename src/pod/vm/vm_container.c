@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "container/hooks.h"
 #include "container/state.h"
 #include "loop/fiber.h"
 #include "pod/vm/vm_pod.h"
@@ -76,6 +77,8 @@ static int reserve(struct bh_vm_pod *pod, struct bh_container *c, struct bh_err 
 	int r = bh_bundle_read(c->bundle, &text, &len, err);
 
 	r = r < 0 ? r : bh_spec_parse(&c->arena, text, len, &c->spec, err);
+	if (r == 0 && !pod->config.settings.hooks)
+		r = bh_hooks_refuse(&c->spec, err);
 	r = r < 0 ? r : fill_record(pod, c, err);
 	if (r < 0)
 		return r;

@@ -33,10 +33,11 @@
 #define ENTROPY_BYTES    64
 #define KERNEL_BYTES     64 /* of a release, as uname(2) has it */
 #define NS_PER_USEC      1000U
+#define NS_PER_MS        1000000
 #define USEC_PER_S       1000000U
 #define USEC_PER_MS      1000U
-#define HELLO_LIMIT_MS   30000 /* for the agent to answer: a busy node starts many pods at once */
-#define EMULATION_FACTOR 3     /* times as long where the guest is emulated */
+#define MS_PER_S         1000
+#define EMULATION_FACTOR 3 /* times as long where the guest is emulated */
 #define HELLO_POLL_MS    2
 #define ASK_TIMEOUT_MS   60000
 /* What a guest may have this process do by telling of events without end. */
@@ -81,7 +82,7 @@ static int choose_accelerator(struct bh_vm_pod *pod, struct bh_err *err)
 	int r;
 
 	pod->accelerator = BH_ACCELERATOR_EMULATION;
-	if (pod->config.accelerator == BH_ACCELERATE_EMULATION) {
+	if (pod->config.settings.accelerator == BH_ACCELERATE_EMULATION) {
 		bh_log(BH_LOG_INFO, "kata: software emulation, as it was asked for: many times "
 				    "slower than KVM");
 		return 0;
@@ -91,33 +92,35 @@ static int choose_accelerator(struct bh_vm_pod *pod, struct bh_err *err)
 		pod->accelerator = BH_ACCELERATOR_KVM;
 		return 0;
 	}
-	if (pod->config.accelerator == BH_ACCELERATE_AUTO) {
+	if (pod->config.settings.accelerator == BH_ACCELERATE_AUTO) {
 		bh_warn("kata: software emulation, many times slower than KVM: %s",
 			bh_err_format(&why, text, sizeof(text)));
 		return 0;
 	}
 	*err = why;
-	return bh_err_ctx(err, "emulation is not allowed (--accelerator emulation or auto)");
+	return bh_err_ctx(err, "emulation is not allowed (accelerator: emulation or auto)");
 }
 
 static int admit(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	int r = read_spec(pod, err);
 
-	r = r < 0 ? r : bh_vm_admit(&pod->spec, pod->config.id, &pod->config.rules, err);
+	r = r < 0 ? r : bh_vm_admit(&pod->spec, pod->config.id, &pod->config.settings.rules, err);
 	r = r < 0 ? r : choose_accelerator(pod, err);
-	r = r < 0 ? r : bh_vm_size(&pod->spec, pod->accelerator, &pod->size, err);
+	r = r < 0 ? r
+		  : bh_vm_size(&pod->spec, &pod->config.settings, pod->accelerator, &pod->size,
+			       err);
 	if (r < 0)
 		return r;
-	r = bh_guest_image_read(&pod->arena, pod->config.guest_dir, pod->accelerator, &pod->image,
-				err);
+	r = bh_guest_image_read(&pod->arena, pod->config.settings.guest, pod->accelerator,
+				&pod->image, err);
 	if (r < 0)
 		return r;
-	pod->hypervisor = bh_hypervisor_find(pod->config.hypervisor);
+	pod->hypervisor = bh_hypervisor_find(pod->config.settings.hypervisor);
 	if (!pod->hypervisor)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "there is no hypervisor '%s'",
-				 pod->config.hypervisor);
-	return pod->hypervisor->ready(err);
+				 pod->config.settings.hypervisor);
+	return pod->hypervisor->ready(pod->config.settings.qemu, err);
 }
 
 /* ---- prepare ---- */
@@ -152,7 +155,7 @@ static int refuse_hosts_network(struct bh_vm_pod *pod, struct bh_err *err)
 	pod->netns_fd = bh_close(pod->netns_fd);
 	pod->netns_path = NULL;
 	return bh_vm_verdict(&demand, bh_vm_pod_name(&pod->spec, pod->config.id),
-			     &pod->config.rules, err);
+			     &pod->config.settings.rules, err);
 }
 
 static int plan_network(struct bh_vm_pod *pod, struct bh_err *err)
@@ -190,7 +193,11 @@ static int start_share(struct bh_vm_pod *pod, struct bh_err *err)
 		r = bh_err_set(err, -errno, "make '%s'", dir);
 	if (r < 0)
 		return r;
-	config = (struct bh_share_config){ .dir = dir, .cgroup_fds = fds.v, .n_cgroup_fds = fds.n };
+	config = (struct bh_share_config){ .daemon = pod->config.settings.virtiofsd,
+					   .cache = pod->config.settings.share_cache,
+					   .dir = dir,
+					   .cgroup_fds = fds.v,
+					   .n_cgroup_fds = fds.n };
 	return bh_share_start(pod->loop, &config, on_share_dead, pod, &pod->share, err);
 }
 
@@ -244,6 +251,8 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 	bh_cleanup(bh_vm_cgroup_fds_close) struct bh_vm_cgroup_fds fds = { .n = 0 };
 	struct bh_vm_figures figures;
 	struct bh_vm_config c = {
+		.program = pod->config.settings.qemu,
+		.console_bytes = pod->config.settings.console_log,
 		.kernel = pod->image.kernel,
 		.initramfs = pod->image.initramfs,
 		.cmdline = pod->image.cmdline,
@@ -305,11 +314,12 @@ static int connect_link(struct bh_vm_pod *pod, struct bh_err *err)
 
 static int await_agent(struct bh_vm_pod *pod, struct bh_err *err)
 {
-	int limit = HELLO_LIMIT_MS, r;
+	int64_t limit = pod->config.settings.hello_timeout_ns / NS_PER_MS;
+	int r;
 
 	if (pod->accelerator == BH_ACCELERATOR_EMULATION)
 		limit *= EMULATION_FACTOR;
-	for (int waited = 0; waited < limit; waited += HELLO_POLL_MS) {
+	for (int64_t waited = 0; waited < limit; waited += HELLO_POLL_MS) {
 		r = bh_vm_pod_check(pod, err);
 		r = r < 0 ? r : bh_link_ready(pod->link, err);
 		if (r != 0)
@@ -318,7 +328,8 @@ static int await_agent(struct bh_vm_pod *pod, struct bh_err *err)
 		if (r < 0)
 			return r;
 	}
-	return bh_err_as(err, BH_ERR_PEER, -ETIMEDOUT, "no hello within %d s", limit / 1000);
+	return bh_err_as(err, BH_ERR_PEER, -ETIMEDOUT, "no hello within %g s",
+			 (double)limit / MS_PER_S);
 }
 
 static int say_hello(struct bh_vm_pod *pod, struct bh_err *err)
@@ -612,7 +623,7 @@ static int plan(struct bh_vm_pod *pod, struct bh_buf *out, struct bh_err *err)
 {
 	static const char *const choices[BH_ACCELERATE_MAX_] = { "kvm", "emulation",
 								 "kvm, else emulation" };
-	bool emulated = pod->config.accelerator == BH_ACCELERATE_EMULATION;
+	bool emulated = pod->config.settings.accelerator == BH_ACCELERATE_EMULATION;
 	bh_auto_free char *text = NULL;
 	struct bh_guest_source source = { .id = pod->config.container,
 					  .bundle = pod->config.bundle,
@@ -621,10 +632,11 @@ static int plan(struct bh_vm_pod *pod, struct bh_buf *out, struct bh_err *err)
 	const struct bh_namespace *ns;
 	int r = read_spec(pod, err);
 
-	r = r < 0 ? r : bh_vm_admit(&pod->spec, pod->config.id, &pod->config.rules, err);
+	r = r < 0 ? r : bh_vm_admit(&pod->spec, pod->config.id, &pod->config.settings.rules, err);
 	r = r < 0 ? r
-		  : bh_vm_size(&pod->spec, emulated ? BH_ACCELERATOR_EMULATION : BH_ACCELERATOR_KVM,
-			       &pod->size, err);
+		  : bh_vm_size(&pod->spec, &pod->config.settings,
+			       emulated ? BH_ACCELERATOR_EMULATION : BH_ACCELERATOR_KVM, &pod->size,
+			       err);
 	r = r < 0 ? r : bh_bundle_read(pod->config.bundle, &text, &source.config_len, err);
 	source.config = text;
 	r = r < 0 ? r : bh_guest_plan_new(&source, &guest, err);
@@ -636,8 +648,8 @@ static int plan(struct bh_vm_pod *pod, struct bh_buf *out, struct bh_err *err)
 		      "vm: %u vcpus, %llu MiB of RAM; cgroup: %llu µs of %llu µs, %llu MiB\n"
 		      "network: %s\n",
 		      pod->config.container, pod->config.bundle, pod->config.id,
-		      pod->config.hypervisor, choices[pod->config.accelerator], pod->size.vcpus,
-		      (unsigned long long)(pod->size.ram / BH_POD_MIB),
+		      pod->config.settings.hypervisor, choices[pod->config.settings.accelerator],
+		      pod->size.vcpus, (unsigned long long)(pod->size.ram / BH_POD_MIB),
 		      (unsigned long long)pod->size.cgroup_quota_usec,
 		      (unsigned long long)pod->size.period_usec,
 		      (unsigned long long)(pod->size.cgroup_memory / BH_POD_MIB),

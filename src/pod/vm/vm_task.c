@@ -537,8 +537,7 @@ static int check_update(const struct bh_vm_pod *pod, const struct bh_resources *
 static int update_quota(struct bh_vm_container *c, const struct bh_cpu *cpu, struct bh_err *err)
 {
 	struct bh_vm_pod *pod = c->pod;
-	const uint64_t most = pod->size.vcpus * pod->size.period_usec +
-			      bh_vm_overhead_usec(pod->size.period_usec);
+	const uint64_t most = pod->size.vcpus * pod->size.period_usec + pod->size.overhead_usec;
 	uint64_t now = quota_in(pod, cpu), others;
 
 	if (!now)

@@ -31,43 +31,43 @@ static bool lists(const char *list, const char *name)
 	return false;
 }
 
-static int ask(const char *option, const char *value, char **ret, struct bh_err *err)
+static int ask(const char *program, const char *option, const char *value, char **ret,
+	       struct bh_err *err)
 {
-	const char *const argv[] = { BH_QEMU_PROGRAM, option, value, NULL };
+	const char *const argv[] = { program, option, value, NULL };
 
 	return bh_capture(argv, ret, err);
 }
 
 /* "QEMU emulator version 7.2.22 (Debian …)\n…": the first line, up to the bracket. */
-static int add_version(struct bh_buf *found, struct bh_err *err)
+static int add_version(const char *program, struct bh_buf *found, struct bh_err *err)
 {
 	bh_auto_free char *text = NULL;
-	int r = ask("--version", NULL, &text, err);
+	int r = ask(program, "--version", NULL, &text, err);
 
 	if (r == 0 && strncmp(text, "QEMU emulator version ", 22) != 0)
-		r = bh_err_as(err, BH_ERR_PEER, -EIO, "%s does not tell a version",
-			      BH_QEMU_PROGRAM);
+		r = bh_err_as(err, BH_ERR_PEER, -EIO, "%s does not tell a version", program);
 	if (r == 0)
 		bh_buf_printf(found, "QEMU %.*s with microvm", (int)strcspn(text + 22, " \n"),
 			      text + 22);
 	return r;
 }
 
-int bh_qemu_check(struct bh_buf *found, struct bh_err *err)
+int bh_qemu_check(const char *given, struct bh_buf *found, struct bh_err *err)
 {
 	bh_auto_free char *list = NULL;
-	const char *option = "";
-	int r = add_version(found, err);
+	const char *program = bh_qemu_program(given), *option = "";
+	int r = add_version(program, found, err);
 
 	for (size_t i = 0; i < BH_ARRAY_SIZE(needs) && r == 0; i++) {
 		if (strcmp(option, needs[i].option) != 0) {
 			bh_freep_(&list);
 			option = needs[i].option;
-			r = ask(option, "help", &list, err);
+			r = ask(program, option, "help", &list, err);
 		}
 		if (r == 0 && !lists(list, needs[i].name))
-			r = bh_err_as(err, BH_ERR_PEER, -ENOTSUP, "%s has no %s %s",
-				      BH_QEMU_PROGRAM, option, needs[i].name);
+			r = bh_err_as(err, BH_ERR_PEER, -ENOTSUP, "%s has no %s %s", program,
+				      option, needs[i].name);
 	}
 	return r;
 }

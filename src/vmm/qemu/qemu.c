@@ -243,7 +243,8 @@ static int start_process(struct bh_qemu *qemu, const struct bh_vm_config *config
 		if (ticks_khz < 0)
 			return err->code;
 	}
-	if (bh_qemu_command(BH_QEMU_PROGRAM, config, &far, ticks_khz, &arena, &command, err) < 0)
+	if (bh_qemu_command(bh_qemu_program(config->program), config, &far, ticks_khz, &arena,
+			    &command, err) < 0)
 		return err->code;
 	jail.n_fds = command.n_fds;
 	if (bh_jail_start(&jail, &qemu->process, err) < 0)
@@ -252,16 +253,19 @@ static int start_process(struct bh_qemu *qemu, const struct bh_vm_config *config
 	return 0;
 }
 
-static int listen_to(struct bh_qemu *qemu, struct ends *ends, struct bh_err *err)
+static int listen_to(struct bh_qemu *qemu, const struct bh_vm_config *config, struct ends *ends,
+		     struct bh_err *err)
 {
+	const size_t kept = config->console_bytes ? config->console_bytes : CONSOLE_BYTES;
+
 	qemu->end = (struct bh_source){ .fd = qemu->process.pidfd, .fn = on_end, .what = "QEMU" };
 	qemu->qmp.arg = qemu;
 	qemu->qmp.event = on_event;
 	qemu->qmp.broken = on_broken;
 	qemu->channel = bh_take_fd(&ends->channel[0]);
 	if (bh_loop_add(qemu->loop, &qemu->end, EPOLLIN, err) < 0 ||
-	    bh_stream_start(&qemu->console, qemu->loop, bh_take_fd(&ends->console[0]),
-			    CONSOLE_BYTES, "guest's console", err) < 0 ||
+	    bh_stream_start(&qemu->console, qemu->loop, bh_take_fd(&ends->console[0]), kept,
+			    "guest's console", err) < 0 ||
 	    bh_stream_start(&qemu->words, qemu->loop, bh_take_fd(&ends->words[0]), WORDS_BYTES,
 			    "QEMU's standard error", err) < 0)
 		return err->code;
@@ -284,7 +288,7 @@ static int boot(struct bh_qemu *qemu, const struct bh_vm_config *config, struct 
 	bh_cleanup(close_ends) struct ends ends = ENDS_INIT;
 
 	if (make_ends(&ends, config, err) < 0 || start_process(qemu, config, &ends, err) < 0 ||
-	    listen_to(qemu, &ends, err) < 0)
+	    listen_to(qemu, config, &ends, err) < 0)
 		return err->code;
 	close_ends(&ends); /* QEMU's own, so that its end shows */
 	if (set_going(qemu, err) == 0)
@@ -331,11 +335,12 @@ static int qemu_boot(struct bh_loop *loop, const struct bh_vm_config *config, bh
 /* ---- calls ------------------------------------------------------------------------------------
  */
 
-static int qemu_ready(struct bh_err *err)
+static int qemu_ready(const char *given, struct bh_err *err)
 {
-	if (access(BH_QEMU_PROGRAM, X_OK) < 0)
-		return bh_err_set(err, -errno, "%s (Debian's qemu-system-x86 has it)",
-				  BH_QEMU_PROGRAM);
+	const char *program = bh_qemu_program(given);
+
+	if (access(program, X_OK) < 0)
+		return bh_err_set(err, -errno, "%s (Debian's qemu-system-x86 has it)", program);
 	return 0;
 }
 

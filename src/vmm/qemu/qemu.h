@@ -10,7 +10,13 @@
 
 extern const struct bh_hypervisor bh_qemu_hypervisor;
 
-#define BH_QEMU_PROGRAM   "/usr/bin/qemu-system-x86_64"
+#define BH_QEMU_PROGRAM "/usr/bin/qemu-system-x86_64"
+
+/** bh_qemu_program() - the one that is given, or else the installed one */
+static inline const char *bh_qemu_program(const char *given)
+{
+	return given ? given : BH_QEMU_PROGRAM;
+}
 #define BH_QEMU_DISKS_MAX 256 /* targets of the SCSI controller */
 #define BH_QEMU_CALL_MS   10000
 
@@ -50,7 +56,7 @@ struct bh_qemu {
 };
 
 /* check.c */
-int bh_qemu_check(struct bh_buf *found, struct bh_err *err) bh_must_check;
+int bh_qemu_check(const char *program, struct bh_buf *found, struct bh_err *err) bh_must_check;
 
 /* disk.c: the driver's calls, and the word that a device is gone. */
 int bh_qemu_add_disk(struct bh_vm *vm, const struct bh_vm_disk *disk, uint32_t *ret_number,

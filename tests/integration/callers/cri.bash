@@ -15,7 +15,7 @@ crictl() { node "$TOOLS/crictl" --config "$WORK/crictl.yaml" "$@"; }
 ctr() { node ctr --namespace k8s.io "$@"; }
 
 containerd_start() {
-    node_spawn containerd env PATH="$WORK/bin:$PATH" "$CONTAINERD" --config "$WORK/containerd.toml"
+    node_spawn containerd env PATH="$WORK/bin:$PATH" BULKHEAD_CONFIG="$WORK/bulkhead.yaml" "$CONTAINERD" --config "$WORK/containerd.toml"
     echo "$NODE_LAST" >"$WORK/containerd.pid"
     wait_until 20 ctr version
     wait_until 20 crictl pods
@@ -24,6 +24,7 @@ containerd_start() {
 containerd_kill() { node_kill "$(cat "$WORK/containerd.pid")" KILL; }
 
 write_configuration() {
+    : >"$WORK/bulkhead.yaml"
     # What deploy/containerd/ says, with this machine's places.
     cat >"$WORK/kata.toml" <<END
 guest = "$(realpath "${GUEST:-$(dirname "$BULKHEAD")/../../guest}")"

@@ -36,7 +36,6 @@ enum lab_frame_type {
 
 /* Single bytes that the launcher sends. */
 enum lab_order {
-	LAB_ORDER_NONE = '.', /* to be woken: a machine with a steady clock may oversleep */
 	LAB_ORDER_FORGET =
 		'D', /* drop cached inodes: each costs the host's virtiofsd a descriptor */
 };

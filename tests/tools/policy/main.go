@@ -42,13 +42,15 @@ type amounts struct {
 }
 
 type answer struct {
-	File     string          `json:"file"`
-	Deny     []string        `json:"deny"`
-	Warn     []string        `json:"warn"`
-	Errors   []string        `json:"errors"`
-	Requests amounts         `json:"requests"`
-	Limits   amounts         `json:"limits"`
-	Spec     json.RawMessage `json:"spec"`
+	File string `json:"file"`
+	// What is said of an update that leaves the pod's template alone.
+	Unchanged []string        `json:"unchanged"`
+	Deny      []string        `json:"deny"`
+	Warn      []string        `json:"warn"`
+	Errors    []string        `json:"errors"`
+	Requests  amounts         `json:"requests"`
+	Limits    amounts         `json:"limits"`
+	Spec      json.RawMessage `json:"spec"`
 }
 
 func check(err error) {
@@ -168,7 +170,7 @@ func readObject(text []byte) (runtime.Object, *corev1.Pod, schema.GroupVersionKi
 	if rc, ok := object.(*corev1.ReplicationController); ok {
 		spec = &rc.Spec.Template.Spec
 	}
-	spec.DeepCopyInto(&pod.Spec)
+	pod.Spec = *spec.DeepCopy()
 	writeDefaults(pod)
 	return object, pod, gvk, nil
 }
@@ -201,16 +203,24 @@ func writeDefaults(pod *corev1.Pod) {
 
 // ---- answers ----
 
-func judge(policies []*policy, object runtime.Object, gvk schema.GroupVersionKind, a *answer) {
+// judge submits an object; with an old one it is an update.
+func judge(p *policy, object, old runtime.Object, gvk schema.GroupVersionKind) []validating.PolicyDecision {
 	resource := schema.GroupVersionResource{Group: gvk.Group, Version: gvk.Version, Resource: "any"}
-	attributes := admission.NewAttributesRecord(object, nil, gvk, "default", "name", resource, "",
-		admission.Create, &metav1.CreateOptions{}, false, nil)
+	operation := admission.Create
+	if old != nil {
+		operation = admission.Update
+	}
+	attributes := admission.NewAttributesRecord(object, old, gvk, "default", "name", resource, "",
+		operation, &metav1.CreateOptions{}, false, nil)
 	versioned := &admission.VersionedAttributes{
-		Attributes: attributes, VersionedObject: object, VersionedKind: gvk}
+		Attributes: attributes, VersionedObject: object, VersionedOldObject: old, VersionedKind: gvk}
+	return p.validator.Validate(context.Background(), resource, versioned, nil, nil,
+		celconfig.RuntimeCELCostBudget, nil).Decisions
+}
+
+func judgeAll(policies []*policy, object runtime.Object, gvk schema.GroupVersionKind, a *answer) {
 	for _, p := range policies {
-		result := p.validator.Validate(context.Background(), resource, versioned, nil, nil,
-			celconfig.RuntimeCELCostBudget, nil)
-		for _, d := range result.Decisions {
+		for _, d := range judge(p, object, nil, gvk) {
 			switch {
 			case d.Evaluation == validating.EvalError:
 				a.Errors = append(a.Errors, d.Message)
@@ -220,6 +230,11 @@ func judge(policies []*policy, object runtime.Object, gvk schema.GroupVersionKin
 			case p.action == admissionv1.Warn:
 				a.Warn = append(a.Warn, d.Message)
 			}
+		}
+		old := object.DeepCopyObject()
+		old.(metav1.Object).SetLabels(map[string]string{"other": "label"})
+		for _, d := range judge(p, object, old, gvk) {
+			a.Unchanged = append(a.Unchanged, d.Message)
 		}
 	}
 }
@@ -272,13 +287,13 @@ func main() {
 	for _, file := range os.Args[2:] {
 		text, err := os.ReadFile(file)
 		check(err)
-		a := &answer{File: file, Deny: []string{}, Warn: []string{}, Errors: []string{}}
+		a := &answer{File: file, Deny: []string{}, Warn: []string{}, Errors: []string{}, Unchanged: []string{}}
 		object, pod, gvk, err := readObject(text)
 		if err != nil {
 			check(fmt.Errorf("%s: %v", file, err))
 		}
 		meta := object.(metav1.Object)
-		judge(policies, object, gvk, a)
+		judgeAll(policies, object, gvk, a)
 		options := resourcehelper.PodResourcesOptions{}
 		a.Requests = accounted(resourcehelper.PodRequests(pod, options))
 		a.Limits = accounted(resourcehelper.PodLimits(pod, options))

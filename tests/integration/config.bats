@@ -1,0 +1,204 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The administrator's configuration: what is said takes effect, and what is wrong is told.
+
+# shellcheck disable=SC2030,SC2031  # each test has its own RUNTIME_FLAGS
+load lib
+
+DOCS=${BATS_TEST_DIRNAME}/../../docs
+
+setup_file() {
+    bats_require_minimum_version 1.5.0
+    runtime_setup
+    export CONFIG=$WORK/bulkhead.yaml
+    # as far as a plan looks at one
+    mkdir "$WORK/guest"
+}
+
+teardown_file() {
+    runtime_teardown
+}
+
+setup() {
+    RUNTIME_FLAGS="--config $CONFIG"
+}
+
+teardown() {
+    rm -rf "$CONFIG" "$CONFIG.d"
+}
+
+# node_is [NAME]: the node's file, or a drop-in, is standard input.
+node_is() {
+    local file=$CONFIG
+    [ $# -eq 0 ] || file=$CONFIG.d/$1
+    mkdir -p "$CONFIG.d"
+    cat >"$file"
+}
+
+# shows LINE…: `config show` has the lines, in YAML.
+shows() {
+    local line
+    run -0 rt config show "${FLAGS[@]}"
+    for line; do
+        grep -qxF -- "$line" <<<"$output" || { echo "no '$line' in:"; echo "$output"; return 1; }
+    done
+}
+
+@test "the documents list the keys that there are" {
+    run -0 "$DOCS/keys" "$BULKHEAD" --check
+    run -0 "$BULKHEAD" config keys overhead.memory
+    [[ $output == *"from 64MiB to 1TiB"*"node, handler, pod"*"100MiB"* ]]
+    fails_with "did you mean 'overhead.memory'?" "$BULKHEAD" config keys overhead.memorry
+}
+
+@test "without any configuration the defaults hold, and finding that out takes one system call" {
+    RUNTIME_FLAGS=
+    FLAGS=(--origin)
+    shows "accelerator: kvm  # default" "  ratio: warn  # default" "# guest: the installed one  # not set"
+    run -0 "$BULKHEAD" config check
+    [ "$output" = "no configuration: defaults hold" ]
+    require_command strace
+    # Where there is no directory of the node's.
+    [ ! -e /etc/bulkhead ] || return 0
+    run -0 env -u BULKHEAD_CONFIG strace -e trace=openat2,openat,open,newfstatat -o "$WORK/calls" "$BULKHEAD" --root "$STATE" list
+    [ "$(grep -c bulkhead.yaml "$WORK/calls")" = 0 ]
+    [ "$(grep -c '"/etc/bulkhead"' "$WORK/calls")" = 1 ]
+}
+
+@test "drop-ins follow in the order of their names; handlers, and then options, win" {
+    node_is <<<'{accelerator: auto, hooks: false, overhead: {cpu: 0.2}}'
+    node_is 20-later.yaml <<<'accelerator: emulation'
+    node_is 10-first.yaml <<<'{accelerator: kvm, no-pivot: true}'
+    node_is ignored.yml <<<'accelerator: nonsense'
+    node_is 30-kata.yaml <<<'handlers: {kata: {hello-timeout: 3s, annotations: [share-cache]}}'
+    FLAGS=(--origin)
+    shows "accelerator: emulation  # $CONFIG.d/20-later.yaml:1" "no-pivot: true  # $CONFIG.d/10-first.yaml:1" \
+        "hooks: false  # $CONFIG:1" "  cpu: 0.2  # $CONFIG:1" "hello-timeout: 30s  # default" \
+        "    hello-timeout: 3s  # $CONFIG.d/30-kata.yaml:1"
+    FLAGS=(--origin --handler kata)
+    shows "hello-timeout: 3s  # $CONFIG.d/30-kata.yaml:1" "annotations: [share-cache]  # $CONFIG.d/30-kata.yaml:1"
+    RUNTIME_FLAGS="$RUNTIME_FLAGS --accelerator kvm --debug"
+    shows "accelerator: kvm  # --accelerator" "  level: debug  # --debug"
+    run -0 rt config show --format json --origin --handler kata
+    [ "$(jq -r '.["hello-timeout"].origin' <<<"$output")" = "$CONFIG.d/30-kata.yaml:1" ]
+    [ "$(jq -r .hooks.value <<<"$output")" = false ]
+    # The same by the environment.
+    RUNTIME_FLAGS=
+    FLAGS=()
+    BULKHEAD_CONFIG=$CONFIG shows "accelerator: emulation"
+}
+
+@test "what is shown is a configuration itself, in both formats" {
+    node_is <<<'{root: "/srv/a b", log: {level: warning}, largest: {memory: 4g}, rules: {ratio: off},
+        annotations: [], handlers: {runc: {no-pivot: true}, kata: {overhead: {memory: 128MiB}}}}'
+    local format
+    for format in yaml json; do
+        rt config show --format $format >"$WORK/shown.yaml"
+        run -0 "$BULKHEAD" config check "$WORK/shown.yaml"
+        run -0 diff <(rt config show) <("$BULKHEAD" --config "$WORK/shown.yaml" config show)
+    done
+}
+
+@test "all mistakes are told, with the names that may have been meant" {
+    node_is <<<$'acelerator: kvm\nlog:\n  level: warnings\nhandlers:\n  kat: {}\n  runc: {root: /x}\n'
+    node_is 10.yaml <<<$'hooks: [true'
+    run -1 rt config check
+    [ "${#lines[@]}" = 5 ]
+    [[ ${lines[0]} == "$CONFIG:1: there is no key 'acelerator'; did you mean 'accelerator'?" ]]
+    [[ ${lines[1]} == "$CONFIG:3: log.level: 'warnings' is not one of error, warning, info, debug; did you mean 'warning'?" ]]
+    [[ ${lines[2]} == "$CONFIG:5: handlers: there is no handler 'kat'; did you mean 'kata'?" ]]
+    [[ ${lines[3]} == "$CONFIG:6: root: is for the whole node, not for one handler" ]]
+    [[ ${lines[4]} == "$CONFIG.d/10.yaml:2: no YAML: "* ]]
+    run -1 "$BULKHEAD" config check "$CONFIG.d/10.yaml"
+    fails_with "(and 4 more: bulkhead config check)" rt config show
+}
+
+@test "with mistakes nothing is made, but what is there can be removed" {
+    bundle
+    node_is <<<"root: $WORK/elsewhere"
+    quietly "$BULKHEAD" --config "$CONFIG" run --detach --bundle "$BUNDLE" "$ID"
+    [ -e "$WORK/elsewhere/$ID/state.json" ]
+    node_is <<<$"root: $WORK/elsewhere"$'\nnothing: 1\n'
+    fails_with "$CONFIG:2: there is no key 'nothing'" "$BULKHEAD" --config "$CONFIG" run --bundle "$BUNDLE" "$ID-2"
+    [ ! -e "$WORK/elsewhere/$ID-2" ]
+    run -0 "$BULKHEAD" --config "$CONFIG" state "$ID"
+    [[ $output == *"$CONFIG:2: there is no key 'nothing'"*running* ]]
+    run -0 "$BULKHEAD" --config "$CONFIG" delete --force "$ID"
+    [ ! -e "$WORK/elsewhere/$ID" ]
+}
+
+@test "a file that others could have written is refused" {
+    require_root
+    node_is <<<'hooks: false'
+    chmod 0664 "$CONFIG"
+    fails_with "$CONFIG: has mode 0664: others than root could write it (chmod go-w)" rt config show
+    chmod 0644 "$CONFIG"
+    chown 1000 "$CONFIG"
+    fails_with "$CONFIG: belongs to user 1000: it must be root's (chown root)" rt config show
+    chown 0 "$CONFIG"
+    # Whoever runs the program may have one as well; root's places are not for them.
+    cp "$CONFIG" "$WORK/mine.yaml"
+    echo "root: /run/nowhere" >>"$WORK/mine.yaml"
+    chown 1000 "$WORK/mine.yaml"
+    run -0 setpriv --reuid 1000 --clear-groups "$BULKHEAD" --config "$WORK/mine.yaml" config show
+    [[ $output == *"hooks: false"* && $output == *"# root: "* ]]
+}
+
+@test "the node's own file is found" {
+    require_root
+    mkdir -p "$WORK/etc"
+    node_is <<<'accelerator: auto'
+    # shellcheck disable=SC2016  # expanded by the inner shell
+    run -0 env -u BULKHEAD_CONFIG unshare --mount --propagation private sh -euc '
+        cp -a /etc/. "$1/etc"
+        mkdir -p "$1/etc/bulkhead"
+        cp "$2" "$1/etc/bulkhead/bulkhead.yaml"
+        mount --bind "$1/etc" /etc
+        exec "$3" config show --origin' sh "$WORK" "$CONFIG" "$BULKHEAD"
+    [[ $output == *"accelerator: auto  # /etc/bulkhead/bulkhead.yaml:1"* ]]
+}
+
+@test "hooks, keyring, cgroups and log are as configured" {
+    bundle
+    args true
+    config '.hooks.poststop = [{path: "/bin/true"}]'
+    node_is <<<'handlers: {runc: {hooks: false}}'
+    fails_with "allows no hooks" rt run --bundle "$BUNDLE" "$ID"
+    [ ! -e "$STATE/$ID" ]
+    config '.hooks = {startContainer: [{path: "/bin/true"}]}'
+    run -0 rt run --bundle "$BUNDLE" "$ID"
+    # A limit without a cgroup is warned of, where the log is configured to be.
+    node_is <<<"{cgroup-manager: disabled, log: {file: $WORK/log, format: json}}"
+    config '.linux.resources = {memory: {limit: 33554432}}'
+    run -0 rt run --bundle "$BUNDLE" "$ID"
+    [ "$(jq -rs '[.[] | select(.level == "warning")] | length' "$WORK/log")" -ge 1 ]
+    rm "$WORK/log"
+    node_is <<<"{cgroup-manager: disabled, log: {file: $WORK/log, level: error}}"
+    run -0 rt run --bundle "$BUNDLE" "$ID"
+    [ ! -s "$WORK/log" ]
+}
+
+@test "a pod's plan follows the handler's keys, its annotations where they are listed, and the options" {
+    bundle
+    config '.linux.resources = {cpu: {quota: 100000, period: 100000}, memory: {limit: 1073741824}}'
+    node_is <<<"{runtime: kata, accelerator: auto, guest: $WORK/guest,
+        handlers: {kata: {overhead: {cpu: 0.5, memory: 200MiB}, annotations: [overhead.memory, accelerator]}}}"
+    run -0 rt run --dry-run --bundle "$BUNDLE" "$ID"
+    [[ $output == *"accelerator kvm, else emulation"*"150000 µs of 100000 µs, 1224 MiB"* ]]
+    config '.annotations = {"io.bulkhead.overhead.memory": "300MiB", "io.bulkhead.accelerator": "kvm"}'
+    run -0 rt run --dry-run --bundle "$BUNDLE" "$ID"
+    [[ $output == *"accelerator kvm"$'\n'*"150000 µs of 100000 µs, 1324 MiB"* ]]
+    RUNTIME_FLAGS="$RUNTIME_FLAGS --accelerator emulation"
+    run -0 rt run --dry-run --bundle "$BUNDLE" "$ID"
+    [[ $output == *"accelerator emulation"* ]]
+    config '.annotations = {"io.bulkhead.overhead.cpu": "2"}'
+    fails_with "annotation io.bulkhead.overhead.cpu: the administrator does not leave 'overhead.cpu' to pods" \
+        rt run --dry-run --bundle "$BUNDLE" "$ID"
+    config '.annotations = {} | .linux.resources.cpu.quota = 300000'
+    node_is 10.yaml <<<'{largest: {cpu: 2}, rules: {ratio: off}}'
+    fails_with "kata: cpu limit 3 is more than 2, the largest pod (largest.cpu)" rt run --dry-run --bundle "$BUNDLE" "$ID"
+    node_is 10.yaml <<<'{rules: {smallest-pod: warn, ratio: off}}'
+    config '.linux.resources = {cpu: {quota: 10000, period: 100000}, memory: {limit: 268435456}}'
+    run -0 rt run --dry-run --bundle "$BUNDLE" "$ID"
+    [[ $output == *"the smallest pod"*"cgroup: "* ]]
+}
