@@ -72,7 +72,8 @@ files() {
 
     debian cp /etc/containerd/config.toml /tmp/original
     debian bulkhead node install
-    debian sh -c 'mkdir -p /etc/bulkhead && echo "accelerator: emulation" >/etc/bulkhead/bulkhead.yaml'
+    debian bulkhead config check
+    debian sh -c 'mkdir /etc/bulkhead/bulkhead.yaml.d && echo "accelerator: emulation" >/etc/bulkhead/bulkhead.yaml.d/trial.yaml'
     node_spawn containerd chroot "$ROOT" containerd
     wait_until 20 debian ctr version
     run -0 debian bulkhead node check
@@ -85,7 +86,8 @@ files() {
 
     debian dpkg --remove bulkhead-guest bulkhead
     debian sh -c '! command -v bulkhead'
-    debian rm -rf /etc/bulkhead
+    debian test -e /etc/bulkhead/bulkhead.yaml # the administrator's, until it is purged
+    debian rm -r /etc/bulkhead/bulkhead.yaml.d
     debian dpkg --purge bulkhead-guest bulkhead
     files >"$WORK/after"
     diff "$WORK/before" "$WORK/after"
