@@ -98,7 +98,7 @@ static struct version containerd_version(void)
 }
 
 static int list_wants(const struct bh_install_options *o, struct bh_install_plan *plan,
-		      struct bh_containerd_wants *ret, struct bh_err *err)
+		      struct version v, struct bh_containerd_wants *ret, struct bh_err *err)
 {
 	const char *shim = bh_arena_printf(&plan->arena, "%s/containerd-shim-bulkhead-v2", o->bin);
 
@@ -111,6 +111,11 @@ static int list_wants(const struct bh_install_options *o, struct bh_install_plan
 	for (size_t i = 0; i < BH_ARRAY_SIZE(search_path); i++)
 		if (!strcmp(o->bin, search_path[i]))
 			ret->shim_dir = NULL;
+	if (ret->shim_dir && v.major == 1 && v.minor < 7)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+				 "containerd before 1.7 takes shims from its $PATH alone, where "
+				 "'%s' is not: install below /usr or /usr/local",
+				 o->bin);
 	return 0;
 }
 
@@ -184,7 +189,7 @@ static int plan_containerd(const struct bh_install_options *o, struct bh_install
 	struct bh_containerd_wants wants;
 	struct bh_install_step *step;
 	char why[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES];
-	int r = list_wants(o, plan, &wants, err);
+	int r = list_wants(o, plan, v, &wants, err);
 
 	r = r < 0 ? r
 		  : new_step(plan, "containerd: handlers runc and kata", o->containerd, &step, err);
@@ -194,6 +199,9 @@ static int plan_containerd(const struct bh_install_options *o, struct bh_install
 	if (step->file.text)
 		(void)bh_marks_remove(step->file.text, step->file.len, &rest, NULL, NULL);
 	if (!rest.len) {
+		/* An empty file is told from none by the copy of it. */
+		if (step->file.text && !step->file.len)
+			step->copy = BH_INSTALL_COPY_MAKE;
 		wants.handler_snapshotter = v.major != 1 || v.minor >= 7;
 		bh_containerd_drop_in(v.major == 1 ? OLD_FORMAT : NEW_FORMAT, &wants, &step->text);
 		return step->text.failed ? bh_err_oom(err) : 0;

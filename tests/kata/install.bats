@@ -42,7 +42,7 @@ teardown() { cri_teardown; }
     log_has runc "$(cat /proc/sys/kernel/random/boot_id)"
     run ! log_has kata "$(cat /proc/sys/kernel/random/boot_id)"
     cri_teardown
-    run -0 node env PATH="$TOOLS:$PATH" "$WORK/usr/bin/bulkhead" node check
+    run -0 node env PATH="$TOOLS:$PATH" /usr/local/bin/bulkhead node check
     [[ $output == *"a pod of handler runc ran (by crictl)"*"a pod of handler kata ran (by crictl)"* ]]
     [ -z "$(crictl pods -q)" ]
     containerd_kill

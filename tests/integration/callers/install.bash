@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# An installation below $WORK, for `bulkhead node`. Load after lib.
+# An installation of the node's own, for `bulkhead node`. Load after lib.
 
-# install_programs: bulkhead, its installer and the shims, as a package would put them.
+# install_programs: bulkhead, its installer and the shims, below the node's own /usr/local.
 install_programs() {
     local build
     build=$(dirname "$BULKHEAD")/..
@@ -10,13 +10,14 @@ install_programs() {
     cp "$BULKHEAD" "${BULKHEAD_SHIM:-$build/shim/containerd-shim-bulkhead-v2}" "$WORK/usr/bin/"
     ln -sf containerd-shim-bulkhead-v2 "$WORK/usr/bin/containerd-shim-bulkhead-kata-v2"
     cp "$build/installer/bulkhead-installer" "$WORK/usr/libexec/bulkhead/"
+    node mount --bind "$WORK/usr" /usr/local
 }
 
 # setup_node VERB ARG…: `bulkhead node VERB` in the node, with DAEMON (a path) as its containerd.
 setup_node() {
     mkdir -p "$WORK/daemon"
     ln -sf "$(command -v "${DAEMON:-containerd}")" "$WORK/daemon/containerd"
-    node env PATH="$WORK/daemon:$PATH" "$WORK/usr/bin/bulkhead" node "$@"
+    node env PATH="$WORK/daemon:$PATH" /usr/local/bin/bulkhead node "$@"
 }
 
 # daemons: paths of all releases of containerd that are here.

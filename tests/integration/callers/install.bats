@@ -101,6 +101,12 @@ type_of() {
         [ "$(type_of runc)" = io.containerd.bulkhead.v2 ]
         setup_node uninstall --engine containerd
         node test ! -e "$CONFIG"
+        # An empty one is not none.
+        configuration true
+        setup_node install --engine containerd
+        [ "$(type_of runc)" = io.containerd.bulkhead.v2 ]
+        setup_node uninstall --engine containerd
+        is_original
     done
 }
 
@@ -143,7 +149,7 @@ type_of() {
     local i
     configuration containerd config default
     for i in 1 2 3 4 5 6; do
-        node timeout -s KILL "0.0$((i * 2))" "$WORK/usr/bin/bulkhead" node install --engine containerd >/dev/null || :
+        node timeout -s KILL "0.0$((i * 2))" /usr/local/bin/bulkhead node install --engine containerd >/dev/null || :
         dump >/dev/null
         [[ $(type_of runc) == io.containerd.* ]]
     done
@@ -180,4 +186,20 @@ docker_default_is() { [[ $(docker_info) == "$1 "* ]]; }
     node_spawn dockerd dockerd --iptables=false --bridge=none
     wait_until 30 docker_default_is runc
     node_kill "$NODE_LAST"
+}
+
+@test "install: programs that containerd would not find: their place is told to it, where it listens" {
+    local DAEMON
+    for DAEMON in $(daemons); do
+        configuration "$DAEMON" config default
+        ln -sf "$(command -v "$DAEMON")" "$WORK/daemon/containerd"
+        run node env PATH="$WORK/daemon:$PATH" "$WORK/usr/bin/bulkhead" node install --engine containerd
+        if [[ $("$DAEMON" --version) == *" 1.6."* ]]; then
+            [[ $status -ne 0 && $output == *"before 1.7 takes shims from its \$PATH alone, where '$WORK/usr/bin' is not"* ]]
+            is_original
+        else
+            dump | grep -q "runtime_path = .$WORK/usr/bin/containerd-shim-bulkhead-kata-v2"
+            setup_node uninstall --engine containerd
+        fi
+    done
 }

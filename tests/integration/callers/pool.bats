@@ -71,17 +71,17 @@ no_pool() { ! dmsetup ls | grep -q ^bulkhead-pool; }
     sed -i 's/10GB/64MB/' "$WORK/containerd.toml" # the lab is slow at making large file systems
     containerd_start
     ctr images import --snapshotter devmapper "$WORK/image.tar"
-    run -0 ctr run --rm --snapshotter devmapper --runtime "$WORK/usr/bin/containerd-shim-bulkhead-v2" "$IMAGE" "$token" \
+    run -0 ctr run --rm --snapshotter devmapper --runtime io.containerd.bulkhead.v2 "$IMAGE" "$token" \
         sh -c 'grep " / " /proc/mounts'
     [[ $output == /dev/mapper/bulkhead-pool-snap-*ext4* ]]
     # As after a boot: nothing is mapped, and the service of that name starts it.
     node_kill "$DAEMON_PID"
     dmsetup ls | sed -n 's/^\(bulkhead-pool-snap[^ \t]*\).*/\1/p' | xargs -rn 1 dmsetup remove
-    node "$WORK/usr/libexec/bulkhead/bulkhead-installer" pool-stop
+    node "/usr/local/libexec/bulkhead/bulkhead-installer" pool-stop
     no_pool
-    node "$WORK/usr/libexec/bulkhead/bulkhead-installer" pool-start
+    node "/usr/local/libexec/bulkhead/bulkhead-installer" pool-start
     containerd_start
-    run -0 ctr run --rm --snapshotter devmapper --runtime "$WORK/usr/bin/containerd-shim-bulkhead-v2" "$IMAGE" "$token" echo again
+    run -0 ctr run --rm --snapshotter devmapper --runtime io.containerd.bulkhead.v2 "$IMAGE" "$token" echo again
     [ "$output" = again ]
     run ! setup_node uninstall --engine containerd --containerd "$WORK/containerd.toml"
     [[ $output == *"the thin pool holds "*" MiB of images and containers"* ]]
