@@ -217,13 +217,15 @@ static int run_metrics(struct bh_cli *cli, const void *options, const struct bh_
 {
 	const struct metrics_options *o = options;
 	struct command c = { .n = 1 };
+	int r;
 
 	(void)args;
 	add_globals(cli, &c);
 	add_ms(&c, "--timeout-ms", o->timeout_ns);
 	add_flag(&c, "--once", o->once);
 	add(&c, "--listen", o->listen);
-	return execute(EXPORTER, &c, err);
+	r = execute(EXPORTER, &c, err);
+	return r == -ENOENT ? bh_err_ctx(err, "metrics (Debian's bulkhead-metrics has them)") : r;
 }
 
 const struct bh_verb bh_verb_metrics = {

@@ -13,6 +13,7 @@ setup_file() {
     require_root
     require_command promtool prometheus tmux curl
     runtime_setup
+    export TMUX_TMPDIR=$WORK
     pod_start
     bundle host
     config '.annotations = {"nerdctl/name": "wéird\u001b[31m\"name\\\n"}'
