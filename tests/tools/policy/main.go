@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/cel"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
@@ -31,6 +32,9 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 	"sigs.k8s.io/yaml"
 )
+
+// The first release whose API server has what the policies want: nothing newer is known to the compiler.
+var oldest = version.MajorMinor(1, 30)
 
 type policy struct {
 	name      string
@@ -72,7 +76,7 @@ func check(err error) {
 // compile does what the API server's plugin does with a policy; what does not compile is an error here.
 func compile(p *admissionv1.ValidatingAdmissionPolicy) validating.Validator {
 	env, err := cel.NewCompositionEnv(cel.VariablesTypeName,
-		environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion(), true))
+		environment.MustBaseEnvSet(oldest, true))
 	check(err)
 	compiler := cel.NewCompositedCompilerFromTemplate(env)
 	options := cel.OptionalVariableDeclarations{HasAuthorizer: true, StrictCost: true}
