@@ -364,7 +364,7 @@ static int act_late(void)
 	nics = bh_network_nics(network, &n);
 	bring(netns, "eth0", 1);
 	bring(netns, "eth1", 2);
-	NEED(bh_network_arrive(network, &err) == 0 && !bh_network_is_reserved(network));
+	NEED(bh_network_arrive(network, &err) == 0 && bh_network_is_reserved(network));
 	message = bh_network_message(network);
 	NEED(message->n_interfaces == 2 && message->n_surplus == 1);
 	for (size_t i = 0; i < 2; i++) {
@@ -376,7 +376,7 @@ static int act_late(void)
 	}
 	NEED(message->surplus[0].len == 6 && memcmp(message->surplus[0].data, nics[2].mac, 6) == 0);
 	saved = saved_of(network);
-	NEED(bh_network_apply(network, &err) == 0);
+	NEED(bh_network_apply(network, &err) == 0 && !bh_network_is_reserved(network));
 	NEED(has(netns, "tc filter show dev eth0 ingress", "mirred"));
 	NEED(has(netns, "tc filter show dev eth1 ingress", "mirred"));
 	NEED(nics[0].tap_fd >= 0 && nics[1].tap_fd >= 0);

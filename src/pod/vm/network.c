@@ -278,7 +278,6 @@ int bh_network_arrive(struct bh_network *network, struct bh_err *err)
 	if (r == -EINTR)
 		bh_err_set(err, r, "it changes all the time");
 	r = r < 0 ? r : count_surplus(network, err);
-	network->reserved = false;
 	return r < 0 ? bh_err_ctx(err, "the network that came after the pod was made") : 0;
 }
 
@@ -289,7 +288,12 @@ static int open_ends(struct bh_network *network, struct bh_network_sockets *ret,
 {
 	const size_t n = network->trace.n;
 	bool there = n && network->nics[0].tap_fd >= 0;
-	int r = bh_network_sockets_open(network->netns_fd, there ? 0 : n, ret, err);
+	int r;
+
+	if (network->reserved && n && !there)
+		return bh_err_as(err, BH_ERR_STATE, -ENODEV,
+				 "its devices went with an attempt before");
+	r = bh_network_sockets_open(network->netns_fd, there ? 0 : n, ret, err);
 
 	for (size_t i = 0; i < n && there && r == 0; i++)
 		ret->taps[ret->n_taps++] = bh_take_fd(&network->nics[i].tap_fd);
@@ -310,6 +314,7 @@ int bh_network_apply(struct bh_network *network, struct bh_err *err)
 			bh_err_ctx(err, "interface '%s'", trace->links[i].name);
 	}
 	if (r == 0) {
+		network->reserved = false;
 		for (size_t i = 0; i < trace->n; i++)
 			network->nics[i].tap_fd = bh_take_fd(&sockets.taps[i]);
 	} else if (sockets.rtnl >= 0 && bh_network_remove(sockets.rtnl, trace, &unheard) < 0) {

@@ -36,11 +36,11 @@ int bh_network_plan(int netns_fd, const char *netns_path, struct bh_network **re
 int bh_network_reserve(size_t n, int *ret_netns, struct bh_network **ret,
 		       struct bh_err *err) bh_must_check;
 
-/** bh_network_is_reserved() - whether it waits for bh_network_arrive() */
+/** bh_network_is_reserved() - whether it is still to be looked at and applied */
 bool bh_network_is_reserved(const struct bh_network *network);
 
 /** bh_network_arrive() - look at what has come into a namespace by bh_network_reserve(); then to be
- * saved and applied like any other. Once */
+ * saved and applied like any other. Again when that failed */
 int bh_network_arrive(struct bh_network *network, struct bh_err *err) bh_must_check;
 
 /** bh_network_save() - the JSON object from which bh_network_undo() works, appended to @out; to be

@@ -71,20 +71,26 @@ int bh_vm_network_make(struct bh_vm_pod *pod, struct bh_err *err)
 
 int bh_vm_network_tell(struct bh_vm_pod *pod, struct bh_err *err)
 {
+	int r;
+
 	if (!pod->network || bh_network_is_reserved(pod->network))
 		return 0;
-	return bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Network",
-			     &bh_network_message(pod->network)->base, NULL, NULL, err);
+	r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Network", &bh_network_message(pod->network)->base,
+			  NULL, NULL, err);
+	pod->network_told = r == 0;
+	return r;
 }
 
 int bh_vm_network_arrive(struct bh_vm_pod *pod, struct bh_err *err)
 {
-	int r;
+	int r = 0;
 
-	if (!pod->network || !bh_network_is_reserved(pod->network))
+	if (!pod->network || pod->network_told)
 		return 0;
-	r = bh_network_arrive(pod->network, err);
-	r = r < 0 ? r : bh_vm_pod_save(pod, err);
-	r = r < 0 ? r : bh_network_apply(pod->network, err);
+	if (bh_network_is_reserved(pod->network)) {
+		r = bh_network_arrive(pod->network, err);
+		r = r < 0 ? r : bh_vm_pod_save(pod, err);
+		r = r < 0 ? r : bh_network_apply(pod->network, err);
+	}
 	return r < 0 ? r : bh_vm_network_tell(pod, err);
 }

@@ -116,6 +116,7 @@ struct bh_vm_pod {
 	int netns_fd;
 	const char *netns_path;
 	struct bh_network *network;
+	bool network_told;          /* the guest has it */
 	struct bh_forward *forward; /* NULL = none */
 	struct bh_share *share;
 	uint32_t vsock_cid; /* of the guest; 0 = the channel is a serial port */

@@ -47,6 +47,10 @@ no_shim() {
     grep -qa "$SHIM_NAME" "$WORK/info"
     grep -qa 'opencontainers/runtime-spec/1/features/Features' "$WORK/info"
     grep -qa '"ociVersionMin": "1.0' "$WORK/info"
+    grep -aA 1 '"idmap": {' "$WORK/info" | grep -q '"enabled": true'
+    # Of pods in micro-VMs: containerd tells kubelet by it that they have no user namespaces of the host.
+    ln -s "$BULKHEAD_SHIM" "$WORK/containerd-shim-bulkhead-kata-v2"
+    node "$WORK/containerd-shim-bulkhead-kata-v2" -info </dev/null | grep -aA 1 '"idmap": {' | grep -q '"enabled": false'
     # Options that are none change nothing.
     printf '\377\377' >"$WORK/input"
     shim -info | cmp - "$WORK/info"
