@@ -49,6 +49,7 @@ static void on_closed(void *arg, struct bh_rpc_server *server)
 
 	(void)server;
 	forget(c);
+	bh_shim_tidy(s);
 	look_whether_wanted(s);
 }
 

@@ -3,6 +3,7 @@
 #include "pod/vm/obituary.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/harmless.h"
 #include "base/path.h"
@@ -45,12 +46,16 @@ int bh_obituary_write(const struct bh_spec *spec, int dirfd, struct bh_obituary 
 {
 	const char *path = bh_spec_annotation(spec, CRI "sandbox-log-directory");
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
-	bh_auto_close int logs = -EBADF;
+	bh_auto_close int top = -EBADF, logs = -EBADF;
 	char name[NAME_BYTES];
 
-	if (!path || *path != '/')
+	/* Whoever else could say so in an annotation is not to choose where we write. */
+	if (!path || strncmp(path, BH_POD_LOGS "/", strlen(BH_POD_LOGS "/")) != 0)
 		return 0;
-	logs = bh_path_try_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, BH_PATH_HOST);
+	top = bh_path_try_open(AT_FDCWD, BH_POD_LOGS, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST);
+	logs = top < 0 ? top
+		       : bh_path_try_open(top, path + strlen(BH_POD_LOGS "/"),
+					  O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH);
 	if (logs < 0)
 		return logs == -ENOENT ? 0 : bh_err_set(err, logs, "open '%s'", path);
 	obituary->name = bh_spec_annotation(spec, CRI "sandbox-name");

@@ -32,7 +32,8 @@ struct bh_obituary {
 extern const struct bh_schema bh_obituary_schema;
 
 /**
- * bh_obituary_write() - in the log directory that @spec names, if it names one that is there
+ * bh_obituary_write() - in the log directory that @spec names, if that is one of Kubernetes' and is
+ * there
  * @dirfd:    of the pod's directory, where its console is
  * @obituary: names are taken from @spec
  */
