@@ -165,6 +165,13 @@ shows() {
     node_is <<<'handlers: {runc: {hooks: false}}'
     fails_with "allows no hooks" rt run --bundle "$BUNDLE" "$ID"
     [ ! -e "$STATE/$ID" ]
+    # Unless the container says otherwise, and may.
+    node_is <<<'handlers: {runc: {hooks: false, annotations: [hooks]}}'
+    config '.annotations = {"io.bulkhead.hooks": "true"}'
+    run -0 rt run --bundle "$BUNDLE" "$ID"
+    config '.annotations = {"io.bulkhead.no-pivot": "true"}'
+    fails_with "does not leave 'no-pivot' to pods" rt run --bundle "$BUNDLE" "$ID"
+    config '.annotations = {}'
     config '.hooks = {startContainer: [{path: "/bin/true"}]}'
     run -0 rt run --bundle "$BUNDLE" "$ID"
     # A limit without a cgroup is warned of, where the log is configured to be.
