@@ -127,6 +127,17 @@ shows() {
     [ ! -e "$WORK/elsewhere/$ID" ]
 }
 
+@test "check: a node whose configuration has mistakes is not fit" {
+    node_is <<<"guest: $WORK/guest"
+    run rt check --json
+    [ "$(jq -r '.checks[] | select(.name == "configuration") | .found' <<<"$output")" = "$CONFIG" ]
+    node_is 10.yaml <<<"gest: $WORK/guest"
+    run rt check --json
+    [ "$(jq -r .fit[] <<<"$output")" = "" ]
+    [ "$(jq -r '.checks[] | select(.name == "configuration") | .found' <<<"$output")" = \
+        "$CONFIG.d/10.yaml:1: there is no key 'gest'; did you mean 'guest'?" ]
+}
+
 @test "a file that others could have written is refused" {
     require_root
     node_is <<<'hooks: false'
