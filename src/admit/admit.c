@@ -246,9 +246,7 @@ int bh_admit_text(struct bh_admit *admit, const char *name, const char *text, si
 
 	if (r == -ENOMEM)
 		return bh_err_oom(err);
-	for (char *p = why.text; *p; p++) /* it quotes */
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+	bh_manifest_harmless(why.text); /* it quotes */
 	if (r < 0)
 		tell_fault(&file, line, "", why.text);
 	return 0;

@@ -89,16 +89,21 @@ static const char *text_of(const struct bh_yaml *node)
 	return node && node->kind == BH_YAML_SCALAR ? node->text : "";
 }
 
+char *bh_manifest_harmless(char *text)
+{
+	for (char *p = text; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	return text;
+}
+
 /* A name as it can be printed anywhere. */
 static const char *name_of(struct bh_arena *arena, const struct bh_yaml *node)
 {
 	char *name = bh_arena_strndup(arena, text_of(node),
 				      strnlen(text_of(node), BH_MANIFEST_NAME_MAX));
 
-	for (char *p = name; p && *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
-	return name;
+	return name ? bh_manifest_harmless(name) : NULL;
 }
 
 static int read_bool(const struct bh_yaml *node, bool *ret)
@@ -171,9 +176,7 @@ static int fault(struct reader *r, struct bh_template *t, const struct bh_yaml *
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+	bh_manifest_harmless(text);
 	t->fault_line = at->line;
 	t->fault_field = bh_arena_printf(&r->arena, "%s%s%s", t->field, *field ? "." : "", field);
 	t->fault = bh_arena_strdup(&r->arena, text);

@@ -65,6 +65,10 @@ typedef int (*bh_template_fn)(void *arg, const struct bh_template *t, struct bh_
 int bh_manifest_read(const char *text, size_t len, bh_template_fn fn, void *arg, uint32_t *ret_line,
 		     struct bh_err *err) bh_must_check;
 
+/** bh_manifest_harmless() - @text with no character that a terminal could obey; Kubernetes' names
+ * have none. Return: @text */
+char *bh_manifest_harmless(char *text);
+
 /** bh_part_field() - the name of a field of @part: requests.cpu below its resources
  * Return: @buf */
 const char *bh_part_field(const struct bh_template *t, const struct bh_part *part,

@@ -17,38 +17,6 @@ struct forward {
 	struct bh_duplex duplex;
 };
 
-struct attempt {
-	struct bh_source source;
-	struct bh_wait wait;
-};
-
-static int on_attempt(struct bh_source *source, uint32_t events, struct bh_err *err)
-{
-	struct attempt *attempt =
-		(struct attempt *)((char *)source - offsetof(struct attempt, source));
-
-	(void)events;
-	(void)err;
-	bh_fiber_wake(&attempt->wait);
-	return 0;
-}
-
-/* On the loopback it takes no time, unless the listener's queue is full. */
-static int await_connected(struct bh_loop *loop, int fd, struct bh_err *err)
-{
-	struct attempt attempt = { .source = { .fd = fd, .fn = on_attempt, .what = "forward" } };
-	int error = 0, r = bh_loop_add(loop, &attempt.source, EPOLLOUT, err);
-	socklen_t len = sizeof(error);
-
-	if (r < 0)
-		return r;
-	r = bh_fiber_wait(loop, &attempt.wait, err);
-	bh_loop_remove(loop, &attempt.source);
-	if (r == 0 && (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error))
-		r = bh_err_set(err, error ? -error : -errno, "connect");
-	return r;
-}
-
 /* Return: connected socket, or -errno with @err */
 static int connect_to(struct bh_loop *loop, const struct sockaddr *to, socklen_t len,
 		      struct bh_err *err)
@@ -58,8 +26,9 @@ static int connect_to(struct bh_loop *loop, const struct sockaddr *to, socklen_t
 
 	if (fd < 0)
 		return bh_err_set(err, -errno, "make a socket");
+	/* On the loopback it takes no time, unless the listener's queue is full. */
 	if (connect(fd, to, len) < 0)
-		r = errno == EINPROGRESS ? await_connected(loop, fd, err)
+		r = errno == EINPROGRESS ? bh_fiber_connected(loop, fd, "forward", err)
 					 : bh_err_set(err, -errno, "connect");
 	return r < 0 ? r : bh_take_fd(&fd);
 }

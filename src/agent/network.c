@@ -61,7 +61,8 @@ static int check_interface(const Agent__Interface *interface, struct bh_err *err
 {
 	if (!is_name(interface->name))
 		return refuse(err, "name", interface->name);
-	if (interface->mac.len != MAC_BYTES)
+	if (interface->mac.len != MAC_BYTES ||
+	    (interface->device_mac.len && interface->device_mac.len != MAC_BYTES))
 		return refuse(err, "hardware address", interface->name);
 	if (interface->n_addresses > COUNT_MAX)
 		return refuse(err, "number of addresses", interface->name);
@@ -95,9 +96,12 @@ int bh_network_check(const Agent__NetworkRequest *request, struct bh_err *err)
 	int r = 0;
 
 	if (request->n_interfaces > COUNT_MAX || request->n_routes > COUNT_MAX ||
-	    request->n_neighbours > COUNT_MAX)
+	    request->n_neighbours > COUNT_MAX || request->n_surplus > COUNT_MAX)
 		return bh_err_as(err, BH_ERR_SPEC, -E2BIG,
 				 "more than %d interfaces, routes or neighbours", COUNT_MAX);
+	for (size_t i = 0; i < request->n_surplus; i++)
+		if (request->surplus[i].len != MAC_BYTES)
+			return refuse(err, "hardware address", "surplus");
 	for (size_t i = 0; i < request->n_interfaces && r == 0; i++)
 		r = check_interface(request->interfaces[i], err);
 	for (size_t i = 0; i < request->n_routes && r == 0; i++)
@@ -164,22 +168,32 @@ static bool has_mac(int dirfd, const char *name, const ProtobufCBinaryData *mac)
 	return !strcmp(text, want);
 }
 
-/* Return: number of the interface with that hardware address, its name in @ret; -ENODEV with @err
- */
-static int find_by_mac(int fd, const Agent__Interface *interface, char ret[static IF_NAMESIZE],
-		       struct bh_err *err)
+/* Its name in @ret. Return: whether there is one */
+static bool find_by_mac(const ProtobufCBinaryData *mac, char ret[static IF_NAMESIZE])
 {
 	bh_auto_closedir DIR *dir = opendir(NET_CLASS);
-	const uint8_t *mac = interface->mac.data;
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= IF_NAMESIZE ||
-		    !has_mac(dirfd(dir), entry->d_name, &interface->mac))
+		    !has_mac(dirfd(dir), entry->d_name, mac))
 			continue;
 		strcpy(ret, entry->d_name);
-		return bh_rtnl_find(fd, ret);
+		return true;
 	}
+	return false;
+}
+
+/* Return: number of the interface, its name in @ret; -ENODEV with @err. One that has its address
+ * already was told of before */
+static int find_device(int fd, const Agent__Interface *interface, char ret[static IF_NAMESIZE],
+		       struct bh_err *err)
+{
+	const uint8_t *mac = interface->mac.data;
+
+	if ((interface->device_mac.len && find_by_mac(&interface->device_mac, ret)) ||
+	    find_by_mac(&interface->mac, ret))
+		return bh_rtnl_find(fd, ret);
 	return bh_err_set(err, -ENODEV,
 			  "find an interface with hardware address %02x:%02x:%02x:%02x:%02x:%02x",
 			  mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
@@ -250,6 +264,8 @@ static int set_link(int fd, int index, const Agent__Interface *interface, struct
 	m.request.link.ifi_change = LINK_FLAGS | IFF_UP;
 	if (!interface->flags) /* not told: as they are */
 		m.request.link.ifi_change = IFF_UP;
+	if (interface->device_mac.len)
+		put(&m, IFLA_ADDRESS, interface->mac.data, interface->mac.len);
 	if (interface->mtu)
 		put_u32(&m, IFLA_MTU, interface->mtu);
 	if (interface->no_link_local && have_ipv6())
@@ -284,7 +300,7 @@ static int add_address(int fd, int index, const Agent__Address *a, struct bh_err
 static int apply_interface(int fd, const Agent__Interface *interface, struct bh_err *err)
 {
 	char name[IF_NAMESIZE];
-	int index = find_by_mac(fd, interface, name, err), r;
+	int index = find_device(fd, interface, name, err), r;
 
 	if (index < 0)
 		return bh_err_ctx(err, "interface '%s'", interface->name);
@@ -294,6 +310,25 @@ static int apply_interface(int fd, const Agent__Interface *interface, struct bh_
 	for (size_t i = 0; i < interface->n_addresses && r == 0; i++)
 		r = add_address(fd, index, interface->addresses[i], err);
 	return r < 0 ? bh_err_ctx(err, "interface '%s'", interface->name) : 0;
+}
+
+/* Its driver lets it go; one that is gone stays so. */
+static int remove_surplus(const ProtobufCBinaryData *mac, struct bh_err *err)
+{
+	char name[IF_NAMESIZE], path[128], device[PATH_MAX];
+	const char *slash;
+	ssize_t n;
+
+	if (!find_by_mac(mac, name))
+		return 0;
+	snprintf(path, sizeof(path), NET_CLASS "/%s/device", name);
+	n = readlink(path, device, sizeof(device) - 1);
+	device[n < 0 ? 0 : n] = '\0';
+	slash = strrchr(device, '/');
+	if (!slash)
+		return bh_err_set(err, -ENODEV, "find the device of interface '%s'", name);
+	snprintf(path, sizeof(path), NET_CLASS "/%s/device/driver/unbind", name);
+	return bh_path_write(AT_FDCWD, path, slash + 1, BH_PATH_HOST, err);
 }
 
 /* ---- routes ---------------------------------------------------------------------------------- */
@@ -444,5 +479,7 @@ int bh_network_apply(const Agent__NetworkRequest *request, struct bh_err *err)
 		r = add_routes(fd, request, err);
 	for (size_t i = 0; i < request->n_neighbours && r == 0; i++)
 		r = add_neighbour(fd, request->neighbours[i], err);
+	for (size_t i = 0; i < request->n_surplus && r == 0; i++)
+		r = remove_surplus(&request->surplus[i], err);
 	return r;
 }

@@ -128,7 +128,7 @@ const struct bh_verb bh_verb_admit = {
 	.args = "FILE...",
 	.summary = "say which runtime takes the pods of Kubernetes manifests",
 	.details = "YAML or JSON, \"-\" is standard input. A pod is meant for the runtime that its "
-		   "runtimeClassName says, else for runc.\n"
+		   "runtimeClassName says, else for runc. "
 		   "Exit status: 0 when all are accepted, 1 when one is refused, 2 when something "
 		   "cannot be read.",
 	BH_VERB_OPTIONS(option_rows, struct options),

@@ -69,7 +69,7 @@ static int run_features(struct bh_cli *cli, const void *options, const struct bh
 	(void)cli;
 	(void)options;
 	(void)args;
-	bh_container_features_json(&out);
+	bh_container_features_json(false, &out);
 	return bh_cli_print(&out, err);
 }
 

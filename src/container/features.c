@@ -6,7 +6,7 @@
 #include "linux/seccomp.h"
 #include "oci/features.h"
 
-void bh_container_features_json(struct bh_buf *out)
+void bh_container_features_json(bool guest, struct bh_buf *out)
 {
 	static const char *const unsafe_annotations[] = { "org.systemd.property.", NULL };
 	const char *supported_flags[9] = { NULL };
@@ -24,11 +24,12 @@ void bh_container_features_json(struct bh_buf *out)
 			     .known_flags = bh_seccomp_known_flags(),
 			     .supported_flags = supported_flags,
 			     .library_version = bh_seccomp_library_version(library_version) },
-		.intel_rdt = { .enabled = true, .schemata = true, .monitoring = true },
-		.apparmor = true,
-		.selinux = true,
-		.id_mapped_mounts = true,
-		.net_devices = true,
+		/* The host's processors, policies, files and interfaces are not the guest's. */
+		.intel_rdt = { .enabled = !guest, .schemata = !guest, .monitoring = !guest },
+		.apparmor = !guest,
+		.selinux = !guest,
+		.id_mapped_mounts = !guest,
+		.net_devices = !guest,
 		.version = BH_VERSION,
 		.commit = BH_COMMIT,
 		.unsafe_annotations = unsafe_annotations,

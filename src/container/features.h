@@ -5,7 +5,8 @@
 
 #include "base/buf.h"
 
-/** bh_container_features_json() - append it to @out */
-void bh_container_features_json(struct bh_buf *out);
+/** bh_container_features_json() - append it to @out
+ * @guest: of containers in a micro-VM, which have not all of it */
+void bh_container_features_json(bool guest, struct bh_buf *out);
 
 #endif

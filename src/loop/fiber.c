@@ -2,7 +2,9 @@
 /* Sources: makecontext(3), swapcontext(3), mmap(2) for the stack and the page that guards it */
 #include "loop/fiber.h"
 
+#include <errno.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <ucontext.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -198,5 +200,36 @@ int bh_fiber_sleep(struct bh_loop *loop, uint64_t ms, struct bh_err *err)
 	bh_loop_arm(loop, &nap.timer, ms);
 	r = bh_fiber_wait(loop, &nap.wait, err);
 	bh_loop_disarm(loop, &nap.timer);
+	return r;
+}
+
+struct attempt {
+	struct bh_source source;
+	struct bh_wait wait;
+};
+
+static int on_attempt_over(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct attempt *attempt =
+		(struct attempt *)((char *)source - offsetof(struct attempt, source));
+
+	(void)events;
+	(void)err;
+	bh_fiber_wake(&attempt->wait);
+	return 0;
+}
+
+int bh_fiber_connected(struct bh_loop *loop, int fd, const char *what, struct bh_err *err)
+{
+	struct attempt attempt = { .source = { .fd = fd, .fn = on_attempt_over, .what = what } };
+	int error = 0, r = bh_loop_add(loop, &attempt.source, EPOLLOUT, err);
+	socklen_t len = sizeof(error);
+
+	if (r < 0)
+		return r;
+	r = bh_fiber_wait(loop, &attempt.wait, err);
+	bh_loop_remove(loop, &attempt.source);
+	if (r == 0 && (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error))
+		r = bh_err_set(err, error ? -error : -errno, "%s: connect", what);
 	return r;
 }

@@ -248,38 +248,6 @@ int bh_link_ready(struct bh_link *link, struct bh_err *err)
 	return link->keyed;
 }
 
-struct attempt {
-	struct bh_source source;
-	struct bh_wait wait;
-};
-
-static int on_attempt(struct bh_source *source, uint32_t events, struct bh_err *err)
-{
-	struct attempt *attempt =
-		(struct attempt *)((char *)source - offsetof(struct attempt, source));
-
-	(void)events;
-	(void)err;
-	bh_fiber_wake(&attempt->wait);
-	return 0;
-}
-
-/* The kernel ends it in two seconds at the most: SO_VM_SOCKETS_CONNECT_TIMEOUT. */
-static int await_connected(struct bh_loop *loop, int fd, struct bh_err *err)
-{
-	struct attempt attempt = { .source = { .fd = fd, .fn = on_attempt, .what = "vsock" } };
-	int r = bh_loop_add(loop, &attempt.source, EPOLLOUT, err);
-
-	if (r < 0)
-		return r;
-	r = bh_fiber_wait(loop, &attempt.wait, err);
-	bh_loop_remove(loop, &attempt.source);
-	if (r < 0)
-		return r;
-	r = outcome(fd);
-	return r < 0 ? bh_err_set(err, r, "connect to the agent") : 0;
-}
-
 static int open_vsock(struct bh_link *link, uint32_t kind, uint32_t token, struct bh_err *err)
 {
 	struct bh_link copy = { .loop = link->loop }; /* the link may end while this waits */
@@ -292,7 +260,8 @@ static int open_vsock(struct bh_link *link, uint32_t kind, uint32_t token, struc
 	fd = try_connect(link->cid, &pending, err);
 	if (fd < 0)
 		return fd;
-	if (pending && await_connected(copy.loop, fd, err) < 0)
+	/* The kernel ends it in two seconds at the most: SO_VM_SOCKETS_CONNECT_TIMEOUT. */
+	if (pending && bh_fiber_connected(copy.loop, fd, "agent", err) < 0)
 		return err->code;
 	if (send_preamble(&copy, fd, kind, token, err) < 0)
 		return err->code;

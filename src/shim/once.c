@@ -110,7 +110,7 @@ int bh_shim_info(const struct bh_shim_call *call, struct bh_err *err)
 
 	if (bh_shim_read_input(&text, &len, NULL) == 0)
 		(void)!bh_shim_input_parse(text, len, &input, NULL);
-	bh_container_features_json(&json);
+	bh_container_features_json(bh_shim_kind_by_name(call->program) != NULL, &json);
 	if (json.failed)
 		return bh_err_oom(err);
 	version.version = (char *)BH_VERSION;

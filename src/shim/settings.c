@@ -80,7 +80,7 @@ static int on_key(void *arg, const char *name, const struct bh_toml_value *value
 	if (r != -ENOENT)
 		return r < 0 ? bh_err_ctx(err, "%s", name) : 0;
 	/* containerd may have put it there for itself. */
-	bh_warn("%s", err ? err->text : name);
+	bh_warn("%s: %s", t->name, err->text);
 	return 0;
 }
 
@@ -206,7 +206,7 @@ void bh_shim_settings_deinit(struct bh_shim_settings *settings)
 	bh_config_set_deinit(&settings->set);
 }
 
-static const char *kind_by_name(const char *program)
+const char *bh_shim_kind_by_name(const char *program)
 {
 	static const struct {
 		const char *program, *runtime;
@@ -245,7 +245,7 @@ int bh_shim_settings_find(struct bh_shim_settings *s, const char *program, const
 	r = r < 0 ? r : bh_shim_settings_read(&s->set, options, err);
 	if (r < 0)
 		return r;
-	s->kind = kind_by_name(program);
+	s->kind = bh_shim_kind_by_name(program);
 	r = bh_pod_settings(&s->set, &s->kind, bundle, &s->config, err);
 	return r < 0 ? r : find_root(s, err);
 }

@@ -33,6 +33,9 @@ struct bh_shim_settings {
 
 void bh_shim_settings_deinit(struct bh_shim_settings *settings);
 
+/** bh_shim_kind_by_name() - of the pods that @program is for by its name; NULL = any */
+const char *bh_shim_kind_by_name(const char *program);
+
 /**
  * bh_shim_settings_find() - kind, root and config, from all that there is
  * @program: that the shim was called by; the pod's kind may follow from it

@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "container/rootfs.h"
 #include "linux/mount.h"
+#include "task/rootfs_idmap.h"
 
 #define ROOTFS_MODE    0711
 #define DATA_BYTES_MAX 4095 /* of mount(2): a page with its NUL */
@@ -26,11 +27,15 @@
 struct parsed {
 	struct bh_mount_fs fs;
 	struct bh_buf data;
+	struct bh_arena arena; /* of the ids */
+	struct bh_rootfs_ids ids;
 	bool loop;
 };
 
 static int parse(const Task__Mount *m, struct parsed *p, struct bh_err *err)
 {
+	int r;
+
 	p->fs = (struct bh_mount_fs){ .type = m->type, .source = m->source };
 	for (size_t i = 0; i < m->n_options; i++) {
 		const char *option = m->options[i];
@@ -41,6 +46,11 @@ static int parse(const Task__Mount *m, struct parsed *p, struct bh_err *err)
 			p->loop = true;
 			continue;
 		}
+		r = bh_rootfs_ids_option(&p->arena, option, &p->ids, err);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			continue;
 		bh_buf_printf(&p->data, "%s%s", p->data.len ? "," : "", option);
 	}
 	if (strcmp(m->type, "bind") == 0)
@@ -191,6 +201,32 @@ static int mount_bind(struct parsed *p, const char *dir, struct bh_err *err)
 	return bh_mount_old(&p->fs, dir, err);
 }
 
+static int mount_parsed(void *arg, const char *target, struct bh_err *err)
+{
+	struct parsed *p = arg;
+
+	if (p->fs.flags & MS_BIND)
+		return mount_bind(p, target, err);
+	if (strcmp(p->fs.type, "overlay") == 0)
+		return mount_overlay(p, target, err);
+	return p->loop ? mount_image(p, target, err) : bh_mount_old(&p->fs, target, err);
+}
+
+static int mount_with_ids(struct parsed *p, const char *target, struct bh_err *err)
+{
+	const char *start = strcmp(p->fs.type, "overlay") == 0 ? strstr(p->fs.data, LOWERDIR)
+							       : NULL;
+	bh_auto_free char *lowers = NULL;
+
+	if (start) {
+		start += strlen(LOWERDIR);
+		lowers = strndup(start, strcspn(start, ","));
+		if (!lowers)
+			return bh_err_oom(err);
+	}
+	return bh_rootfs_mount_mapped(&p->ids, lowers, target, mount_parsed, p, err);
+}
+
 static int mount_one(const char *dir, const Task__Mount *m, struct bh_err *err)
 {
 	struct parsed p = { .loop = false };
@@ -200,15 +236,11 @@ static int mount_one(const char *dir, const Task__Mount *m, struct bh_err *err)
 	if (asprintf(&target, "%s%s%s", dir, *m->target ? "/" : "", m->target) < 0)
 		return bh_err_oom(err);
 	r = parse(m, &p, err);
-	if (r == 0 && p.fs.flags & MS_BIND)
-		r = mount_bind(&p, target, err);
-	else if (r == 0 && strcmp(m->type, "overlay") == 0)
-		r = mount_overlay(&p, target, err);
-	else if (r == 0 && p.loop)
-		r = mount_image(&p, target, err);
-	else if (r == 0)
-		r = bh_mount_old(&p.fs, target, err);
+	if (r == 0)
+		r = bh_rootfs_ids_given(&p.ids) ? mount_with_ids(&p, target, err)
+						: mount_parsed(&p, target, err);
 	bh_buf_deinit(&p.data);
+	bh_arena_deinit(&p.arena);
 	return r;
 }
 

@@ -19,6 +19,8 @@ node_start() { mkdir -p "$WORK/log" "$WORK/tmp" && ip link set lo up; }
 node_stop() { cgroups_remove "$TOKEN"; }
 node() { timeout --kill-after=5 "${NODE_TIMEOUT:-$((60 * ${PATIENCE:-1}))}" "$@" 3>&-; }
 
+cri_parts() { cp "$(dirname "$BULKHEAD")/../systemd/bulkhead-systemd" "$WORK/bin/"; }
+
 setup_file() {
     [ "${ACCELERATOR:-}" = kvm ] || return 0
     require_command dmsetup losetup

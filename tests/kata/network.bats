@@ -230,6 +230,21 @@ picture() {
     [[ $output == *lo*"5 intact"* && $output != *eth* ]]
 }
 
+@test "the host's network is never the guest's, not even where it is no longer refused" {
+    local name
+    echo 'rules: {host-network: warn}' >"$WORK/lenient.yaml"
+    RUNTIME_FLAGS="--config $WORK/lenient.yaml $RUNTIME_FLAGS"
+    for name in none named; do
+        vm_bundle "$name"
+        config '.linux.namespaces |= map(select(.type != "network"))'
+        [ $name = none ] || config '.linux.namespaces += [{type: "network", path: "/proc/self/ns/net"}]'
+        args ls /sys/class/net
+        run -0 rt run --bundle "$BUNDLE" "$ID"
+        [[ $output == *"the host's network is not supported"* ]]
+        [[ $output == *$'\nlo'* && $output != *eth* ]]
+    done
+}
+
 @test "what a VM cannot have is refused by name, and nothing is left" {
     local before i
     in_pod ip tuntap add vpn0 mode tun

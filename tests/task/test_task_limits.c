@@ -290,6 +290,64 @@ static void test_overlay_root(void **state)
 	assert_int_equal(access(path, F_OK), 0);
 }
 
+/* As containerd asks for the root of a container with a user namespace: the layers' files have its
+ * ids, and what is written has the writer's. */
+static void test_mapped_roots(void **state)
+{
+	Task__Mount mount = TASK__MOUNT__INIT;
+	char upper[160], work[160], lower[256], dir[128], *options[5];
+
+	(void)state;
+	snprintf(dir, sizeof(dir), "%s/mapped-upper", lab.work);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	snprintf(upper, sizeof(upper), "upperdir=%s", dir);
+	snprintf(dir, sizeof(dir), "%s/mapped-work", lab.work);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	snprintf(work, sizeof(work), "workdir=%s", dir);
+	snprintf(dir, sizeof(dir), "%s/mapped-layer", lab.work);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	snprintf(lower, sizeof(lower), "lowerdir=%s:%s/rootfs", dir, lab.work);
+	options[0] = (char *)"uidmap=0:5000:1000,1000:9000:1";
+	options[1] = (char *)"gidmap=0:6000:2000";
+	options[2] = upper;
+	options[3] = work;
+	options[4] = lower;
+	mount.type = (char *)"overlay";
+	mount.source = (char *)"overlay";
+	mount.options = options;
+	mount.n_options = 5;
+	run_with_root("mapped", &mount, 1,
+		      "[ $(stat -c %u:%g /bin/sh) = 5000:6000 ] && "
+		      "[ $(stat -c %u:%g /home/tester) = 9000:7000 ] && : >/new && "
+		      "[ $(stat -c %u /new) = 0 ] && exit 5",
+		      5);
+	mount.type = (char *)"bind";
+	snprintf(dir, sizeof(dir), "%s/rootfs", lab.work);
+	mount.source = dir;
+	options[2] = (char *)"rbind";
+	options[3] = (char *)"ro";
+	mount.n_options = 4;
+	run_with_root("mappedbind", &mount, 1,
+		      "touch /file 2>/dev/null; [ $(stat -c %u:%g /bin/sh) = 5000:6000 ] && exit 5",
+		      5);
+	/* Nothing of it is left on the layers. */
+	assert_int_equal(system("! grep -q idmapped /proc/self/mountinfo"), 0);
+	options[0] = (char *)"uidmap=0:5000";
+	{
+		Task__Mount *list[] = { &mount };
+		Task__CreateRequest rq;
+		struct box box;
+
+		make(&box, "nomap",
+		     &(struct recipe){ .script = "true", .own_root = true, .document_only = true });
+		rq = *(Task__CreateRequest *)create_request(&box);
+		rq.rootfs = list;
+		rq.n_rootfs = 1;
+		must_fail("Create", &rq, BH_RPC_INVALID, "'0:5000' is no map of ids");
+		close_streams(&box);
+	}
+}
+
 static void test_two_mounts(void **state)
 {
 	Task__Mount mounts[2] = { TASK__MOUNT__INIT, TASK__MOUNT__INIT };
@@ -356,8 +414,9 @@ int main(void)
 		cmocka_unit_test(test_pids),         cmocka_unit_test(test_update),
 		cmocka_unit_test(test_pause),        cmocka_unit_test(test_oom),
 		cmocka_unit_test(test_oom_of_init),  cmocka_unit_test(test_bind_root),
-		cmocka_unit_test(test_overlay_root), cmocka_unit_test(test_two_mounts),
-		cmocka_unit_test(test_image_root),   cmocka_unit_test(test_bad_root),
+		cmocka_unit_test(test_overlay_root), cmocka_unit_test(test_mapped_roots),
+		cmocka_unit_test(test_two_mounts),   cmocka_unit_test(test_image_root),
+		cmocka_unit_test(test_bad_root),
 	};
 
 	if (lab_skips())

@@ -109,6 +109,15 @@ static void aliases_and_merges_are_followed(void **state)
 	     "accounted cpu 1, memory 3172Mi");
 }
 
+static void what_is_printed_is_harmless(void **state)
+{
+	(void)state;
+	says("kind: Pod\nmetadata: {name: \"a\\e[31m\\x9b\"}\nspec: {containers: []}\n",
+	     "pod \"a?[31m??\"");
+	says("kind: Pod\nspec: {containers: [{resources: {limits: {cpu: \"\\e[2J\"}}}]}\n",
+	     "'?[2J' is no quantity");
+}
+
 static void numbers_are_yamls(void **state)
 {
 	(void)state;
@@ -267,6 +276,7 @@ int main(void)
 		cmocka_unit_test(what_it_is_accounted_with_is_told),
 		cmocka_unit_test(templates_are_found_in_their_kinds),
 		cmocka_unit_test(aliases_and_merges_are_followed),
+		cmocka_unit_test(what_is_printed_is_harmless),
 		cmocka_unit_test(numbers_are_yamls),
 		cmocka_unit_test(what_cannot_be_judged_is_told),
 		cmocka_unit_test(requests_are_raised_to_limits),

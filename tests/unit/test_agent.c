@@ -355,6 +355,15 @@ static void a_network_is_checked_before_it_is_touched(void **state)
 	interface.mac.len = 5;
 	assert_int_equal(bh_network_check(&request, &err), -EINVAL);
 	interface.mac.len = 6;
+	interface.device_mac = (ProtobufCBinaryData){ 7, bytes };
+	assert_int_equal(bh_network_check(&request, &err), -EINVAL);
+	interface.device_mac.len = 6;
+	assert_int_equal(bh_network_check(&request, &err), 0);
+	request.n_surplus = 1;
+	request.surplus = &(ProtobufCBinaryData){ 5, bytes };
+	assert_int_equal(bh_network_check(&request, &err), -EINVAL);
+	request.surplus->len = 6;
+	assert_int_equal(bh_network_check(&request, &err), 0);
 	address.prefix = 33;
 	assert_int_equal(bh_network_check(&request, &err), -EINVAL);
 	address.prefix = 24;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -199,6 +202,41 @@ static void outside_of_a_fiber_the_loop_runs(void **state)
 	assert_string_equal(d->text, "f");
 }
 
+/* Return: socket whose connect(2) to @port of the loopback is under way */
+static int begin_connect(in_port_t port)
+{
+	const struct sockaddr_in to = { .sin_family = AF_INET,
+					.sin_port = port,
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), -1);
+	assert_int_equal(errno, EINPROGRESS);
+	return fd;
+}
+
+static void a_connect_is_waited_for(void **state)
+{
+	struct diary *d = *state;
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+	fd = begin_connect(at.sin_port); /* nobody listens yet */
+	assert_int_equal(bh_fiber_connected(&d->loop, fd, "test", &d->err), -ECONNREFUSED);
+	assert_string_equal(d->err.text, "test: connect");
+	bh_close(fd);
+	assert_int_equal(listen(listener, 1), 0);
+	fd = begin_connect(at.sin_port);
+	assert_int_equal(bh_fiber_connected(&d->loop, fd, "test", &d->err), 0);
+	bh_close(fd);
+	bh_close(listener);
+}
+
 static void uses_its_stack(void *arg)
 {
 	struct diary *d = arg;
@@ -235,6 +273,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(outside_of_a_fiber_the_loop_runs, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(a_connect_is_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_fibers_at_once, set_up, tear_down),
 	};
 

@@ -320,6 +320,89 @@ static int act_nothing(void)
 	return 0;
 }
 
+/* ---- what comes later ------------------------------------------------------------------------ */
+
+/* An engine moves an interface into the namespace that was made for it. */
+static int bring(int netns, const char *name, int n)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 "ip link add l%d address 02:00:00:00:08:%02d type veth peer name h%d;"
+		 "ip link set l%d netns /proc/%d/fd/%d",
+		 n, n, n, n, getpid(), netns);
+	do_in(host, command);
+	snprintf(command, sizeof(command),
+		 "ip link set l%d name %s; ip addr add 10.8.%d.2/24 dev %s; ip link set %s up", n,
+		 name, n, name, name);
+	do_in(netns, command);
+	return 0;
+}
+
+static int act_late(void)
+{
+	bh_auto_close int netns = -EBADF;
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_network *network = NULL;
+	const Agent__NetworkRequest *message;
+	const struct bh_vm_nic *nics;
+	json_object *saved;
+	size_t n;
+
+	NEED(bh_network_reserve(3, &netns, &network, &err) == 0);
+	NEED(bh_network_is_reserved(network));
+	nics = bh_network_nics(network, &n);
+	NEED(n == 3 && nics[0].tap_fd >= 0 && nics[2].tap_fd >= 0 && (nics[1].mac[0] & 3) == 2);
+	NEED(memcmp(nics[0].mac, nics[1].mac, 6) != 0);
+	saved = saved_of(network);
+	NEED(bh_network_undo(saved, &err) == 0); /* there is nothing that it takes away but taps */
+	json_object_put(saved);
+	bh_network_free(network);
+	close(netns);
+
+	NEED(bh_network_reserve(3, &netns, &network, &err) == 0);
+	nics = bh_network_nics(network, &n);
+	bring(netns, "eth0", 1);
+	bring(netns, "eth1", 2);
+	NEED(bh_network_arrive(network, &err) == 0 && bh_network_is_reserved(network));
+	message = bh_network_message(network);
+	NEED(message->n_interfaces == 2 && message->n_surplus == 1);
+	for (size_t i = 0; i < 2; i++) {
+		const Agent__Interface *interface = message->interfaces[i];
+
+		NEED(interface->mac.data[4] == 8 && interface->n_addresses >= 1);
+		NEED(interface->device_mac.len == 6 &&
+		     memcmp(interface->device_mac.data, nics[i].mac, 6) == 0);
+	}
+	NEED(message->surplus[0].len == 6 && memcmp(message->surplus[0].data, nics[2].mac, 6) == 0);
+	saved = saved_of(network);
+	NEED(bh_network_apply(network, &err) == 0 && !bh_network_is_reserved(network));
+	NEED(has(netns, "tc filter show dev eth0 ingress", "mirred"));
+	NEED(has(netns, "tc filter show dev eth1 ingress", "mirred"));
+	NEED(nics[0].tap_fd >= 0 && nics[1].tap_fd >= 0);
+	NEED(bh_network_undo(saved, &err) == 0);
+	NEED(!has(netns, "tc filter show dev eth0 ingress; ip link", "mirred"));
+	NEED(!has(netns, "ip link", "bhtap"));
+	json_object_put(saved);
+	bh_network_free(network);
+	return 0;
+}
+
+static int act_too_many(void)
+{
+	bh_auto_close int netns = -EBADF;
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_network *network = NULL;
+
+	NEED(bh_network_reserve(1, &netns, &network, &err) == 0);
+	bring(netns, "eth0", 1);
+	bring(netns, "eth1", 2);
+	NEED(bh_network_arrive(network, &err) == -E2BIG);
+	NEED_TEXT(err.text, "2 interfaces; a micro-VM can have 1 that come after");
+	bh_network_free(network);
+	return 0;
+}
+
 /* ---- applied and undone ---------------------------------------------------------------------- */
 
 /* Two interfaces; @prepare in the pod's namespace first. */
@@ -782,6 +865,13 @@ static void what_a_guest_cannot_have_is_refused_by_name(void **state)
 	check(act_nothing);
 }
 
+static void interfaces_may_come_later(void **state)
+{
+	(void)state;
+	check(act_late);
+	check(act_too_many);
+}
+
 static void interfaces_are_as_they_were_found(void **state)
 {
 	(void)state;
@@ -836,6 +926,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_guest_is_told_all_that_is_there),
 		cmocka_unit_test(what_a_guest_cannot_have_is_refused_by_name),
+		cmocka_unit_test(interfaces_may_come_later),
 		cmocka_unit_test(interfaces_are_as_they_were_found),
 		cmocka_unit_test(a_failure_half_way_is_undone),
 		cmocka_unit_test(what_a_killed_process_left_is_undone),

@@ -262,6 +262,22 @@ static void the_kubelets_class_tells_of_memory_requests(void **state)
 	assert_false(hidden(NETWORK));
 }
 
+static void a_container_larger_than_its_pod_is_told_of(void **state)
+{
+	struct bh_vm_size size = size_of("", "");
+	struct bh_spec spec;
+
+	(void)state;
+	parse(LIMITS(25000, 100000, 268435456), "", &spec);
+	assert_int_equal(bh_vm_outgrown(&spec, "c", &size, "p"), 0);
+	parse("", "", &spec);
+	assert_int_equal(bh_vm_outgrown(&spec, "c", &size, "p"), 0);
+	parse(LIMITS(50000, 100000, 268435456), "", &spec);
+	assert_int_equal(bh_vm_outgrown(&spec, "c", &size, "p"), 1);
+	parse(LIMITS(50000, 100000, 268435457), "", &spec);
+	assert_int_equal(bh_vm_outgrown(&spec, "c", &size, "p"), 2);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -293,6 +309,7 @@ int main(void)
 		cmocka_unit_test(the_hosts_network_is_refused),
 		cmocka_unit_test(a_request_that_is_not_the_limit_is_refused),
 		cmocka_unit_test(requests_come_back_from_shares),
+		cmocka_unit_test(a_container_larger_than_its_pod_is_told_of),
 		cmocka_unit_test(the_kubelets_class_tells_of_memory_requests),
 	};
 

@@ -18,6 +18,7 @@
 /* At a time; others wait in the listener's queue. */
 #define CONNECTIONS_MAX 64
 #define QUEUE           128
+#define AGAIN_MS        100
 #define ANSWER_MS       10000 /* for the guest to say whether anybody listens */
 
 struct connection {
@@ -35,6 +36,7 @@ struct bh_forward {
 	bh_forward_reach_fn reach;
 	void *arg;
 	struct bh_source listener; /* fd is owned */
+	struct bh_timer again;     /* takes more: descriptors had run out */
 	int lookup;                /* what leads all ports to it */
 	struct connection *connections;
 	unsigned int n;
@@ -146,12 +148,11 @@ static void run(void *arg)
 
 static int take(struct bh_forward *forward, int *client, struct bh_err *err)
 {
-	struct sockaddr_in meant = { .sin_family = AF_UNSPEC };
+	struct sockaddr_in meant;
 	socklen_t len = sizeof(meant);
 	struct connection *c;
 
-	if (getsockname(*client, (struct sockaddr *)&meant, &len) < 0 ||
-	    meant.sin_family != AF_INET)
+	if (getsockname(*client, (struct sockaddr *)&meant, &len) < 0)
 		return bh_err_set(err, -errno, "find the port that was meant");
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -179,10 +180,18 @@ static int on_listener(struct bh_source *source, uint32_t events, struct bh_err 
 	struct bh_err err = BH_ERR_INIT;
 
 	(void)events;
-	(void)loop_err;
+	if (client < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+		bh_loop_arm(forward->loop, &forward->again, AGAIN_MS);
+		return bh_loop_watch(forward->loop, source, 0, loop_err);
+	}
 	if (client >= 0 && take(forward, &client, &err) < 0)
 		log_err(&err);
 	return 0;
+}
+
+static void on_again(struct bh_timer *timer)
+{
+	watch_listener((struct bh_forward *)((char *)timer - offsetof(struct bh_forward, again)));
 }
 
 /* ---- the listener ---------------------------------------------------------------------------- */
@@ -240,6 +249,7 @@ int bh_forward_start(struct bh_loop *loop, int netns_fd, bh_forward_reach_fn rea
 		.reach = reach,
 		.arg = arg,
 		.listener = { .fd = -EBADF, .fn = on_listener, .what = "forward" },
+		.again = { .fn = on_again },
 		.lookup = -EBADF,
 	};
 	r = start(forward, netns_fd, err);
@@ -263,6 +273,7 @@ struct bh_forward *bh_forward_free(struct bh_forward *forward)
 		else
 			drop(c);
 	}
+	bh_loop_disarm(forward->loop, &forward->again);
 	bh_loop_remove(forward->loop, &forward->listener);
 	bh_close(forward->listener.fd);
 	bh_close(forward->lookup);

@@ -13,6 +13,9 @@
 #include "pod/vm/network_internal.h"
 
 #define SCANS_MAX 5 /* of a namespace that changes while it is read */
+#define MAC_BYTES 6
+#define MAC_GROUP 1U /* in the first byte: an address of several */
+#define MAC_LOCAL 2U /* not given by a maker */
 
 /* ---- the namespace --------------------------------------------------------------------------- */
 
@@ -93,7 +96,7 @@ static int identify(struct bh_network *network, const char *path, struct bh_err 
 
 static void network_clear(struct bh_network *network)
 {
-	for (size_t i = 0; i < network->trace.n; i++)
+	for (size_t i = 0; i < network->n_nics; i++)
 		bh_close(network->nics[i].tap_fd);
 	bh_arena_deinit(&network->arena);
 	*network = (struct bh_network){ .netns_fd = network->netns_fd };
@@ -150,7 +153,7 @@ struct bh_network *bh_network_free(struct bh_network *network)
 
 const struct bh_vm_nic *bh_network_nics(const struct bh_network *network, size_t *ret_n)
 {
-	*ret_n = network->trace.n;
+	*ret_n = network->n_nics;
 	return network->nics;
 }
 
@@ -159,21 +162,159 @@ const Agent__NetworkRequest *bh_network_message(const struct bh_network *network
 	return &network->message;
 }
 
+/* ---- before there is anything --------------------------------------------------------------- */
+
+static int make_namespace(struct bh_err *err)
+{
+	bh_auto_close int own =
+		bh_path_open(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY, 0, BH_PATH_HOST, err);
+	bh_auto_close int made = -EBADF;
+
+	if (own < 0)
+		return own;
+	if (unshare(CLONE_NEWNET) < 0)
+		return bh_err_set(err, -errno, "make a network namespace");
+	made = bh_path_open(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY, 0, BH_PATH_HOST, err);
+	if (setns(own, CLONE_NEWNET) < 0)
+		return bh_err_set(err, -errno, "return to the own network namespace");
+	return bh_take_fd(&made);
+}
+
+/* An address that the guest has until it is told the interface's. */
+static int choose_mac(uint8_t mac[static MAC_BYTES], struct bh_err *err)
+{
+	if (getrandom(mac, MAC_BYTES, 0) != MAC_BYTES)
+		return bh_err_set(err, -errno, "get a random number");
+	mac[0] = (uint8_t)((mac[0] & ~MAC_GROUP) | MAC_LOCAL);
+	return 0;
+}
+
+static int make_spares(const struct bh_network_sockets *sockets, struct bh_network *network,
+		       struct bh_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < sockets->n_taps && r >= 0; i++) {
+		network->nics[i] = (struct bh_vm_nic){ .tap_fd = -EBADF, .vhost_fd = -1 };
+		r = bh_network_spare_tap(sockets, &network->trace, i, err);
+		r = r < 0 ? r : choose_mac(network->nics[i].mac, err);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int reserve(struct bh_network *network, size_t n, struct bh_err *err)
+{
+	struct bh_network_sockets sockets;
+	char path[sizeof("/proc/2147483647/fd/2147483647")];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), network->netns_fd);
+	r = identify(network, path, err);
+	if (r < 0)
+		return r;
+	r = bh_network_sockets_open(network->netns_fd, n, &sockets, err);
+	r = r < 0 ? r : make_spares(&sockets, network, err);
+	for (size_t i = 0; i < n && r == 0; i++)
+		network->nics[network->n_nics++].tap_fd = bh_take_fd(&sockets.taps[i]);
+	bh_network_sockets_close(&sockets);
+	return r;
+}
+
+int bh_network_reserve(size_t n, int *ret_netns, struct bh_network **ret, struct bh_err *err)
+{
+	struct bh_network *network = calloc(1, sizeof(*network));
+	bh_auto_close int netns = make_namespace(err);
+	int r = netns < 0 ? netns : 0;
+
+	if (!network)
+		return bh_err_oom(err);
+	network->netns_fd = netns;
+	network->reserved = true;
+	agent__network_request__init(&network->message);
+	r = r < 0 ? r : reserve(network, n, err);
+	if (r < 0) {
+		bh_network_free(network);
+		return bh_err_ctx(err, "a network for later");
+	}
+	*ret_netns = bh_take_fd(&netns);
+	*ret = network;
+	return 0;
+}
+
+bool bh_network_is_reserved(const struct bh_network *network)
+{
+	return network->reserved;
+}
+
+/* Devices without an interface would be seen by the pod's processes. */
+static int count_surplus(struct bh_network *network, struct bh_err *err)
+{
+	Agent__NetworkRequest *m = &network->message;
+
+	m->n_surplus = network->n_nics - network->trace.n;
+	m->surplus = bh_arena_array(&network->arena, m->n_surplus + 1, sizeof(*m->surplus));
+	if (!m->surplus)
+		return bh_err_oom(err);
+	for (size_t i = 0; i < m->n_surplus; i++)
+		m->surplus[i] =
+			(ProtobufCBinaryData){ .data = network->nics[network->trace.n + i].mac,
+					       .len = MAC_BYTES };
+	return 0;
+}
+
+int bh_network_arrive(struct bh_network *network, struct bh_err *err)
+{
+	struct bh_network_sockets sockets;
+	int r = bh_network_sockets_open(network->netns_fd, 0, &sockets, err);
+
+	if (r == 0)
+		r = -EINTR;
+	for (int i = 0; r == -EINTR && i < SCANS_MAX; i++) {
+		network->trace.n = 0;
+		agent__network_request__init(&network->message);
+		r = bh_network_scan(sockets.rtnl, network, err);
+	}
+	bh_network_sockets_close(&sockets);
+	if (r == -EINTR)
+		bh_err_set(err, r, "it changes all the time");
+	r = r < 0 ? r : count_surplus(network, err);
+	return r < 0 ? bh_err_ctx(err, "the network that came after the pod was made") : 0;
+}
+
 /* ---- apply ----------------------------------------------------------------------------------- */
+
+/* With taps that are there already, or new ones. */
+static int open_ends(struct bh_network *network, struct bh_network_sockets *ret, struct bh_err *err)
+{
+	const size_t n = network->trace.n;
+	bool there = n && network->nics[0].tap_fd >= 0;
+	int r;
+
+	if (network->reserved && n && !there)
+		return bh_err_as(err, BH_ERR_STATE, -ENODEV,
+				 "its devices went with an attempt before");
+	r = bh_network_sockets_open(network->netns_fd, there ? 0 : n, ret, err);
+
+	for (size_t i = 0; i < n && there && r == 0; i++)
+		ret->taps[ret->n_taps++] = bh_take_fd(&network->nics[i].tap_fd);
+	return r;
+}
 
 int bh_network_apply(struct bh_network *network, struct bh_err *err)
 {
 	const struct bh_network_trace *trace = &network->trace;
 	struct bh_network_sockets sockets;
 	struct bh_err unheard;
-	int r = bh_network_sockets_open(network->netns_fd, trace->n, &sockets, err);
+	int r = open_ends(network, &sockets, err);
 
 	for (size_t i = 0; i < trace->n && r == 0; i++) {
-		r = bh_network_connect(&sockets, trace, i, network->nics[i].mtu, err);
+		r = bh_network_connect(&sockets, trace, i, network->message.interfaces[i]->mtu,
+				       err);
 		if (r < 0)
 			bh_err_ctx(err, "interface '%s'", trace->links[i].name);
 	}
 	if (r == 0) {
+		network->reserved = false;
 		for (size_t i = 0; i < trace->n; i++)
 			network->nics[i].tap_fd = bh_take_fd(&sockets.taps[i]);
 	} else if (sockets.rtnl >= 0 && bh_network_remove(sockets.rtnl, trace, &unheard) < 0) {

@@ -28,6 +28,21 @@ struct bh_network;
 int bh_network_plan(int netns_fd, const char *netns_path, struct bh_network **ret,
 		    struct bh_err *err) bh_must_check;
 
+/**
+ * bh_network_reserve() - a new network namespace, empty, with @n devices for interfaces that come
+ * into it before the first process starts: Docker from 28 on brings them between Create and Start
+ * @ret_netns: the namespace's descriptor, the caller's, to be open for the life of the network
+ */
+int bh_network_reserve(size_t n, int *ret_netns, struct bh_network **ret,
+		       struct bh_err *err) bh_must_check;
+
+/** bh_network_is_reserved() - whether it is still to be looked at and applied */
+bool bh_network_is_reserved(const struct bh_network *network);
+
+/** bh_network_arrive() - look at what has come into a namespace by bh_network_reserve(); then to be
+ * saved and applied like any other. Again when that failed */
+int bh_network_arrive(struct bh_network *network, struct bh_err *err) bh_must_check;
+
 /** bh_network_save() - the JSON object from which bh_network_undo() works, appended to @out; to be
  * stored before bh_network_apply() */
 void bh_network_save(const struct bh_network *network, struct bh_buf *out);

@@ -36,6 +36,8 @@ struct bh_network {
 	struct bh_network_trace trace;
 	Agent__NetworkRequest message;
 	struct bh_vm_nic nics[BH_NETWORK_INTERFACES_MAX]; /* one a link; the taps are ours */
+	size_t n_nics;
+	bool reserved; /* nics are there before their links */
 };
 
 /* Sockets in a namespace, opened by a short visit there. */
@@ -74,6 +76,11 @@ struct bh_network_ingress {
 /** bh_network_ingress() - look. @token: 0 = none of ours */
 int bh_network_ingress(int rtnl, const struct bh_network_link *link, uint32_t token,
 		       struct bh_network_ingress *ret, struct bh_err *err) bh_must_check;
+
+/** bh_network_spare_tap() - a tap that bh_network_connect() will find there */
+int bh_network_spare_tap(const struct bh_network_sockets *sockets,
+			 const struct bh_network_trace *trace, size_t number,
+			 struct bh_err *err) bh_must_check;
 
 /** bh_network_connect() - tap and redirects of one link. What was made is undone by
  * bh_network_remove() */

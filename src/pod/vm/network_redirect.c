@@ -121,14 +121,14 @@ int bh_network_ingress(int rtnl, const struct bh_network_link *link, uint32_t to
 
 /* ---- the tap --------------------------------------------------------------------------------- */
 
-/* Return: the number of the new interface, or -errno */
+/* Nothing to be made when it is one already. Return: number of the interface, or -errno */
 static int make_tap(int rtnl, int fd, struct bh_err *err)
 {
 	struct ifreq request = { .ifr_name = TAP_NAME,
 				 .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 	int index;
 
-	if (ioctl(fd, TUNSETIFF, &request) < 0)
+	if (ioctl(fd, TUNGETIFF, &request) < 0 && ioctl(fd, TUNSETIFF, &request) < 0)
 		return bh_err_set(err, -errno, "make a tap");
 	index = bh_rtnl_find(rtnl, request.ifr_name);
 	return index < 0 ? bh_err_set(err, index, "find the tap '%s'", request.ifr_name) : index;
@@ -178,6 +178,18 @@ static int set_up_tap(int rtnl, int index, const char *alias, uint32_t mtu, stru
 	if (r < 0)
 		return r;
 	return set_flag(rtnl, (uint32_t)index, IFF_UP, true, "set the tap up", err);
+}
+
+int bh_network_spare_tap(const struct bh_network_sockets *sockets,
+			 const struct bh_network_trace *trace, size_t number, struct bh_err *err)
+{
+	char alias[BH_NETWORK_ALIAS_BYTES];
+	int tap = make_tap(sockets->rtnl, sockets->taps[number], err);
+
+	if (tap < 0)
+		return tap;
+	snprintf(alias, sizeof(alias), BH_NETWORK_ALIAS "%08x: spare", trace->token);
+	return set_up_tap(sockets->rtnl, tap, alias, TAP_MTU_MAX, err);
 }
 
 /* ---- redirects ------------------------------------------------------------------------------- */

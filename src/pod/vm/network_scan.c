@@ -266,14 +266,15 @@ static int select_link(struct scan *scan, struct link *link)
 
 static int select_links(struct scan *scan)
 {
-	size_t n = 0;
+	const struct bh_network *network = scan->network;
+	size_t n = 0, room = network->reserved ? network->n_nics : BH_NETWORK_INTERFACES_MAX;
 
 	for (size_t i = 0; i < scan->links.n; i++)
 		n += is_of_use(scan->links.v[i]);
-	if (n > BH_NETWORK_INTERFACES_MAX)
+	if (n > room)
 		return bh_err_as(scan->err, BH_ERR_SPEC, -E2BIG,
-				 "%zu interfaces; a micro-VM can have %d", n,
-				 BH_NETWORK_INTERFACES_MAX);
+				 "%zu interfaces; a micro-VM can have %zu%s", n, room,
+				 network->reserved ? " that come after it was created" : "");
 	for (size_t i = 0; i < scan->links.n; i++) {
 		int r = is_of_use(scan->links.v[i]) ? select_link(scan, scan->links.v[i]) : 0;
 
@@ -494,6 +495,14 @@ static int list_objects(int rtnl, struct scan *scan, const struct object *object
 	return object->then ? object->then(scan) : 0;
 }
 
+static void fill_nic(struct bh_network *network, const struct link *link)
+{
+	struct bh_vm_nic *nic = &network->nics[network->n_nics++];
+
+	*nic = (struct bh_vm_nic){ .tap_fd = -EBADF, .vhost_fd = -1, .mtu = link->mtu };
+	memcpy(nic->mac, link->mac, MAC_BYTES);
+}
+
 static int add_interface(int rtnl, struct scan *scan, const struct link *link)
 {
 	struct bh_network *network = scan->network;
@@ -515,8 +524,11 @@ static int add_interface(int rtnl, struct scan *scan, const struct link *link)
 	interface->n_addresses = link->addresses.n;
 	/* The one that is here is among the addresses. */
 	interface->no_link_local = link->no_link_local || link->has_link_local;
-	*nic = (struct bh_vm_nic){ .tap_fd = -EBADF, .vhost_fd = -1, .mtu = link->mtu };
-	memcpy(nic->mac, link->mac, MAC_BYTES);
+	if (network->reserved)
+		interface->device_mac =
+			(ProtobufCBinaryData){ .data = nic->mac, .len = sizeof(nic->mac) };
+	else
+		fill_nic(network, link);
 	memcpy(changed->name, link->name, sizeof(changed->name));
 	changed->index = link->index;
 	changed->had_allmulti = link->flags & IFF_ALLMULTI;

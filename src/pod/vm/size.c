@@ -8,11 +8,12 @@
 
 #include "base/log.h"
 
-#define ANNOTATION_NAME   "io.kubernetes.cri.sandbox-name"
-#define ANNOTATION_QUOTA  "io.kubernetes.cri.sandbox-cpu-quota"
-#define ANNOTATION_PERIOD "io.kubernetes.cri.sandbox-cpu-period"
-#define ANNOTATION_SHARES "io.kubernetes.cri.sandbox-cpu-shares"
-#define ANNOTATION_MEMORY "io.kubernetes.cri.sandbox-memory"
+#define ANNOTATION_CONTAINER "io.kubernetes.cri.container-name"
+#define ANNOTATION_NAME      "io.kubernetes.cri.sandbox-name"
+#define ANNOTATION_QUOTA     "io.kubernetes.cri.sandbox-cpu-quota"
+#define ANNOTATION_PERIOD    "io.kubernetes.cri.sandbox-cpu-period"
+#define ANNOTATION_SHARES    "io.kubernetes.cri.sandbox-cpu-shares"
+#define ANNOTATION_MEMORY    "io.kubernetes.cri.sandbox-memory"
 
 /* Translated code and the translator's own data. */
 #define EMULATION_MEMORY (160 * BH_POD_MIB)
@@ -229,4 +230,34 @@ int bh_vm_size(const struct bh_spec *spec, const struct bh_config *config,
 	ret->cgroup_memory = ret->memory + config->overhead.memory +
 			     (accelerator == BH_ACCELERATOR_EMULATION ? EMULATION_MEMORY : 0);
 	return 0;
+}
+
+unsigned int bh_vm_outgrown(const struct bh_spec *spec, const char *id,
+			    const struct bh_vm_size *size, const char *pod)
+{
+	const char *name = bh_spec_annotation(spec, ANNOTATION_CONTAINER);
+	char found[BH_AMOUNT_BYTES], most[BH_AMOUNT_BYTES];
+	struct bh_err ignored = BH_ERR_INIT;
+	unsigned int n = 0;
+	struct limits l;
+
+	if (find_limits(spec, &l, &ignored) < 0)
+		return 0; /* whoever translates the document says so */
+	for (int r = 0; r < BH_RESOURCE_MAX_; r++) {
+		const struct limits whole = { .quota = (int64_t)size->quota_usec,
+					      .period = size->period_usec };
+		const bool cpu = r == BH_RESOURCE_CPU;
+		const int64_t limit = cpu ? millicores(&l) : l.memory;
+		const int64_t has = cpu ? millicores(&whole) : (int64_t)size->memory;
+
+		if (limit <= has)
+			continue;
+		bh_warn(BH_FINDING_PREFIX
+			"container \"%s\": %s limit %s is more than the pod has, %s",
+			"pod", pod, name && *name ? name : id, bh_resource_names[r],
+			bh_amount_format((enum bh_resource)r, limit, found),
+			bh_amount_format((enum bh_resource)r, has, most));
+		n++;
+	}
+	return n;
 }

@@ -63,4 +63,9 @@ int bh_vm_size(const struct bh_spec *spec, const struct bh_config *config,
 	       enum bh_accelerator accelerator, struct bh_vm_size *ret,
 	       struct bh_err *err) bh_must_check;
 
+/** bh_vm_outgrown() - warn of limits of a container that are more than its pod has, as when the
+ * engine told nothing of the pod. Return: how many */
+unsigned int bh_vm_outgrown(const struct bh_spec *spec, const char *id,
+			    const struct bh_vm_size *size, const char *pod);
+
 #endif

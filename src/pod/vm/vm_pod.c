@@ -134,48 +134,6 @@ int bh_vm_pod_save(const struct bh_vm_pod *pod, struct bh_err *err)
 	return bh_pod_record_save(pod->dirfd, &record, err);
 }
 
-/* Whether it is the namespace that this process is in: the host's. */
-static bool is_hosts(int netns_fd)
-{
-	struct stat ours, theirs;
-
-	return stat("/proc/self/ns/net", &ours) == 0 && fstat(netns_fd, &theirs) == 0 &&
-	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
-}
-
-/* Where the rule is not enforced, the guest has its loopback interface alone. */
-static int refuse_hosts_network(struct bh_vm_pod *pod, struct bh_err *err)
-{
-	struct bh_demand demand;
-	int r = bh_vm_demand(&pod->spec, &demand, err);
-
-	if (r < 0)
-		return r;
-	demand.host_network = true;
-	pod->netns_fd = bh_close(pod->netns_fd);
-	pod->netns_path = NULL;
-	return bh_vm_verdict(&demand, bh_vm_pod_name(&pod->spec, pod->config.id),
-			     &pod->config.settings.rules, err);
-}
-
-static int plan_network(struct bh_vm_pod *pod, struct bh_err *err)
-{
-	const struct bh_namespace *ns = bh_spec_namespace(&pod->spec, BH_NS_NETWORK);
-	int r;
-
-	if (!ns || !ns->path)
-		return 0;
-	pod->netns_path = ns->path;
-	pod->netns_fd = bh_path_open(AT_FDCWD, ns->path, O_RDONLY, 0, BH_PATH_HOST, err);
-	if (pod->netns_fd < 0)
-		return bh_err_ctx(err, "network namespace");
-	if (is_hosts(pod->netns_fd))
-		return refuse_hosts_network(pod, err);
-	r = bh_network_plan(pod->netns_fd, ns->path, &pod->network, err);
-	r = r < 0 ? r : bh_vm_pod_save(pod, err);
-	return r < 0 ? r : bh_network_apply(pod->network, err);
-}
-
 static void on_share_dead(void *arg, const struct bh_err *why)
 {
 	bh_vm_pod_died(arg, "shared directory", why);
@@ -212,7 +170,7 @@ static int prepare(struct bh_vm_pod *pod, struct bh_err *err)
 		return pod->dirfd;
 	r = bh_vm_pod_save(pod, err);
 	r = r < 0 ? r : bh_vm_cgroup_make(pod, err);
-	r = r < 0 ? r : plan_network(pod, err);
+	r = r < 0 ? r : bh_vm_network_make(pod, err);
 	return r < 0 ? r : start_share(pod, err);
 }
 
@@ -407,11 +365,8 @@ static void forward_ports(struct bh_vm_pod *pod)
 
 static int network(struct bh_vm_pod *pod, struct bh_err *err)
 {
-	int r = 0;
+	int r = bh_vm_network_tell(pod, err);
 
-	if (pod->network)
-		r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Network",
-				  &bh_network_message(pod->network)->base, NULL, NULL, err);
 	if (r == 0)
 		forward_ports(pod);
 	return r < 0 ? r : bh_vm_pod_limit_cpu(pod, err);

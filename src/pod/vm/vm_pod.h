@@ -112,6 +112,7 @@ struct bh_vm_pod {
 	int netns_fd;
 	const char *netns_path;
 	struct bh_network *network;
+	bool network_told;          /* the guest has it */
 	struct bh_forward *forward; /* NULL = none */
 	struct bh_share *share;
 	uint32_t vsock_cid; /* of the guest; 0 = the channel is a serial port */
@@ -174,6 +175,18 @@ void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc
 
 /** bh_vm_pod_save() - put on record what bh_pod_undo() has to take away */
 int bh_vm_pod_save(const struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/* ---- vm_network.c ---- */
+
+/** bh_vm_network_make() - the pod's network as far as it is there before the monitor */
+int bh_vm_network_make(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/** bh_vm_network_tell() - the guest, what is there by now. Suspends */
+int bh_vm_network_tell(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/** bh_vm_network_arrive() - the first process is about to start: what an engine brought since the
+ * pod was made. Suspends */
+int bh_vm_network_arrive(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
 
 /* ---- vm_cgroup.c ---- */
 

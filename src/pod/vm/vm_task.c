@@ -211,6 +211,8 @@ static int create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 	r = r < 0 ? r : bh_vm_container_new(pod, q->id, q->bundle, &c, err);
 	if (r < 0)
 		return fail_create(pod, call, err);
+	bh_vm_outgrown(&c->record->spec, q->id, &pod->size,
+		       bh_vm_pod_name(&pod->spec, pod->config.id));
 	c->quota_usec = quota_in(pod, &c->record->spec.linux_.resources.cpu);
 	r = plan_container(c, q, err);
 	r = r < 0 ? r : create_process(c, q, bh_rpc_call_peer(call), err);
@@ -253,10 +255,12 @@ static int start(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *re
 	const Task__StartRequest *q = request;
 	struct bh_vm_process *p = bh_vm_process_find(pod, q->id, q->exec_id, err);
 	Task__StartResponse *a = NULL, reply = TASK__START_RESPONSE__INIT;
-	int r = p ? bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Start", &q->base,
-				  &task__start_response__descriptor, (ProtobufCMessage **)&a, err)
-		  : err->code;
+	int r = p ? bh_vm_pod_check(pod, err) : err->code;
 
+	r = r < 0 ? r : bh_vm_network_arrive(pod, err);
+	r = r < 0 ? r
+		  : bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Start", &q->base,
+				  &task__start_response__descriptor, (ProtobufCMessage **)&a, err);
 	if (r < 0)
 		return r;
 	p = bh_vm_process_find(pod, q->id, q->exec_id, err); /* it may have ended meanwhile */

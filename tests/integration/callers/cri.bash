@@ -46,7 +46,7 @@ state = "/run/containerd"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     default_runtime_name = "runc"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-      runtime_type = "io.containerd.bulkhead.v2"
+      runtime_type = "${RUNC_TYPE:-io.containerd.bulkhead.v2}"
       ${RUNC_MORE:-}
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata]
       runtime_type = "io.containerd.bulkhead-kata.v2"

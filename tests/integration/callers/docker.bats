@@ -1,123 +1,38 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 #
-# Docker drives the runtime under test (dockerd --add-runtime, --default-runtime). DOCKER is the
-# client, by default Debian's.
+# Docker drives the runtime under test, by path or by our shim: docker.bash says which.
 
 # shellcheck disable=SC2016  # expanded by the container's shell
 # shellcheck disable=SC2030,SC2031,SC2154  # variables of bats
 load lib
 
-: "${DOCKER:=/usr/bin/docker}"
-
-docker() {
-    node "$DOCKER" "$@"
-}
-
-# box [OPTION...] COMMAND...: a container in the foreground, removed when it ends. Options with
-# values are written --name=value.
-box() {
-    local options=()
-    while [[ $1 == --* ]]; do
-        options+=("$1")
-        shift
-    done
-    docker run --rm "${options[@]}" box "$@"
-}
-
-# box_start NAME [OPTION...] COMMAND...: a container in the background.
-box_start() {
-    local options=() name=$1
-    shift
-    while [[ $1 == --* ]]; do
-        options+=("$1")
-        shift
-    done
-    docker run --detach --name "$name" "${options[@]}" box "$@"
-}
-
-# box_loop NAME [OPTION...]: a background container that answers SIGTERM with exit status 42.
-box_loop() {
-    box_start "$@" sh -c 'trap "exit 42" TERM; echo ready; while :; do usleep 20000; done'
-    wait_until 10 box_logged "$1" ready
-}
-
-box_logged() {
-    docker logs "$1" 2>&1 | grep -q "$2"
-}
-
-# field NAME TEMPLATE: of docker inspect.
-field() {
-    docker inspect --format "{{$2}}" "$1"
-}
-
-# field_is NAME TEMPLATE VALUE
-field_is() {
-    [ "$(field "$1" "$2")" = "$3" ]
-}
-
-# limit NAME v1-CONTROLLER v1-FILE v2-FILE: what the kernel holds for the container.
-limit() {
-    cgroup_limit "$TOKEN/$(field "$1" .Id)" "$2" "$3" "$4"
-}
-
-# host_ns KIND [PID]: identity of a namespace of the node, or of one of its processes.
-host_ns() {
-    node readlink "/proc/${2:-self}/ns/$1"
-}
-
-dockerd_start() {
-    node_spawn dockerd dockerd --config-file "$WORK/daemon.json" --pidfile /run/docker.pid "$@"
-    echo "$NODE_LAST" >"$WORK/dockerd.pid"
-    wait_until 30 docker version || {
-        tail -n 30 "$WORK/log/dockerd" >&2
-        return 1
-    }
-}
-
-dockerd_stop() {
-    node_kill "$(cat "$WORK/dockerd.pid")"
-}
+load docker
 
 setup_file() {
-    caller_setup dockerd "$DOCKER" containerd
-    export DOCKER_CONFIG=$WORK/client
-    cat >"$WORK/daemon.json" <<END
-{
-    "data-root": "$WORK/docker",
-    "storage-driver": "overlay2",
-    "cgroup-parent": "/$TOKEN",
-    "exec-opts": ["native.cgroupdriver=cgroupfs"],
-    "runtimes": {"bulkhead": {"path": "$BULKHEAD"}},
-    "default-runtime": "bulkhead",
-    "live-restore": true
-}
-END
-    dockerd_start
-    docker load --input "$WORK/image.tar"
+    docker_setup
     "$TESTS_LIB/make-image" -u tester -w /tmp docker.io/library/tester:latest "$WORK/tester.tar"
     docker load --input "$WORK/tester.tar"
     box true
+    box --network=host --runtime=runc true
     box --network=host true
     node_leaks_snapshot "$WORK/before"
 }
 
-teardown_file() {
-    caller_teardown
-}
+teardown_file() { caller_teardown; }
 
-teardown() {
-    local left
-    left=$(docker ps --all --quiet)
-    # shellcheck disable=SC2086  # a list of ids
-    [ -z "$left" ] || docker rm --force --volumes $left >/dev/null
-}
+teardown() { docker_remove_all; }
 
 @test "docker: the engine knows the runtime, its version, and overlay2" {
     run -0 docker info --format '{{.Driver}} {{.DefaultRuntime}}'
     [ "$output" = "overlay2 bulkhead" ]
-    run -0 docker version --format '{{range .Server.Components}}{{.Name}}={{.Version}} {{end}}'
-    [[ $output =~ bulkhead=[0-9]+\.[0-9]+ ]]
+    if [ -z "${BULKHEAD_SHIM:-}" ]; then
+        run -0 docker version --format '{{range .Server.Components}}{{.Name}}={{.Version}} {{end}}'
+        [[ $output =~ bulkhead=[0-9]+\.[0-9]+ ]]
+    else
+        run -0 box --runtime=io.containerd.bulkhead.v2 echo typed
+        [ "$output" = typed ]
+    fi
     box_start c1 sleep 1000
     field_is c1 .HostConfig.Runtime bulkhead
     run -0 box --runtime=runc echo named
@@ -586,7 +501,7 @@ pts/ptmx" ]
     box_loop c2
     local pid
     pid=$(field c2 .State.Pid)
-    node pkill -KILL -f "^[^ ]*containerd-shim-runc-v2 .*-id $(field c2 .Id) "
+    node pkill -KILL -f "^[^ ]*$SHIM_NAME .*-id $(field c2 .Id) "
     wait_until 20 field_is c2 .State.Running false
     wait_until 10 node_process_gone "$pid"
     docker start c2

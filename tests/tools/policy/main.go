@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command policy POLICY FILE... puts the objects of each FILE before the admission policies of POLICY, as the
-// API server does, and works out what the scheduler accounts and what the kubelet tells the runtime. It prints
-// a list of one JSON object per FILE.
+// Command policy DIR FILE... puts the objects of each FILE before the admission policies of DIR, as the API server
+// does, and works out what the scheduler accounts, with the overhead of DIR's RuntimeClass kata, and what the kubelet
+// tells the runtime. It prints a list of one JSON object per FILE.
 package main
 
 import (
@@ -11,15 +11,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/cel"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
@@ -29,6 +32,9 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 	"sigs.k8s.io/yaml"
 )
+
+// The first release whose API server has what the policies want: nothing newer is known to the compiler.
+var oldest = version.MajorMinor(1, 30)
 
 type policy struct {
 	name      string
@@ -41,6 +47,11 @@ type amounts struct {
 	Memory string `json:"memory"`
 }
 
+type account struct {
+	Requests amounts `json:"requests"`
+	Limits   amounts `json:"limits"`
+}
+
 type answer struct {
 	File string `json:"file"`
 	// What is said of an update that leaves the pod's template alone.
@@ -48,8 +59,8 @@ type answer struct {
 	Deny      []string        `json:"deny"`
 	Warn      []string        `json:"warn"`
 	Errors    []string        `json:"errors"`
-	Requests  amounts         `json:"requests"`
-	Limits    amounts         `json:"limits"`
+	Runc      account         `json:"runc"`
+	Kata      account         `json:"kata"`
 	Spec      json.RawMessage `json:"spec"`
 }
 
@@ -65,7 +76,7 @@ func check(err error) {
 // compile does what the API server's plugin does with a policy; what does not compile is an error here.
 func compile(p *admissionv1.ValidatingAdmissionPolicy) validating.Validator {
 	env, err := cel.NewCompositionEnv(cel.VariablesTypeName,
-		environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion(), true))
+		environment.MustBaseEnvSet(oldest, true))
 	check(err)
 	compiler := cel.NewCompositedCompilerFromTemplate(env)
 	options := cel.OptionalVariableDeclarations{HasAuthorizer: true, StrictCost: true}
@@ -97,11 +108,32 @@ func compile(p *admissionv1.ValidatingAdmissionPolicy) validating.Validator {
 		all(nil, options), all(messages, cel.OptionalVariableDeclarations{StrictCost: true}), p.Spec.FailurePolicy)
 }
 
-func readPolicies(file string) []*policy {
-	var policies []*policy
+func documents(file string) [][]byte {
 	text, err := os.ReadFile(file)
 	check(err)
-	for _, document := range bytes.Split(text, []byte("\n---\n")) {
+	return bytes.Split(text, []byte("\n---\n"))
+}
+
+// readClasses returns the overhead of each RuntimeClass, which is named as its handler.
+func readClasses(file string) map[string]corev1.ResourceList {
+	overheads := map[string]corev1.ResourceList{}
+	for _, document := range documents(file) {
+		var class nodev1.RuntimeClass
+		check(yaml.UnmarshalStrict(document, &class))
+		if class.Kind != "RuntimeClass" || class.Handler != class.Name {
+			check(fmt.Errorf("%s: a %s %q with handler %q", file, class.Kind, class.Name, class.Handler))
+		}
+		overheads[class.Name] = nil
+		if class.Overhead != nil {
+			overheads[class.Name] = class.Overhead.PodFixed
+		}
+	}
+	return overheads
+}
+
+func readPolicies(file string) []*policy {
+	var policies []*policy
+	for _, document := range documents(file) {
 		var kind metav1.TypeMeta
 		check(yaml.Unmarshal(document, &kind))
 		switch kind.Kind {
@@ -239,8 +271,15 @@ func judgeAll(policies []*policy, object runtime.Object, gvk schema.GroupVersion
 	}
 }
 
-func accounted(list corev1.ResourceList) amounts {
+func whole(list corev1.ResourceList) amounts {
 	return amounts{strconv.FormatInt(list.Cpu().MilliValue(), 10), strconv.FormatInt(list.Memory().Value(), 10)}
+}
+
+func accounted(pod *corev1.Pod, overhead corev1.ResourceList) account {
+	options := resourcehelper.PodResourcesOptions{}
+	pod = pod.DeepCopy()
+	pod.Spec.Overhead = overhead
+	return account{whole(resourcehelper.PodRequests(pod, options)), whole(resourcehelper.PodLimits(pod, options))}
 }
 
 func shares(milli int64) int64 {
@@ -280,9 +319,10 @@ func sandboxOf(pod *corev1.Pod, name string) json.RawMessage {
 
 func main() {
 	if len(os.Args) < 3 {
-		check(fmt.Errorf("usage: policy POLICY FILE..."))
+		check(fmt.Errorf("usage: policy DIR FILE..."))
 	}
-	policies := readPolicies(os.Args[1])
+	policies := readPolicies(filepath.Join(os.Args[1], "admission-policy.yaml"))
+	overheads := readClasses(filepath.Join(os.Args[1], "runtime-classes.yaml"))
 	answers := []*answer{}
 	for _, file := range os.Args[2:] {
 		text, err := os.ReadFile(file)
@@ -294,9 +334,7 @@ func main() {
 		}
 		meta := object.(metav1.Object)
 		judgeAll(policies, object, gvk, a)
-		options := resourcehelper.PodResourcesOptions{}
-		a.Requests = accounted(resourcehelper.PodRequests(pod, options))
-		a.Limits = accounted(resourcehelper.PodLimits(pod, options))
+		a.Runc, a.Kata = accounted(pod, overheads["runc"]), accounted(pod, overheads["kata"])
 		a.Spec = sandboxOf(pod, meta.GetName())
 		answers = append(answers, a)
 	}

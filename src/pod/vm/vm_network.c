@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The network of a pod, in the order of its life: made before the monitor starts, told to the
+ * guest. A namespace given by path is complete. One that the runtime is to make may be filled by
+ * the engine later, between Create and Start (Docker from 28 on) or by hooks: devices are kept
+ * ready for it.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/path.h"
+#include "pod/vm/vm_pod.h"
+
+/* Interfaces that may come later. Each device costs the boot some of its time, used or not. */
+#define RESERVED 2
+
+/* Whether it is the namespace that this process is in: the host's. */
+static bool is_hosts(int netns_fd)
+{
+	struct stat ours, theirs;
+
+	return stat("/proc/self/ns/net", &ours) == 0 && fstat(netns_fd, &theirs) == 0 &&
+	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+/* Where the rule is not enforced, the guest has its loopback interface alone. */
+static int refuse_hosts(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	struct bh_demand demand;
+	int r = bh_vm_demand(&pod->spec, &demand, err);
+
+	if (r < 0)
+		return r;
+	demand.host_network = true;
+	pod->netns_fd = bh_close(pod->netns_fd);
+	pod->netns_path = NULL;
+	return bh_vm_verdict(&demand, bh_vm_pod_name(&pod->spec, pod->config.id),
+			     &pod->config.settings.rules, err);
+}
+
+static int join(struct bh_vm_pod *pod, const char *path, struct bh_err *err)
+{
+	int r;
+
+	pod->netns_path = path;
+	pod->netns_fd = bh_path_open(AT_FDCWD, path, O_RDONLY, 0, BH_PATH_HOST, err);
+	if (pod->netns_fd < 0)
+		return bh_err_ctx(err, "network namespace");
+	if (is_hosts(pod->netns_fd))
+		return refuse_hosts(pod, err);
+	r = bh_network_plan(pod->netns_fd, path, &pod->network, err);
+	r = r < 0 ? r : bh_vm_pod_save(pod, err);
+	return r < 0 ? r : bh_network_apply(pod->network, err);
+}
+
+int bh_vm_network_make(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	const struct bh_namespace *ns = bh_spec_namespace(&pod->spec, BH_NS_NETWORK);
+	int r;
+
+	if (!ns)
+		return 0;
+	if (ns->path)
+		return join(pod, ns->path, err);
+	/* On the command line nobody else gets to it. */
+	if (!pod->config.domain)
+		return 0;
+	r = bh_network_reserve(RESERVED, &pod->netns_fd, &pod->network, err);
+	return r < 0 ? r : bh_vm_pod_save(pod, err);
+}
+
+int bh_vm_network_tell(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	int r;
+
+	if (!pod->network || bh_network_is_reserved(pod->network))
+		return 0;
+	r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Network", &bh_network_message(pod->network)->base,
+			  NULL, NULL, err);
+	pod->network_told = r == 0;
+	return r;
+}
+
+int bh_vm_network_arrive(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	int r = 0;
+
+	if (!pod->network || pod->network_told)
+		return 0;
+	if (bh_network_is_reserved(pod->network)) {
+		r = bh_network_arrive(pod->network, err);
+		r = r < 0 ? r : bh_vm_pod_save(pod, err);
+		r = r < 0 ? r : bh_network_apply(pod->network, err);
+	}
+	return r < 0 ? r : bh_vm_network_tell(pod, err);
+}

@@ -1,0 +1,121 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# Docker gives each container a micro-VM, by the shim: from 28 on it moves the interfaces into the network
+# namespace between Create and Start. As few as possible, for without KVM each is emulated.
+
+# shellcheck disable=SC2016  # expanded by the container's shell
+# shellcheck disable=SC2030,SC2031,SC2154  # variables of bats
+export PATIENCE=${PATIENCE:-6}
+load ../integration/callers/lib
+BULKHEAD_SHIM=${BULKHEAD_SHIM:-$(dirname "$BULKHEAD")/../shim/containerd-shim-bulkhead-v2}
+TOOLS=${TOOLS:-${XDG_CACHE_HOME:-/var/cache}/bulkhead/tools}
+DOCKERD=${DOCKERD:-$TOOLS/dockerd}
+load ../integration/callers/docker
+
+runtime_entry() {
+    cp "$BULKHEAD_SHIM" "$WORK/bin/"
+    ln -sf containerd-shim-bulkhead-v2 "$WORK/bin/containerd-shim-bulkhead-kata-v2"
+    cat >"$WORK/kata.toml" <<END
+guest = "$(realpath "${GUEST:-$(dirname "$BULKHEAD")/../../guest}")"
+accelerator = "${ACCELERATOR:-emulation}"
+END
+    echo "{\"runtimeType\": \"io.containerd.bulkhead-kata.v2\", \"options\": {\"ConfigPath\": \"$WORK/kata.toml\"}}"
+}
+
+setup_file() {
+    [ -x "$DOCKERD" ] || skip "needs a newer Docker, which ./dev setup builds where there is Go"
+    docker_setup
+    docker network create side
+    box true
+    # Refused, but Docker keeps the node's own network namespace at hand from then on.
+    box --network=host true || :
+    node mkdir -p /run/bulkhead/@containerd/moby/@pods
+    node_leaks_snapshot "$WORK/before"
+}
+
+teardown_file() { caller_teardown; }
+
+teardown() { docker_remove_all; }
+
+@test "docker: kata: a container from its start to its end, with a network that comes late" {
+    docker volume create kept
+    mkdir -p "$WORK/share"
+    echo shared >"$WORK/share/file"
+    box_start web --publish=18090:80 --volume=kept:/kept --volume="$WORK/share:/share" --env=A=1 --memory=300m --cpus=1 \
+        sh -c 'trap "exit 42" TERM; mkdir /www; echo served >/www/index.html; httpd -p 80 -h /www
+            echo out; echo problem >&2; while :; do usleep 50000; done'
+    wait_until 10 box_logged web out
+    # A kernel of its own; the interface that Docker made, and no other.
+    run -0 docker exec web sh -c 'cat /proc/sys/kernel/random/boot_id; ls /sys/class/net; cat /share/file; echo $A >/kept/a'
+    [ "${lines[0]}" != "$(cat /proc/sys/kernel/random/boot_id)" ]
+    [ "${lines[*]:1}" = "eth0 lo shared" ]
+    local address mac
+    address=$(field web .NetworkSettings.IPAddress)
+    mac=$(field web .NetworkSettings.MacAddress)
+    [ "$(docker exec web cat /sys/class/net/eth0/address)" = "$mac" ]
+    run -0 docker exec web ip -4 addr show eth0
+    [[ $output == *"inet $address/16"* ]]
+    # Reached by its address and by the published port; reaches out; its name is known to itself.
+    run -0 node busybox wget -qO- "http://$address/"
+    [ "$output" = served ]
+    run -0 node busybox wget -qO- http://127.0.0.1:18090/
+    [ "$output" = served ]
+    run -0 docker exec web sh -c 'ping -c 1 -W 20 $(ip route | sed -n "s/^default via \([0-9.]*\) .*/\1/p"); ping -c 1 $(hostname)'
+    # exec, its status and input; logs; figures.
+    run -7 docker exec web sh -c 'exit 7'
+    run -0 docker exec -i web cat <<<typed
+    [ "$output" = typed ]
+    run -0 on_terminal 3 "$DOCKER" exec -it web sh -c 'tty; exit 3'
+    [[ $output == */dev/pts/0* ]]
+    run -0 --separate-stderr docker logs web
+    [ "$output" = out ]
+    [ "$stderr" = problem ]
+    run -0 docker stats --no-stream --format '{{.MemUsage}} {{.PIDs}}' web
+    [[ $output =~ ^[0-9.]+MiB\ /\ 300MiB\ [1-9] ]]
+    field_is web .State.Running true
+    field_is web .HostConfig.Runtime bulkhead
+    docker stop --time 60 web
+    field_is web .State.ExitCode 42
+    # Started once more: the volume and the container's own files are still there.
+    docker start web
+    wait_until 10 docker exec web test -e /www/index.html
+    [ "$(docker exec web cat /kept/a)" = 1 ]
+    docker kill web
+    field_is web .State.ExitCode 137
+    docker rm --force web
+    docker volume rm kept
+}
+
+@test "docker: kata: exit status, two networks, none; what cannot be had is refused" {
+    docker create --name two --network=side box sh -c 'ls /sys/class/net; ip -4 -o addr show | wc -l; exit 5'
+    docker network connect bridge two
+    run -5 docker start --attach two
+    [ "${output//$'\n'/ }" = "eth0 eth1 lo 3" ]
+    run -0 box --network=none ls /sys/class/net
+    [ "$output" = lo ]
+    run box --network=host true
+    [ "$status" -ne 0 ]
+    [[ $output == *"host's network is not supported"* || $output == *"host network"* ]]
+    run box --memory=100m true
+    [ "$status" -ne 0 ]
+    [[ $output == *"smallest pod"* ]]
+}
+
+@test "docker: kata: the daemon restarts, the VMM is killed" {
+    box_start c1 sleep 1000
+    local pid
+    pid=$(field c1 .State.Pid)
+    dockerd_stop
+    dockerd_start
+    field_is c1 .State.Running true
+    [ "$(docker exec c1 echo still)" = still ]
+    node kill -KILL "$pid"
+    wait_until 10 field_is c1 .State.Running false
+    field_is c1 .State.ExitCode 137
+}
+
+@test "docker: kata: no process, mount, cgroup, link, rule or file is left" {
+    docker network rm side
+    node_leaks_check "$WORK/before" "$RUNTIME_STATE|^path /run/docker/(netns|libnetwork)/"
+}
