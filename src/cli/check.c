@@ -311,6 +311,21 @@ static int check_systemd(const void *context, struct bh_buf *found, struct bh_er
 	return 0;
 }
 
+static int check_configuration(const void *context, struct bh_buf *found, struct bh_err *err)
+{
+	const struct bh_cli *cli = context;
+
+	if (cli->unread.code < 0) {
+		*err = cli->unread;
+		return err->code;
+	}
+	if (!cli->settings.files.n)
+		bh_buf_puts(found, "none: defaults hold");
+	for (size_t i = 0; i < cli->settings.files.n; i++)
+		bh_buf_printf(found, "%s%s", i ? ", " : "", cli->settings.files.v[i]);
+	return 0;
+}
+
 static int check_supervisor(const void *context, struct bh_buf *found, struct bh_err *err)
 {
 	char path[PATH_MAX];
@@ -325,6 +340,8 @@ static int check_supervisor(const void *context, struct bh_buf *found, struct bh
 /* ---- the table ------------------------------------------------------------------------------- */
 
 static const struct bh_check rows[] = {
+	{ "configuration", BH_CHECK_ALL, true, check_configuration,
+	  "mend all that `bulkhead config check` tells of" },
 	{ "kernel", BH_CHECK_ALL, true, check_kernel, "run Linux 5.12 or newer" },
 	{ "mount-attributes", BH_CHECK_RUNC, false, check_mount_setattr,
 	  "run Linux 5.12 or newer, for id-mapped mounts and recursive mount options" },
@@ -467,5 +484,6 @@ const struct bh_verb bh_verb_check = {
 	.choices = bh_runtime_names,
 	BH_VERB_OPTIONS(check_options, struct check_options),
 	.max_args = 1,
+	.flags = BH_VERB_CONFIG,
 	.run = run_check,
 };

@@ -7,6 +7,7 @@
 #include "cli/runtime.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
+#include "container/state.h"
 
 #define PRESERVE_FDS_MAX 65536
 
@@ -105,6 +106,21 @@ static int enter_bundle(struct bh_cli *cli, const struct create_options *o,
 	return create->bundle ? 0 : bh_err_oom(err);
 }
 
+/* What the configuration leaves to the container's annotations. Without any there is nothing of
+ * that kind, and the document is not read for it. */
+static int listen_to_bundle(struct bh_cli *cli, const char *bundle, struct bh_err *err)
+{
+	bh_kv_list annotations = { .n = 0 };
+	int r;
+
+	if (!cli->settings.files.n)
+		return 0;
+	r = bh_bundle_annotations(&cli->arena, bundle, &annotations, err);
+	return r < 0 ? r
+		     : bh_config_resolve(&cli->settings, cli->runtime->name, &annotations,
+					 &cli->config, NULL, err);
+}
+
 static const char *given(const char *text)
 {
 	return text && *text ? text : NULL;
@@ -113,6 +129,8 @@ static const char *given(const char *text)
 static int make_create_opts(struct bh_cli *cli, const struct create_options *o, const char *id,
 			    struct bh_create_opts *ret, struct bh_err *err)
 {
+	int r;
+
 	bh_signals_reset();
 	*ret = BH_CREATE_OPTS_INIT;
 	if (!*id)
@@ -121,15 +139,17 @@ static int make_create_opts(struct bh_cli *cli, const struct create_options *o, 
 	ret->id = id;
 	ret->cgroup_manager = cli->cgroup_manager;
 	ret->rootless = bh_rootless_cgroups(cli->config.rootless);
-	ret->no_pivot = o->no_pivot || cli->config.no_pivot;
-	ret->no_hooks = !cli->config.hooks;
 	ret->notify = bh_notify_host() != NULL;
 	ret->io.console_socket = given(o->console_socket);
 	ret->io.pidfd_socket = given(o->pidfd_socket);
 	ret->io.preserve_fds = (unsigned int)o->preserve_fds.v;
-	ret->io.keyring = !o->no_new_keyring && !cli->config.no_new_keyring;
 	ret->io.filter_cache = cli->filter_cache;
-	return enter_bundle(cli, o, ret, err);
+	r = enter_bundle(cli, o, ret, err);
+	r = r < 0 ? r : listen_to_bundle(cli, ret->bundle, err);
+	ret->no_pivot = o->no_pivot || cli->config.no_pivot;
+	ret->no_hooks = !cli->config.hooks;
+	ret->io.keyring = !o->no_new_keyring && !cli->config.no_new_keyring;
+	return r;
 }
 
 static int print_dry_run(struct bh_cli *cli, const struct bh_create_opts *create,

@@ -89,12 +89,14 @@ const struct bh_config_key bh_config_keys[] = {
 		  "containerd are in its @containerd/" },
 	{ "rootless", NAME(rootless, rootless), .fallback = "auto",
 	  .help = "whether cgroups that may not be written are tolerated by the command line" },
-	{ "log.file", PATH(log.file), .flags = BH_CONFIG_ROOTS, .unset = "standard error",
+	{ "log.file", PATH(log.file), .flags = BH_CONFIG_ROOTS | BH_CONFIG_PER_HANDLER,
+	  .unset = "standard error",
 	  .help = "file to which root's command line and the supervisors of its pods append their "
-		  "log; the shim's goes to containerd" },
-	{ "log.format", CHOICE(log.format, bh_config_log_formats), .fallback = "text",
+		  "log; the shim's goes to containerd. The command line goes by the handler of "
+		  "new containers" },
+	{ "log.format", CHOICE(log.format, bh_config_log_formats), HANDLER, .fallback = "text",
 	  .help = "format of log lines" },
-	{ "log.level", CHOICE(log.level, bh_config_log_levels), .fallback = "info",
+	{ "log.level", CHOICE(log.level, bh_config_log_levels), HANDLER, .fallback = "info",
 	  .help = "least important level that is logged" },
 
 	{ "cgroup-manager", CHOICE(cgroup_manager, bh_config_cgroup_managers), HANDLER,
@@ -103,11 +105,11 @@ const struct bh_config_key bh_config_keys[] = {
 		  "cgroupfs" },
 	{ "shim-cgroup", TEXT(shim_cgroup), HANDLER, .unset = "where containerd is",
 	  .help = "cgroup that the shim is to be in" },
-	{ "no-pivot", BOOL(no_pivot), HANDLER, .fallback = "false",
+	{ "no-pivot", BOOL(no_pivot), POD, .fallback = "false",
 	  .help = "enter the root by moving its mount, for hosts whose root is an initramfs" },
-	{ "no-new-keyring", BOOL(no_new_keyring), HANDLER, .fallback = "false",
+	{ "no-new-keyring", BOOL(no_new_keyring), POD, .fallback = "false",
 	  .help = "containers share the session keyring of whoever creates them" },
-	{ "hooks", BOOL(hooks), HANDLER, .fallback = "true",
+	{ "hooks", BOOL(hooks), POD, .fallback = "true",
 	  .help = "whether containers may have hooks: programs that run on the host" },
 
 	{ "accelerator", CHOICE(accelerator, bh_config_accelerators), POD, .fallback = "kvm",

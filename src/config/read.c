@@ -248,6 +248,22 @@ static int first_problem(const struct bh_config_set *set, size_t before, struct 
 			 set->problems.v[before], n - 1);
 }
 
+/* Nothing but comments, as packages install it: that is no reason to read YAML. */
+static bool says_nothing(const char *text, size_t len)
+{
+	bool comment = false;
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\n')
+			comment = false;
+		else if (text[i] == '#')
+			comment = true;
+		else if (!comment && text[i] != ' ')
+			return false;
+	}
+	return true;
+}
+
 static int read_text(struct bh_config_set *set, const char *file, const char *text, size_t len)
 {
 	struct reading r = { .set = set, .file = bh_arena_strdup(&set->arena, file) };
@@ -255,7 +271,7 @@ static int read_text(struct bh_config_set *set, const char *file, const char *te
 	uint32_t line;
 	int e = r.file ? bh_config_strv_add(&set->arena, &set->files, r.file, NULL) : -ENOMEM;
 
-	if (e < 0)
+	if (e < 0 || says_nothing(text, len))
 		return e;
 	e = bh_yaml_read(&set->arena, text, len, on_document, &r, &line, &err);
 	if (e == -ENOMEM)

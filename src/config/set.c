@@ -15,11 +15,11 @@ const struct bh_config_key *bh_config_key_find(const char *name, struct bh_err *
 	struct bh_nearest near = BH_NEAREST(name);
 	char hint[BH_NEAREST_HINT_BYTES];
 
-	for (size_t i = 0; i < bh_config_n_keys; i++) {
+	for (size_t i = 0; i < bh_config_n_keys; i++)
 		if (strcmp(bh_config_keys[i].name, name) == 0)
 			return &bh_config_keys[i];
+	for (size_t i = 0; err && i < bh_config_n_keys; i++)
 		bh_nearest_try(&near, bh_config_keys[i].name);
-	}
 	bh_err_as(err, BH_ERR_SPEC, -ENOENT, "there is no key '%.100s'%s", name,
 		  bh_nearest_hint(&near, hint));
 	return NULL;

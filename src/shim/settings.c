@@ -80,7 +80,7 @@ static int on_key(void *arg, const char *name, const struct bh_toml_value *value
 	if (r != -ENOENT)
 		return r < 0 ? bh_err_ctx(err, "%s", name) : 0;
 	/* containerd may have put it there for itself. */
-	bh_warn("%s", err ? err->text : name);
+	bh_warn("%s: %s", t->name, err->text);
 	return 0;
 }
 

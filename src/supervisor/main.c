@@ -141,10 +141,6 @@ static int find_settings(struct options *o, struct bh_err *err)
 {
 	const char *kind = o->runtime;
 
-	if (o->unread.code < 0) {
-		*err = o->unread;
-		return err->code;
-	}
 	return bh_pod_settings(&o->set, &kind, o->pod.bundle, &o->pod.settings, err);
 }
 
@@ -431,14 +427,14 @@ static int undo(const struct options *o, struct bh_err *err)
 
 static const struct {
 	const char *name;
-	bool any_pod;  /* it is about none in particular */
-	bool settings; /* they must be right */
+	bool any_pod; /* it is about none in particular */
+	bool right;   /* the configuration must be */
 	int (*run)(const struct options *o, struct bh_err *err);
 } verbs[] = {
 	{ "serve", false, true, serve },
 	{ "plan", false, true, print_plan },
 	{ "undo", false, false, undo },
-	{ "check", true, true, print_check },
+	{ "check", true, false, print_check },
 };
 
 /* Return: exit status; -errno with @err */
@@ -450,8 +446,11 @@ static int run(struct options *o, const char *verb, struct bh_err *err)
 		if (strcmp(verbs[i].name, verb) != 0)
 			continue;
 		r = verbs[i].any_pod ? 0 : check_pod(o, err);
-		if (r == 0 && verbs[i].settings)
-			r = find_settings(o, err);
+		if (r == 0 && verbs[i].right && o->unread.code < 0) {
+			*err = o->unread;
+			r = err->code;
+		}
+		r = r < 0 ? r : find_settings(o, err);
 		if (r == 0)
 			return verbs[i].run(o, err);
 		/* Whoever waits for a report gets it there. */

@@ -127,6 +127,17 @@ shows() {
     [ ! -e "$WORK/elsewhere/$ID" ]
 }
 
+@test "check: a node whose configuration has mistakes is not fit" {
+    node_is <<<"guest: $WORK/guest"
+    run rt check --json
+    [ "$(jq -r '.checks[] | select(.name == "configuration") | .found' <<<"$output")" = "$CONFIG" ]
+    node_is 10.yaml <<<"gest: $WORK/guest"
+    run rt check --json
+    [ "$(jq -r .fit[] <<<"$output")" = "" ]
+    [ "$(jq -r '.checks[] | select(.name == "configuration") | .found' <<<"$output")" = \
+        "$CONFIG.d/10.yaml:1: there is no key 'gest'; did you mean 'guest'?" ]
+}
+
 @test "a file that others could have written is refused" {
     require_root
     node_is <<<'hooks: false'
@@ -165,6 +176,13 @@ shows() {
     node_is <<<'handlers: {runc: {hooks: false}}'
     fails_with "allows no hooks" rt run --bundle "$BUNDLE" "$ID"
     [ ! -e "$STATE/$ID" ]
+    # Unless the container says otherwise, and may.
+    node_is <<<'handlers: {runc: {hooks: false, annotations: [hooks]}}'
+    config '.annotations = {"io.bulkhead.hooks": "true"}'
+    run -0 rt run --bundle "$BUNDLE" "$ID"
+    config '.annotations = {"io.bulkhead.no-pivot": "true"}'
+    fails_with "does not leave 'no-pivot' to pods" rt run --bundle "$BUNDLE" "$ID"
+    config '.annotations = {}'
     config '.hooks = {startContainer: [{path: "/bin/true"}]}'
     run -0 rt run --bundle "$BUNDLE" "$ID"
     # A limit without a cgroup is warned of, where the log is configured to be.

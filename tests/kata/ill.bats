@@ -77,17 +77,17 @@ impatient() {
 }
 
 @test "a guest that stays silent" {
-    impatient
     net_make
     hostile silent
+    impatient
     config '(.linux.namespaces[] | select(.type == "network")).path = $path' --arg path "/run/netns/$NETNS"
     boot_fails "hello: no hello within"
 }
 
 @test "a guest that says nothing but to its console" {
-    impatient
     hostile console
-    boot_fails "hello: no hello within" "guest console: " "one of very, very many"
+    impatient
+    boot_fails "hello: no hello within 12 s" "guest console: " "one of very, very many"
 }
 
 @test "a guest whose serial port says anything" {

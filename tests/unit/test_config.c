@@ -288,8 +288,8 @@ static void test_refusals(void **state)
 		  "t.yaml:1: there is no key 'handler'; did you mean 'handlers'?" },
 		{ "handlers: {kta: {}}\n",
 		  "t.yaml:1: handlers: there is no handler 'kta'; did you mean 'kata'?" },
-		{ "handlers:\n  kata:\n    log: {level: info}\n",
-		  "t.yaml:3: log.level: is for the whole node, not for one handler" },
+		{ "handlers:\n  kata:\n    root: /x\n",
+		  "t.yaml:3: root: is for the whole node, not for one handler" },
 		{ "handlers:\n  kata:\n    handlers: {}\n",
 		  "t.yaml:3: there is no key 'handlers'" },
 		{ "handlers: x\n", "t.yaml:1: handlers: is a value, wanted is a group of keys" },
@@ -353,6 +353,19 @@ static void test_rest_counts(void **state)
 	assert_string_equal(c.root, "/srv");
 	assert_false(c.hooks);
 	assert_int_equal(c.accelerator, BH_ACCELERATE_KVM);
+}
+
+static void test_nothing(void **state)
+{
+	static const char *const texts[] = { "", "# a\n\n  # b: c", "\n", "---\n" };
+	auto_set set = BH_CONFIG_SET_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < BH_ARRAY_SIZE(texts); i++)
+		read_into(&set, texts[i]);
+	assert_int_equal(set.files.n, BH_ARRAY_SIZE(texts));
+	assert_int_equal(set.settings.n, 0);
+	refuses("# a\n # b\nx\n", "t.yaml:3: is a value, wanted is a group of keys");
 }
 
 static void test_flags(void **state)
@@ -540,6 +553,7 @@ int main(void)
 		cmocka_unit_test(test_chosen_handler),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_rest_counts),
+		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test_setup_teardown(test_files, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(test_trust, make_place, remove_place),
