@@ -153,6 +153,10 @@ shows() {
     chown 1000 "$WORK/mine.yaml"
     run -0 setpriv --reuid 1000 --clear-groups "$BULKHEAD" --config "$WORK/mine.yaml" config show
     [[ $output == *"hooks: false"* && $output == *"# root: "* ]]
+    # In a user namespace root's files are nobody's.
+    chmod 0755 "$WORK"
+    run -0 setpriv --reuid 1000 --clear-groups unshare --user --map-root-user "$BULKHEAD" --config "$CONFIG" config show
+    [[ $output == *"hooks: false"* ]]
 }
 
 @test "the node's own file is found" {
