@@ -131,6 +131,11 @@ shows() {
     node_is <<<"guest: $WORK/guest"
     run rt check --json
     [ "$(jq -r '.checks[] | select(.name == "configuration") | .found' <<<"$output")" = "$CONFIG" ]
+    # The programs are those that are configured.
+    node_is 10.yaml <<<'{qemu: /usr/bin/nobodys-qemu, virtiofsd: /usr/lib/nobodys-virtiofsd}'
+    run rt check kata --json
+    [[ $(jq -r '.checks[] | select(.name == "hypervisor") | .found' <<<"$output") == */usr/bin/nobodys-qemu* ]]
+    [[ $(jq -r '.checks[] | select(.name == "virtiofsd") | .found' <<<"$output") == */usr/lib/nobodys-virtiofsd* ]]
     node_is 10.yaml <<<"gest: $WORK/guest"
     run rt check --json
     [ "$(jq -r .fit[] <<<"$output")" = "" ]
