@@ -90,19 +90,17 @@ impatient() {
     ln -sf "$(realpath "$BULKHEAD_SHIM")" "$WORK/containerd-shim-bulkhead-kata-v2"
     printf 'root: %s\naccelerator: %s\nguest: %s\n' "$STATE" "$ACCELERATOR" "$WORK/hostile-silent" >"$WORK/shim.yaml"
     chmod 0644 "$WORK/shim.yaml"
-    BULKHEAD_CONFIG=$WORK/shim.yaml python3 - "$WORK/containerd-shim-bulkhead-kata-v2" "$ID" "$BUNDLE" "$STATE" <<'PYTHON'
-import glob, os, signal, socket, struct, subprocess, sys, time
-shim, name, bundle, state = sys.argv[1:]
+    BULKHEAD_CONFIG=$WORK/shim.yaml python3 - "$WORK/containerd-shim-bulkhead-kata-v2" "$ID" "$BUNDLE" "$STATE" \
+        "$BATS_TEST_DIRNAME/../lib" <<'PYTHON'
+import glob, os, signal, subprocess, sys, time
+shim, name, bundle, state, lib = sys.argv[1:]
+sys.path.insert(0, lib)
+sys.dont_write_bytecode = True
+import ttrpc
 address = subprocess.run([shim, "-namespace", "t", "-id", name, "-address", "/nowhere", "start"], cwd=bundle, check=True,
                          capture_output=True, text=True, timeout=30).stdout.strip().removeprefix("unix://")
-def field(number, data):
-    return bytes([number << 3 | 2]) + (struct.pack("B", len(data)) if len(data) < 128 else
-                                       struct.pack("BB", len(data) & 127 | 128, len(data) >> 7)) + data
-create = field(1, name.encode()) + field(2, bundle.encode())
-call = field(1, b"containerd.task.v2.Task") + field(2, b"Create") + field(3, create)
-s = socket.socket(socket.AF_UNIX)
-s.connect(address)
-s.sendall(struct.pack(">IIBB", len(call), 1, 1, 0) + call)
+client = ttrpc.Client(address, timeout=20)
+create = client.send("Create", (1, name), (2, bundle))
 end = time.monotonic() + 30
 while not (pods := glob.glob(f"{state}/**/@pods/{name}/pod.json", recursive=True)):
     assert time.monotonic() < end, "no pod is begun"
@@ -111,11 +109,10 @@ time.sleep(2)  # well into the wait for the guest
 shim_pid = int(subprocess.run(["jq", ".pid", pods[0]], check=True, capture_output=True, text=True).stdout)
 os.kill(shim_pid, signal.SIGTERM)
 begin = time.monotonic()
-s.settimeout(20)
 try:
-    while s.recv(65536):
-        pass
-except ConnectionResetError:
+    client.receive(create)
+    raise AssertionError("a pod that was given up")
+except (ttrpc.Refused, EOFError, ConnectionResetError):
     pass
 assert time.monotonic() - begin < 12, time.monotonic() - begin
 end = time.monotonic() + 5
