@@ -39,11 +39,13 @@ static void release(void *arg, const char *id)
 		bh_warn("%s", bh_err_format(&err, text, sizeof(text)));
 }
 
+/* All but this the host knows by the calls that it makes itself. */
 static void publish(void *arg, const char *topic, const ProtobufCMessage *event)
 {
 	struct bh_agent *agent = arg;
 
-	bh_events_publish(&agent->events, topic, event);
+	if (!strcmp(topic, "/tasks/oom"))
+		bh_events_publish(&agent->events, topic, event);
 }
 
 static int start_tasks(struct bh_agent *agent, struct bh_err *err)

@@ -49,6 +49,13 @@ static void clock_(void *self, struct bh_rpc_call *call, const void *request)
 	answer(call, bh_hello_clock(clock->now, &err), &err);
 }
 
+static void ping(void *self, struct bh_rpc_call *call, const void *request)
+{
+	(void)self;
+	(void)request;
+	bh_rpc_reply(call, NULL);
+}
+
 static void network(void *self, struct bh_rpc_call *call, const void *request)
 {
 	struct bh_agent *agent = self;
@@ -226,6 +233,7 @@ static void stop(void *self, struct bh_rpc_call *call, const void *request)
 
 static const struct bh_rpc_method methods[] = {
 	{ "Hello", &agent__hello_request__descriptor, hello },
+	{ "Ping", &agent__ping_request__descriptor, ping },
 	{ "Network", &agent__network_request__descriptor, network },
 	{ "Prepare", &agent__prepare_request__descriptor, prepare },
 	{ "Release", &agent__release_request__descriptor, release },

@@ -17,6 +17,7 @@
 
 /* For all processes of a container to end after SIGKILL. */
 #define END_TIMEOUT_MS 10000
+#define ANSWER_MS      2000
 
 void bh_vm_session_deinit(struct bh_vm_session *s)
 {
@@ -169,8 +170,10 @@ static int end_processes(struct bh_vm_session *s, const struct bh_container *c, 
 	kill.id = wait.id = (char *)c->id;
 	kill.signal = SIGKILL;
 	kill.all = true;
-	(void)!bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE_NAME, "Kill", &kill.base,
-				END_TIMEOUT_MS, NULL, NULL, &ignored);
+	/* The supervisor finds out in that time whether the guest answers at all. */
+	if (bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE_NAME, "Kill", &kill.base,
+			     END_TIMEOUT_MS + ANSWER_MS, NULL, NULL, &ignored) == -ETIMEDOUT)
+		return bh_err_as(err, BH_ERR_PEER, -ETIMEDOUT, "%s", ignored.text);
 	return bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE_NAME, "Wait", &wait.base,
 				END_TIMEOUT_MS, NULL, NULL, err);
 }
@@ -194,7 +197,9 @@ static int delete_by_supervisor(struct bh_vm_session *s, const struct bh_contain
 		bh_warn("kata: the guest of pod '%s' does not end its processes: it is ended with "
 			"all that is in it",
 			c->pod);
-		return bh_pod_undo_remains(c->root, c->pod, err);
+		r = bh_pod_undo_remains(c->root, c->pod, err);
+		bh_container_run_poststop(c);
+		return r;
 	}
 	q.id = (char *)c->id;
 	return r < 0 ? r : bh_pod_task(&s->client, "Delete", &q.base, NULL, NULL, err);
@@ -210,8 +215,10 @@ int bh_vm_delete(struct bh_container *c, bool force, struct bh_err *err)
 		r = delete_by_supervisor(&s, c, force, err);
 		gone = r < 0 && s.client.gone;
 	}
-	if (gone)
+	if (gone) {
 		r = bh_pod_undo_remains(c->root, c->pod, err);
+		bh_container_run_poststop(c);
+	}
 	/* Also when nobody knew it. */
 	return r < 0 && r != -ENOENT ? r : bh_state_remove(c->root, c->id, err);
 }

@@ -282,9 +282,8 @@ static void send_size(void *arg, const struct winsize *size)
 			   p, &p->err);
 }
 
-static void on_end(void *arg, const struct bh_rpc_answer *answer)
+static int end_status(struct remote *p, const struct bh_rpc_answer *answer)
 {
-	struct remote *p = arg;
 	Task__WaitResponse *a = NULL;
 	int status = STATUS_KILLED;
 
@@ -296,7 +295,14 @@ static void on_end(void *arg, const struct bh_rpc_answer *answer)
 		status = (int)(a->exit_status & 0xff);
 		task__wait_response__free_unpacked(a, NULL);
 	}
-	if (bh_foreground_ended(&p->fg, status, &p->err) < 0)
+	return status;
+}
+
+static void on_end(void *arg, const struct bh_rpc_answer *answer)
+{
+	struct remote *p = arg;
+
+	if (bh_foreground_ended(&p->fg, end_status(p, answer), &p->err) < 0)
 		bh_loop_stop(&p->fg.loop);
 }
 
@@ -395,39 +401,136 @@ int bh_vm_dry_run(struct bh_cli *cli, const struct bh_create_opts *create,
  * ------------------------------------------------------------------------------------------------------
  */
 
-static int add_exec(struct bh_pod_client *client, const struct bh_container *c,
-		    const struct bh_exec_opts *exec, const char *exec_id, struct stdio *stdio,
-		    struct bh_err *err)
-{
-	struct bh_process document = *exec->process;
-	bh_auto_buf struct bh_buf process = BH_BUF_INIT;
-	Task__ExecRequest q = TASK__EXEC_REQUEST__INIT;
-	Wire__Any spec = WIRE__ANY__INIT;
-	int r = make_stdio(stdio, &exec->io, exec->process->terminal, err);
+/*
+ * All that an exec takes is asked for at once, the answers come as they come: a caller waits for
+ * one trip, not for each. The supervisor does it in this order, so the process's end is waited for,
+ * and the exec forgotten with it, before there is one.
+ */
+struct exec {
+	struct remote remote;
+	const struct bh_exec_opts *opts;
+	const struct bh_container *c;
+	struct stdio stdio;
+	int r; /* the first refusal; err of the remote tells */
+	bool begun;
+	bool ended; /* before it was known to have begun */
+	int status;
+};
 
+static void fail(struct exec *x, int r)
+{
+	if (x->r == 0)
+		x->r = r;
+	bh_loop_stop(&x->remote.fg.loop);
+}
+
+static void on_step(void *arg, const struct bh_rpc_answer *answer)
+{
+	struct exec *x = arg;
+
+	if (answer->code != BH_RPC_OK && x->r == 0)
+		fail(x, bh_rpc_answer_err(answer, &x->remote.err));
+}
+
+static int begin(struct exec *x)
+{
+	struct remote *p = &x->remote;
+	int r = hand_over_pid(&x->opts->io, x->c->init.pid, &p->err);
+
+	x->begun = true;
+	x->stdio.terminal = bh_close(x->stdio.terminal);
 	if (r < 0)
 		return r;
-	if (exec->io.console_size.width || exec->io.console_size.height)
-		document.console_size = exec->io.console_size;
-	bh_spec_write_process(&document, &process);
-	if (process.failed)
-		return bh_err_oom(err);
-	spec.type_url = (char *)"types.containerd.io/opencontainers/runtime-spec/1/Process";
-	spec.value = (ProtobufCBinaryData){ .data = (uint8_t *)process.data, .len = process.len };
-	q.id = (char *)c->id;
-	q.exec_id = (char *)exec_id;
-	q.terminal = exec->process->terminal;
-	q.stdin = stdio->uris[0];
-	q.stdout = stdio->uris[1];
-	q.stderr = stdio->uris[2];
-	q.spec = &spec;
-	r = bh_pod_task(client, "Exec", &q.base, NULL, NULL, err);
-	stdio->terminal = bh_close(stdio->terminal);
+	if (x->opts->detach) {
+		bh_loop_stop(&p->fg.loop);
+		return 0;
+	}
+	r = bh_foreground_attend(&p->fg, &p->process, bh_take_fd(&x->stdio.master), &p->err);
+	if (r == 0 && x->ended)
+		r = bh_foreground_ended(&p->fg, x->status, &p->err);
 	return r;
 }
 
-static int check_exec(const struct bh_container *c, const struct bh_exec_opts *exec,
-		      struct bh_err *err)
+static void on_started(void *arg, const struct bh_rpc_answer *answer)
+{
+	struct exec *x = arg;
+	int r;
+
+	on_step(x, answer);
+	r = x->r < 0 ? 0 : begin(x);
+	if (r < 0)
+		fail(x, r);
+}
+
+static void on_exec_end(void *arg, const struct bh_rpc_answer *answer)
+{
+	struct exec *x = arg;
+
+	if (x->r < 0)
+		return;
+	if (x->begun) {
+		on_end(&x->remote, answer);
+		return;
+	}
+	x->ended = true;
+	x->status = end_status(&x->remote, answer);
+}
+
+static int write_request(struct exec *x, struct bh_buf *process, Wire__Any *spec,
+			 Task__ExecRequest *q, struct bh_err *err)
+{
+	struct bh_process document = *x->opts->process;
+	int r = make_stdio(&x->stdio, &x->opts->io, document.terminal, err);
+
+	if (r < 0)
+		return r;
+	if (x->opts->io.console_size.width || x->opts->io.console_size.height)
+		document.console_size = x->opts->io.console_size;
+	bh_spec_write_process(&document, process);
+	if (process->failed)
+		return bh_err_oom(err);
+	spec->type_url = (char *)"types.containerd.io/opencontainers/runtime-spec/1/Process";
+	spec->value =
+		(ProtobufCBinaryData){ .data = (uint8_t *)process->data, .len = process->len };
+	q->id = (char *)x->c->id;
+	q->exec_id = (char *)x->remote.exec_id;
+	q->terminal = document.terminal;
+	q->stdin = x->stdio.uris[0];
+	q->stdout = x->stdio.uris[1];
+	q->stderr = x->stdio.uris[2];
+	q->spec = spec;
+	return 0;
+}
+
+static int ask_all(struct exec *x, struct bh_err *err)
+{
+	bh_auto_buf struct bh_buf process = BH_BUF_INIT;
+	Task__ExecRequest add = TASK__EXEC_REQUEST__INIT;
+	Pod__DetachRequest detach = POD__DETACH_REQUEST__INIT;
+	Task__WaitRequest wait = TASK__WAIT_REQUEST__INIT;
+	Task__StartRequest start = TASK__START_REQUEST__INIT;
+	struct bh_rpc_client *rpc = x->remote.client.rpc;
+	Wire__Any spec = WIRE__ANY__INIT;
+	int r = write_request(x, &process, &spec, &add, err);
+
+	detach.id = wait.id = start.id = (char *)x->c->id;
+	detach.exec_id = wait.exec_id = start.exec_id = (char *)x->remote.exec_id;
+	r = r < 0 ? r
+		  : bh_rpc_call(rpc, BH_TASK_SERVICE_NAME, "Exec", &add.base, 0, on_step, x, err);
+	r = r < 0 ? r
+		  : bh_rpc_call(rpc, BH_POD_SERVICE_NAME, "Detach", &detach.base, 0, on_step, x,
+				err);
+	if (r == 0 && !x->opts->detach)
+		r = bh_rpc_call(rpc, BH_TASK_SERVICE_NAME, "Wait", &wait.base, 0, on_exec_end, x,
+				err);
+	return r < 0 ? r
+		     : bh_rpc_call(rpc, BH_TASK_SERVICE_NAME, "Start", &start.base, 0, on_started,
+				   x, err);
+}
+
+/* Why there can be no exec now, if that is the container's state. */
+static int check_state(const struct bh_container *c, const struct bh_exec_opts *exec,
+		       struct bh_err *err)
 {
 	enum bh_status now;
 	int r = bh_vm_status(c, &now, err);
@@ -440,6 +543,11 @@ static int check_exec(const struct bh_container *c, const struct bh_exec_opts *e
 		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
 				 "cannot exec in a paused container (use --ignore-paused to "
 				 "override)");
+	return 0;
+}
+
+static int check_exec(const struct bh_exec_opts *exec, struct bh_err *err)
+{
 	if (exec->cgroups.n)
 		return bh_err_as(err, BH_ERR_SPEC, -EOPNOTSUPP,
 				 "kata: --cgroup %s: the groups of a micro-VM cannot be chosen",
@@ -452,62 +560,67 @@ static int check_exec(const struct bh_container *c, const struct bh_exec_opts *e
 	return 0;
 }
 
-static int exec_detached(struct remote *p, const struct bh_container *c,
-			 const struct bh_exec_opts *exec, struct bh_err *err)
+/* A refusal is the exec's, or the container's: that is the better story. */
+static int tell_refusal(struct exec *x, int r, struct bh_err *err)
 {
-	bh_cleanup(stdio_deinit) struct stdio stdio = STDIO_INIT;
-	Task__StartRequest start = TASK__START_REQUEST__INIT;
-	Pod__DetachRequest detach = POD__DETACH_REQUEST__INIT;
-	int r = bh_loop_init(&p->fg.loop, err);
+	struct bh_err refusal = *err;
 
-	start.id = detach.id = (char *)c->id;
-	start.exec_id = detach.exec_id = (char *)p->exec_id;
-	r = r < 0 ? r : bh_pod_connect(&p->fg.loop, c->root, c->pod, &p->client, err);
-	r = r < 0 ? r : add_exec(&p->client, c, exec, p->exec_id, &stdio, err);
-	r = r < 0 ? r : bh_pod_task(&p->client, "Start", &start.base, NULL, NULL, err);
-	r = r < 0 ? r : bh_pod_ask(&p->client, "Detach", &detach.base, NULL, NULL, err);
-	return r < 0 ? r : hand_over_pid(&exec->io, c->init.pid, err);
+	if (check_state(x->c, x->opts, err) < 0)
+		return err->code;
+	*err = refusal;
+	return r;
 }
 
-static int exec_foreground(struct remote *p, const struct bh_container *c,
-			   struct bh_exec_opts *exec, struct bh_err *err)
+/* Return: 0 or its exit status; -errno with @err */
+static int do_exec(struct exec *x, struct bh_exec_opts *opts, struct bh_err *err)
 {
-	bh_cleanup(stdio_deinit) struct stdio stdio = STDIO_INIT;
-	Task__DeleteRequest remove = TASK__DELETE_REQUEST__INIT;
-	struct bh_err ignored = BH_ERR_INIT;
-	int r = bh_foreground_init(&p->fg, &exec->io, err);
+	struct remote *p = &x->remote;
+	int r = opts->detach ? bh_loop_init(&p->fg.loop, err)
+			     : bh_foreground_init(&p->fg, &opts->io, err);
 
-	remove.id = (char *)c->id;
-	remove.exec_id = (char *)p->exec_id;
-	r = r < 0 ? r : bh_pod_connect(&p->fg.loop, c->root, c->pod, &p->client, err);
-	r = r < 0 ? r : add_exec(&p->client, c, exec, p->exec_id, &stdio, err);
-	r = r < 0 ? r : hand_over_pid(&exec->io, c->init.pid, err);
+	r = r < 0 ? r : bh_pod_connect(&p->fg.loop, x->c->root, x->c->pod, &p->client, err);
+	r = r < 0 ? r : ask_all(x, err);
+	if (r < 0)
+		return tell_refusal(x, r, err);
+	r = bh_loop_run(&p->fg.loop, err);
 	if (r < 0)
 		return r;
-	r = attend(p, bh_take_fd(&stdio.master), err);
-	if (r >= 0 && p->failed)
-		tell_of_death(&p->client, c->pod);
-	(void)!bh_pod_task(&p->client, "Delete", &remove.base, NULL, NULL, &ignored);
-	return r;
+	if (x->r < 0) {
+		*err = p->err;
+		return x->begun ? x->r : tell_refusal(x, x->r, err);
+	}
+	if (!x->begun)
+		return bh_err_as(err, BH_ERR_STATE, -ECANCELED,
+				 "exec: told to end before the process had begun");
+	if (p->failed)
+		tell_of_death(&p->client, x->c->pod);
+	return opts->detach ? 0 : p->fg.status;
 }
 
 int bh_vm_exec(struct bh_container *c, struct bh_exec_opts *exec, struct bh_err *err)
 {
 	char exec_id[48];
 	struct bh_proc self;
-	struct remote p = { .id = c->id, .exec_id = exec_id };
+	struct exec x = { .remote = { .id = c->id, .exec_id = exec_id },
+			  .c = c,
+			  .opts = exec,
+			  .stdio = STDIO_INIT };
+	struct remote *p = &x.remote;
 	int r = bh_proc_identify(getpid(), &self, err);
 
-	r = r < 0 ? r : check_exec(c, exec, err);
+	r = r < 0 ? r : check_exec(exec, err);
 	if (r < 0)
 		return r;
 	/* No other process has both. */
 	snprintf(exec_id, sizeof(exec_id), "exec-%d-%" PRIu64, (int)self.pid, self.start_time);
-	r = exec->detach ? exec_detached(&p, c, exec, err) : exec_foreground(&p, c, exec, err);
-	bh_pod_client_deinit(&p.client);
+	p->process =
+		(struct bh_remote_process){ .kill = send_signal, .resize = send_size, .arg = p };
+	r = do_exec(&x, exec, err);
+	stdio_deinit(&x.stdio);
+	bh_pod_client_deinit(&p->client);
 	if (exec->detach)
-		bh_loop_deinit(&p.fg.loop);
+		bh_loop_deinit(&p->fg.loop);
 	else
-		bh_foreground_deinit(&p.fg);
+		bh_foreground_deinit(&p->fg);
 	return r;
 }

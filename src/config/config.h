@@ -69,7 +69,7 @@ struct bh_config {
 	const char *qemu;
 	const char *virtiofsd; /* NULL = the first that is found */
 	enum bh_share_cache share_cache;
-	int64_t hello_timeout_ns;
+	int64_t hello_timeout_ns, silence_timeout_ns;
 	uint64_t console_log; /* bytes */
 
 	struct bh_config_amount overhead, largest; /* the contract has the smallest */

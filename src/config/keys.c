@@ -132,6 +132,10 @@ const struct bh_config_key bh_config_keys[] = {
 	{ "hello-timeout", DURATION(hello_timeout_ns), POD, .min = SECOND, .max = 3600 * SECOND,
 	  .fallback = "30s",
 	  .help = "for the guest's agent to answer; three times as long under emulation" },
+	{ "silence-timeout", DURATION(silence_timeout_ns), POD, .min = SECOND, .max = 3600 * SECOND,
+	  .fallback = "60s",
+	  .help = "how long a guest may answer nothing before its pod is ended; three times as "
+		  "long under emulation" },
 	{ "console-log", SIZE(console_log), POD, .min = 4 * KIB, .max = 64 * MIB,
 	  .fallback = "16KiB",
 	  .help = "how much of the last output to the guest's console is kept" },

@@ -321,7 +321,7 @@ int bh_container_start(struct bh_container *c, struct bh_err *err)
 	return r < 0 ? r : run_poststart(c, err);
 }
 
-static void run_poststop(const struct bh_container *c)
+void bh_container_run_poststop(const struct bh_container *c)
 {
 	bh_auto_buf struct bh_buf state = BH_BUF_INIT;
 
@@ -354,6 +354,6 @@ int bh_container_delete(struct bh_container *c, bool force, struct bh_err *err)
 	if (r < 0)
 		return r;
 	if (had_process)
-		run_poststop(c);
+		bh_container_run_poststop(c);
 	return 0;
 }

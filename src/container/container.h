@@ -188,4 +188,8 @@ int bh_container_delete(struct bh_container *c, bool force, struct bh_err *err) 
  */
 int bh_container_id_check(const char *id, struct bh_err *err) bh_must_check;
 
+/** bh_container_run_poststop() - the poststop hooks of one that is gone with whoever served it;
+ * bh_container_delete() does it by itself. What fails is logged */
+void bh_container_run_poststop(const struct bh_container *c);
+
 #endif

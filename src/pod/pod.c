@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pod/pod.h"
 
+#include <fcntl.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 
+#include "base/path.h"
 #include "pod/host/host_pod.h"
 #include "pod/vm/vm_pod.h"
 
@@ -49,6 +53,19 @@ bool bh_pod_own_mounts(const char *name)
 	const struct bh_pod_kind *kind = find(name, NULL);
 
 	return kind && kind->own_mounts;
+}
+
+int bh_pod_leave_mounts(int *ret, struct bh_err *err)
+{
+	bh_auto_close int host =
+		bh_path_open(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY, 0, BH_PATH_HOST, err);
+
+	if (host < 0)
+		return host;
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return bh_err_set(err, -errno, "make a mount namespace");
+	*ret = bh_take_fd(&host);
+	return 0;
 }
 
 pid_t bh_pod_pid(const struct bh_pod *pod, const char *id)

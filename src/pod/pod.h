@@ -31,8 +31,9 @@ struct bh_pod_config {
 	const char *container; /* id of the container that the pod is made for */
 	const char
 		*bundle; /* its bundle, absolute: rules, size, network and cgroup follow from it */
-	const char *filter_cache;  /* of seccomp programs; NULL = none */
-	const char *domain;        /* the engine's name space that the pod is of; NULL = none */
+	const char *filter_cache; /* of seccomp programs; NULL = none */
+	const char *domain;       /* the engine's name space that the pod is of; NULL = none */
+	int host_mounts; /* descriptor of the host's mount namespace; 0 = the server is in it */
 	struct bh_config settings; /* as bh_pod_settings() finds them */
 };
 
@@ -108,6 +109,11 @@ int bh_pod_kind_known(const char *kind, struct bh_err *err) bh_must_check;
 /** bh_pod_own_mounts() - whether pods of @kind are to be served from a mount namespace that is not
  * the host's, so that what they mount goes with their server */
 bool bh_pod_own_mounts(const char *kind);
+
+/** bh_pod_leave_mounts() - into a mount namespace of this process's own: what the host mounts later
+ * is still seen, what is mounted here is not seen by the host
+ * @ret: for bh_pod_config.host_mounts */
+int bh_pod_leave_mounts(int *ret, struct bh_err *err) bh_must_check;
 
 /** bh_pod_check() - whether this node is fit for pods of @kind, as far as this program knows: rows
  * added to @report. Makes nothing that outlives the call

@@ -33,7 +33,10 @@ static int sweep_vm(const struct bh_container *c, struct bh_err *err)
 	if (strcmp(c->pod, c->id) != 0 && is_served(c->root, c->pod))
 		return 0;
 	r = bh_pod_undo(c->root, c->pod, err);
-	return r < 0 ? r : bh_state_remove(c->root, c->id, err);
+	r = r < 0 ? r : bh_state_remove(c->root, c->id, err);
+	if (r == 0)
+		bh_container_run_poststop(c);
+	return r;
 }
 
 int bh_pod_sweep(const char *root, const char *id, const char *bundle, pid_t *ret_pid,

@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -148,14 +147,6 @@ static int open_log(const struct bh_shim *s, struct bh_err *err)
 			   s->call->debug ? BH_LOG_DEBUG : level, err);
 }
 
-/* What the host mounts later is still seen; what is mounted here is not seen by the host. */
-static int leave_mounts(struct bh_err *err)
-{
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		return bh_err_set(err, -errno, "make a mount namespace");
-	return 0;
-}
-
 static void on_event(void *arg, const char *topic, const ProtobufCMessage *event)
 {
 	struct bh_shim *s = arg;
@@ -194,7 +185,7 @@ static int open_pod(struct bh_shim *s, const char *id, const char *bundle, const
 	r = r < 0 ? r : open_log(s, err);
 	r = r < 0 ? r : configure(s, id, bundle, err);
 	if (r == 0 && bh_pod_own_mounts(kind))
-		r = leave_mounts(err);
+		r = bh_pod_leave_mounts(&s->config.host_mounts, err);
 	r = r < 0 ? r : bh_pod_open(kind, &s->loop, &s->config, &listener, &s->pod, err);
 	return r < 0 ? r : serve_command_line(s, err);
 }
@@ -289,6 +280,10 @@ void bh_shim_end(struct bh_shim *s)
 		return;
 	s->ends = true;
 	bh_shim_retire(s);
+	if (s->stage == BH_SHIM_OPENING && s->pod) {
+		bh_err_as(&err, BH_ERR_PEER, -ECANCELED, "the shim is to end");
+		bh_pod_give_up(s->pod, &err);
+	}
 	if (bh_fiber_start(&s->loop, close_and_leave, s, &err) < 0)
 		bh_loop_stop(&s->loop);
 }

@@ -18,7 +18,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -49,6 +48,7 @@ struct server {
 	struct bh_source listener, signals, caller;
 	struct bh_timer farewell, courtesy;
 	size_t n_connections;
+	pid_t creator; /* who started this program, for a container of its own */
 	bool up, over;
 	int status; /* of this program */
 };
@@ -181,7 +181,7 @@ static void look_whether_wanted(struct server *s)
 		return;
 	if (s->over)
 		bh_loop_stop(&s->loop);
-	else if (bh_pod_empty(s->pod))
+	else if (bh_pod_empty(s->pod) && !s->courtesy.armed)
 		end(s);
 }
 
@@ -199,6 +199,14 @@ static void on_closed(void *arg, struct bh_rpc_server *connection)
 	look_whether_wanted(s);
 }
 
+static pid_t peer_of(int fd)
+{
+	struct ucred peer = { .pid = 0 };
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? 0 : peer.pid;
+}
+
 static int on_connection(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
 	struct server *s = (struct server *)((char *)source - offsetof(struct server, listener));
@@ -211,6 +219,9 @@ static int on_connection(struct bh_source *source, uint32_t events, struct bh_er
 	(void)err;
 	if (fd < 0)
 		return 0; /* the caller is gone already */
+	/* Others, who only look, may come and go before. */
+	if (peer_of(fd) == s->creator)
+		bh_loop_disarm(&s->loop, &s->courtesy);
 	services = bh_pod_services(s->pod, &n);
 	if (bh_rpc_serve(&s->loop, fd, services, n, on_closed, s, &connection, NULL) == 0)
 		s->n_connections++;
@@ -350,7 +361,7 @@ static int watch_signals(struct server *s, struct bh_err *err)
 
 /* A session, a mount namespace and descriptors of its own; what the host mounts later is still
  * seen. */
-static int detach(struct bh_err *err)
+static int detach(int *ret_host_mounts, struct bh_err *err)
 {
 	pid_t pid = fork();
 
@@ -364,16 +375,16 @@ static int detach(struct bh_err *err)
 	signal(SIGINT, SIG_IGN);
 	if (setsid() < 0 || chdir("/") < 0)
 		return bh_err_set(err, -errno, "leave the caller's session");
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		return bh_err_set(err, -errno, "make a mount namespace");
-	return 0;
+	return bh_pod_leave_mounts(ret_host_mounts, err);
 }
 
 /* Return: exit status; what went wrong was reported */
-static int serve(const struct options *o, struct bh_err *unused)
+static int serve(const struct options *given, struct bh_err *unused)
 {
+	struct options o = *given;
 	struct server s = {
-		.o = o,
+		.o = &o,
+		.creator = getppid(),
 		.listener = { .fd = -EBADF, .fn = on_connection, .what = "pod's socket" },
 		.signals = { .fd = -EBADF, .fn = on_signal, .what = "signals" },
 		.caller = { .fd = -EBADF, .fn = on_caller_gone, .what = "caller" },
@@ -381,7 +392,7 @@ static int serve(const struct options *o, struct bh_err *unused)
 		.courtesy = { .fn = on_courtesy },
 	};
 	struct bh_err err = BH_ERR_INIT;
-	int r = detach(&err);
+	int r = detach(&o.pod.host_mounts, &err);
 
 	(void)unused;
 	r = r < 0 ? r : bh_loop_init(&s.loop, &err);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "base/log.h"
 #include "base/path.h"
@@ -65,15 +66,17 @@ static void close_others(const struct bh_worker_call *call, int sock)
 	close_range((unsigned int)from, ~0U, 0);
 }
 
-static _Noreturn void work(const struct bh_worker_call *call, int sock)
+static _Noreturn void work(const struct bh_worker_call *call, const sigset_t *ignored, int sock)
 {
 	struct bh_started started = { .master_fd = -EBADF };
 	struct report report = { .r = 0 };
 	sigset_t none;
 
-	/* What the server ignores, or waits for otherwise, is not for a container to inherit. */
+	/* What the server ignores, or waits for otherwise, is not for a container to inherit. What
+	 * it handles ends with execve(2). */
 	for (int sig = 1; sig < SIGRTMIN; sig++)
-		(void)signal(sig, SIG_DFL);
+		if (sigismember(ignored, sig))
+			(void)signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close_others(call, sock);
@@ -149,8 +152,24 @@ static void forget(struct bh_worker *w)
 	w->source.fd = bh_close(w->source.fd);
 }
 
+/* Asked for once: what a server ignores, it ignores from its beginning on. */
+static const sigset_t *ignored_signals(struct bh_workers *workers)
+{
+	struct sigaction now;
+
+	if (workers->knows_ignored)
+		return &workers->ignored;
+	sigemptyset(&workers->ignored);
+	for (int sig = 1; sig < SIGRTMIN; sig++)
+		if (sigaction(sig, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+			sigaddset(&workers->ignored, sig);
+	workers->knows_ignored = true;
+	return &workers->ignored;
+}
+
 static int fork_worker(struct bh_worker *w, struct bh_err *err)
 {
+	const sigset_t *ignored = ignored_signals(w->all);
 	bh_auto_close int theirs = -EBADF;
 	int socks[2], r;
 	pid_t pid;
@@ -164,7 +183,7 @@ static int fork_worker(struct bh_worker *w, struct bh_err *err)
 		return r;
 	pid = fork();
 	if (pid == 0)
-		work(w->call, theirs);
+		work(w->call, ignored, theirs);
 	w->pid = pid;
 	return pid < 0 ? bh_err_set(err, -errno, "fork") : 0;
 }
@@ -201,6 +220,9 @@ int bh_worker_run(struct bh_workers *workers, const struct bh_worker_call *call,
 	r = bh_fiber_wait(workers->loop, &w.wait, err);
 	bh_loop_undefer(workers->loop, &w.launch);
 	forget(&w);
+	/* What has reported ends at once; what died has ended. */
+	if (call->alone && w.pid > 0)
+		TEMP_FAILURE_RETRY(waitpid(w.pid, NULL, 0));
 	if (r == 0 && w.report.r < 0 && err) {
 		*err = w.report.err;
 		err->text[sizeof(err->text) - 1] = '\0';

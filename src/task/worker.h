@@ -12,6 +12,8 @@
 #ifndef BH_TASK_WORKER_H
 #define BH_TASK_WORKER_H
 
+#include <signal.h>
+
 #include "container/container.h"
 #include "loop/fiber.h"
 
@@ -20,6 +22,8 @@ struct bh_worker;
 struct bh_workers {
 	struct bh_loop *loop;
 	struct bh_worker *first;
+	sigset_t ignored; /* by the server, once that is known */
+	bool knows_ignored;
 };
 
 #define BH_WORKER_KEEP_MAX 4
@@ -31,6 +35,7 @@ struct bh_worker_call {
 	void *arg;
 	int keep[BH_WORKER_KEEP_MAX]; /* descriptors that fn needs; all others are closed */
 	size_t n_keep;
+	bool alone; /* the server does not reap its children: this one is reaped by the call */
 	/* In the server, as soon as a process is reported and before anyone could reap it; may be
 	 * NULL */
 	void (*started)(void *data, pid_t pid);

@@ -118,9 +118,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bh_guest_plan *plan = NULL;
 	struct bh_err err = BH_ERR_INIT;
 	struct bh_spec spec;
-	struct bh_guest_source source = {
-		.id = "web", .bundle = "/usr", .spec = &spec, .sandbox_pid = SANDBOX
-	};
+	struct bh_guest_source source = { .id = "web",
+					  .bundle = "/usr",
+					  .spec = &spec,
+					  .monitor_pid = SANDBOX,
+					  .sandbox_pid = SANDBOX };
 	int r;
 
 	CHECK(text);

@@ -94,6 +94,7 @@ kvm_works() {
     report '.ok and (.found | startswith("Linux 6.1-test in "))' guest-image
     report .ok tap
     report .ok tc
+    report .ok port-forward
 }
 
 @test "device mapper and vsock are found where they are" {

@@ -331,6 +331,56 @@ limit_of() {
     [[ $output == *$'\n0' ]]
 }
 
+# hook NAME [SCRIPT]: one that notes its name, its state document and the namespace that it is in; in jq's words.
+hook() {
+    jq -n --arg name "$1" --arg script "${2:-}" --arg log "$WORK/hooks" '[{path: "/bin/sh", args: ["sh", "-c",
+        "echo $1 $(cat | tr -d \" \\n\") $(readlink /proc/self/ns/mnt) $PWD >>$2; eval \"$3\"", "sh", $name, $log, $script]}]'
+}
+
+@test "hooks of the runtime run on the host, with the monitor as the process" {
+    local line vmm
+    bundle
+    : >"$WORK/hooks"
+    config '.hooks = {prestart: $a, createRuntime: $b, createContainer: $x, poststart: $c, poststop: $d}
+        | .annotations = {some: "thing"}' \
+        --argjson a "$(hook prestart)" --argjson b "$(hook createRuntime)" --argjson c "$(hook poststart)" \
+        --argjson d "$(hook poststop)" --argjson x "$(hook createContainer)"
+    vmm=$(vmm_of "$POD")
+    quietly rt create --pod "$POD" --bundle "$BUNDLE" "$ID"
+    [ "$(cut -d' ' -f1 "$WORK/hooks" | tr '\n' ' ')" = "prestart createRuntime " ]
+    while read -r line; do
+        [ "$(cut -d' ' -f2 <<<"$line" | jq -r '[.status, .pid, .id, .bundle, .annotations.some] | join(" ")')" = \
+            "created $vmm $ID $BUNDLE thing" ]
+        [ "$(cut -d' ' -f3,4 <<<"$line")" = "$(readlink /proc/self/ns/mnt) $BUNDLE" ]
+    done <"$WORK/hooks"
+    quietly rt start "$ID"
+    tail -n 1 "$WORK/hooks" | grep -q "^poststart {.*\"status\":\"running\",\"pid\":$vmm,"
+    rt delete --force "$ID"
+    tail -n 1 "$WORK/hooks" | grep -q '^poststop {.*"status":"stopped","bundle"'
+    [ "$(wc -l <"$WORK/hooks")" -eq 4 ]
+}
+
+@test "a hook that fails, or takes too long, fails the creation or the start" {
+    bundle failing
+    : >"$WORK/hooks"
+    config '.hooks = {createRuntime: $a, poststop: $b}' \
+        --argjson a "$(hook createRuntime 'echo no way; exit 3')" --argjson b "$(hook poststop)"
+    fails_with "error running createRuntime hook #0: /bin/sh: exit status 3, output: no way" \
+        rt create --pod "$POD" --bundle "$BUNDLE" "$ID"
+    [ "$(cut -d' ' -f1 "$WORK/hooks" | tr '\n' ' ')" = "createRuntime poststop " ]
+    [ ! -e "$STATE/$ID" ]
+    bundle late
+    config '.hooks = {prestart: ($a | .[0].timeout = 1)}' --argjson a "$(hook prestart 'sleep 30')"
+    fails_with "still running after 1 s" rt create --pod "$POD" --bundle "$BUNDLE" "$ID"
+    bundle after
+    config '.hooks = {poststart: $a}' --argjson a "$(hook poststart 'exit 4')"
+    quietly rt create --pod "$POD" --bundle "$BUNDLE" "$ID"
+    fails_with "poststart hook #0: /bin/sh: exit status 4" rt start "$ID"
+    wait_until 5 has_status "$ID" stopped
+    rt delete "$ID"
+    rt exec "$POD" true
+}
+
 @test "a user namespace in the guest" {
     bundle
     args sh -c 'id -u; cat /proc/self/uid_map'

@@ -32,6 +32,8 @@ struct outcome {
 	int r;
 };
 
+#define MONITOR 7 /* its process on the host */
+
 struct request {
 	const char *document;
 	pid_t sandbox;
@@ -53,6 +55,7 @@ static void translate(const struct request *request, struct outcome *ret)
 		.spec = &spec,
 		.rootfs = mounts,
 		.n_rootfs = request->n_rootfs,
+		.monitor_pid = MONITOR,
 		.sandbox_pid = request->sandbox,
 	};
 	struct bh_guest_plan *plan = NULL;
@@ -421,6 +424,7 @@ static void test_namespaces(void **state)
 		{ "ipc", "/run/ns/ipc" },       { "mount", "/proc/7/ns/mnt" },
 		{ "uts", "/proc/7/ns/ipc" },    { "uts", "/proc/7x/ns/uts" },
 		{ "uts", "/proc/self/ns/uts" }, { "uts", "/proc/7/ns/uts/" },
+		{ "uts", "/proc//ns/uts" },     { "uts", "/proc/99999999999999999999/ns/uts" },
 	};
 
 	(void)state;
@@ -436,6 +440,17 @@ static void test_namespaces(void **state)
 			  "{'type':'cgroup'}]",
 			  NULL });
 	REFUSE(joins, "/linux/namespaces/4/path", "the first container of a pod has none to join");
+	/* A process of something else on the host, or of the guest's numbers. */
+	for (int i = 8; i <= 42; i += 34) {
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			 LINUX
+			 "'namespaces':[{'type':'pid'},{'type':'ipc','path':'/proc/%d/ns/ipc'}]}}",
+			 i);
+		refuse_of(&(struct request){ text, .sandbox = 42 }, "/linux/namespaces/1/path",
+			  "is of no container of this pod");
+	}
 	for (size_t i = 0; i < BH_ARRAY_SIZE(bad); i++) {
 		char text[256];
 

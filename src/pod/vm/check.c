@@ -20,6 +20,7 @@
 #include "base/sys.h"
 #include "linux/caps.h"
 #include "linux/rtnetlink.h"
+#include "pod/vm/forward.h"
 #include "pod/vm/guest_image.h"
 #include "pod/vm/network_internal.h"
 #include "pod/vm/share.h"
@@ -207,6 +208,16 @@ static int check_tc(const void *context, struct bh_buf *found, struct bh_err *er
 	return r;
 }
 
+static int check_forward(const void *context, struct bh_buf *found, struct bh_err *err)
+{
+	int r = in_own_network(bh_forward_try, err);
+
+	(void)context;
+	if (r == 0)
+		bh_buf_puts(found, "a port was led to another listener");
+	return r;
+}
+
 /* ---- storage --------------------------------------------------------------------------------- */
 
 #define DM_ANSWER_BYTES 16384
@@ -277,6 +288,10 @@ static const struct bh_check rows[] = {
 	     "make kernel and initramfs with ./dev guest, or name their directory by --guest"),
 	KATA("tap", true, check_tap, "load the module tun"),
 	KATA("tc", true, check_tc, "load sch_ingress, act_mirred, and cls_matchall or cls_bpf"),
+	KATA("port-forward", false, check_forward,
+	     "take a kernel with BPF at the look-up of sockets (Linux 5.9); until then no port of "
+	     "a "
+	     "pod can be forwarded"),
 	KATA("vsock", false, check_vsock,
 	     "load vhost_vsock; until then the agent is reached by a serial port"),
 	KATA("device-mapper", false, check_device_mapper,

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "linux/netdev.h"
 #include "linux/sk_lookup.h"
 #include "loop/duplex.h"
 #include "loop/fiber.h"
@@ -233,6 +234,27 @@ static int start(struct bh_forward *forward, int netns_fd, struct bh_err *err)
 	if (forward->lookup < 0)
 		return forward->lookup;
 	return bh_loop_add(forward->loop, &forward->listener, EPOLLIN, err);
+}
+
+int bh_forward_try(struct bh_err *err)
+{
+	const struct sockaddr_in to = { .sin_family = AF_INET,
+					.sin_port = htons(1),
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	bh_auto_close int netns =
+		bh_path_open(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY, 0, BH_PATH_HOST, err);
+	bh_auto_close int listener = -EBADF, lookup = -EBADF, client = -EBADF;
+
+	if (netns < 0 || bh_netdev_loopback_up(err) < 0)
+		return err->code;
+	listener = make_listener(err);
+	lookup = listener < 0 ? listener : bh_sk_lookup_loopback(netns, listener, err);
+	if (lookup < 0)
+		return lookup;
+	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (client < 0 || connect(client, (const struct sockaddr *)&to, sizeof(to)) < 0)
+		return bh_err_set(err, -errno, "connect to a port that is led elsewhere");
+	return 0;
 }
 
 int bh_forward_start(struct bh_loop *loop, int netns_fd, bh_forward_reach_fn reach, void *arg,

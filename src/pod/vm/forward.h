@@ -28,6 +28,10 @@ typedef int (*bh_forward_reach_fn)(void *arg, uint16_t port, struct bh_err *err)
 int bh_forward_start(struct bh_loop *loop, int netns_fd, bh_forward_reach_fn reach, void *arg,
 		     struct bh_forward **ret, struct bh_err *err) bh_must_check;
 
+/** bh_forward_try() - whether this kernel has what it takes. Context: a process in a network
+ * namespace of its own, with which all that this makes goes. Return: 0 or -errno with @err */
+int bh_forward_try(struct bh_err *err) bh_must_check;
+
 /** bh_forward_free() - ends it with all its connections. Takes NULL. Return: NULL */
 struct bh_forward *bh_forward_free(struct bh_forward *forward);
 

@@ -159,6 +159,7 @@ int bh_guest_plan_new(const struct bh_guest_source *source, struct bh_guest_plan
 	if (!plan)
 		return bh_err_oom(err);
 	plan->spec = source->spec;
+	plan->monitor_pid = source->monitor_pid;
 	plan->sandbox_pid = source->sandbox_pid;
 	r = decide(plan, source, err);
 	if (r < 0) {

@@ -24,6 +24,7 @@ struct bh_guest_source {
 	const struct bh_spec *spec; /* the same, parsed */
 	Task__Mount *const *rootfs; /* of the engine's request: instead of the document's root */
 	size_t n_rootfs;
+	pid_t monitor_pid; /* what engines know all containers of the pod by; 0 = not yet known */
 	pid_t sandbox_pid; /* in the guest, of the pod's first container; 0 when this is the first
 			    */
 };

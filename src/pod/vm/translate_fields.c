@@ -20,9 +20,10 @@ struct field {
 
 #define TEXT_FLAGS (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 
-#define NO_LSM "a micro-VM's kernel has no such module"
-#define HOOK   "hooks of the host are not run for a micro-VM"
-#define CPUS   "the host's CPUs are not the guest's"
+#define NO_LSM         "a micro-VM's kernel has no such module"
+#define HOOK           "hooks of the runtime run on the host"
+#define PID_DIGITS_MAX 10
+#define CPUS           "the host's CPUs are not the guest's"
 
 /* Of a process, below "/process" or in a document of its own. */
 static const struct field process_fields[] = {
@@ -32,11 +33,12 @@ static const struct field process_fields[] = {
 };
 
 static const struct field fields[] = {
-	{ "/hooks/prestart", WARN, HOOK },
-	{ "/hooks/createRuntime", WARN, HOOK },
-	{ "/hooks/createContainer", WARN, HOOK },
-	{ "/hooks/poststart", WARN, HOOK },
-	{ "/hooks/poststop", WARN, HOOK },
+	{ "/hooks/prestart", DROP, HOOK },
+	{ "/hooks/createRuntime", DROP, HOOK },
+	{ "/hooks/createContainer", WARN,
+	  "its program is on the host, its namespaces are in the guest" },
+	{ "/hooks/poststart", DROP, HOOK },
+	{ "/hooks/poststop", DROP, HOOK },
 	{ "/linux/mountLabel", WARN, NO_LSM },
 	{ "/linux/intelRdt", WARN, "its groups are the host's" },
 	{ "/linux/memoryPolicy", WARN, "the host's memory nodes are not the guest's" },
@@ -132,31 +134,40 @@ int bh_guest_process_fields(json_object *process, struct bh_err *err)
 
 /* ---- namespaces ---- */
 
-/* "/proc/PID/ns/NAME": how an engine names a namespace of another container's. */
-static bool is_of_container(const char *path, const char *proc_name)
+/* "/proc/PID/ns/NAME": how an engine names a namespace of another container's. Return: PID; 0 when
+ * it is no such path */
+static pid_t owner_of(const char *path, const char *proc_name)
 {
 	static const char head[] = "/proc/", middle[] = "/ns/";
-	size_t digits;
+	const char *digits = path + sizeof(head) - 1, *rest;
+	unsigned long pid;
 
 	if (strncmp(path, head, sizeof(head) - 1))
-		return false;
-	path += sizeof(head) - 1;
-	digits = strspn(path, "0123456789");
-	path += digits;
-	return digits && !strncmp(path, middle, sizeof(middle) - 1) &&
-	       !strcmp(path + sizeof(middle) - 1, proc_name);
+		return 0;
+	rest = digits + strspn(digits, "0123456789");
+	if (strncmp(rest, middle, sizeof(middle) - 1) ||
+	    strcmp(rest + sizeof(middle) - 1, proc_name) || rest - digits > PID_DIGITS_MAX)
+		return 0;
+	pid = strtoul(digits, NULL, 10);
+	return pid <= INT32_MAX ? (pid_t)pid : 0;
 }
 
 static int join_sandbox(const struct bh_guest_plan *plan, const struct bh_namespace *ns,
 			size_t index, json_object *entry, struct bh_err *err)
 {
 	const char *name = bh_ns_info(ns->kind)->proc_name;
+	const pid_t owner = owner_of(ns->path, name);
 	char where[BH_WHERE_BYTES], path[64];
 
 	snprintf(where, sizeof(where), "/linux/namespaces/%zu/path", index);
-	if (ns->kind == BH_NS_MOUNT || !is_of_container(ns->path, name))
+	if (ns->kind == BH_NS_MOUNT || !owner)
 		return bh_err_spec(err, where, "'%s': a container in a micro-VM cannot join it",
 				   ns->path);
+	if (owner != plan->monitor_pid && plan->sandbox_pid)
+		return bh_err_spec(err, where,
+				   "'%s': process %d is of no container of this pod, which are all "
+				   "known by process %d",
+				   ns->path, (int)owner, (int)plan->monitor_pid);
 	if (!plan->sandbox_pid)
 		return bh_err_spec(err, where,
 				   "'%s': the first container of a pod has none to join", ns->path);

@@ -3,6 +3,8 @@
  * whether it runs and how it ended is answered from here, however slow the guest may be. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -20,6 +22,7 @@
 #define QUIET_POLL_MS  1
 #define RESIZE_POLL_MS 250
 
+#define NULL_DEVICE      makedev(1, 3)
 #define EXIT_STATUS_MASK 0xffU
 #define NS_PER_S         1000000000
 /* How far a guest's clock may be ahead before it is not believed. */
@@ -245,15 +248,28 @@ static void answer_waiters(struct bh_vm_process *p)
 
 void bh_vm_process_close_input(struct bh_vm_process *p)
 {
+	p->input_closed = true;
 	p->input_hold = bh_close(p->input_hold);
 }
 
-static void release(struct bh_vm_process *p)
+void bh_vm_process_settle(struct bh_vm_process *p)
 {
+	if (p->container || p->followed || p->adding || p->held)
+		return;
 	for (int i = 0; i < 3; i++)
 		free(p->uris[i]);
+	free(p->document);
 	free(p->exec_id);
 	free(p);
+}
+
+static void end_stdio(struct bh_vm_process *p)
+{
+	bh_loop_disarm(p->container->pod->loop, &p->resize);
+	bh_vm_process_close_input(p);
+	for (int i = 0; i < 3; i++)
+		bh_relay_end(&p->relays[i]);
+	p->logger = bh_logger_end(p->logger);
 }
 
 struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p)
@@ -263,18 +279,12 @@ struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
-	bh_loop_disarm(p->container->pod->loop, &p->resize);
-	bh_vm_process_close_input(p);
-	for (int i = 0; i < 3; i++)
-		bh_relay_end(&p->relays[i]);
-	p->logger = bh_logger_end(p->logger);
-	if (p->followed) {
+	end_stdio(p);
+	if (p->status != TASK__STATUS__STOPPED)
 		set_ended(p, BH_VM_STATUS_KILLED);
-		answer_waiters(p);
-		p->container = NULL; /* who follows it lets go of it */
-	} else {
-		release(p);
-	}
+	answer_waiters(p);
+	p->container = NULL;
+	bh_vm_process_settle(p);
 	return NULL;
 }
 
@@ -337,6 +347,14 @@ static void watch_size(struct bh_vm_process *p)
 		bh_loop_arm(p->container->pod->loop, &p->resize, RESIZE_POLL_MS);
 }
 
+/* The guest has one of its own, which is what a process gets that has no stream. */
+static bool is_null_device(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == NULL_DEVICE;
+}
+
 int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *arena,
 			  const char *ret_uris[3], struct bh_err *err)
 {
@@ -350,7 +368,7 @@ int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *
 	int r = bh_vm_pod_check(p->container->pod, err);
 
 	r = r < 0 ? r : bh_stdio_open(&p->container->pod->stdio, &request, &stdio, err);
-	p->input_hold = stdio.hold;
+	p->input_hold = p->input_closed ? bh_close(stdio.hold) : stdio.hold;
 	p->logger = stdio.logger;
 	for (int i = 0; i < 3; i++)
 		bh_close(stdio.watch[i]);
@@ -360,7 +378,7 @@ int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *
 		ret_uris[i] = "";
 		if (stdio.fds[i] < 0)
 			continue;
-		if (r < 0) {
+		if (r < 0 || (!p->terminal && is_null_device(stdio.fds[i]))) {
 			bh_close(stdio.fds[i]);
 			continue;
 		}
@@ -431,7 +449,7 @@ void bh_vm_process_forget(struct bh_vm_process *p)
 
 	q.id = (char *)p->container->record->id;
 	q.exec_id = p->exec_id;
-	if (!pod->dead && pod->agent)
+	if (!pod->dead && pod->agent && !p->document)
 		(void)!bh_rpc_call(pod->agent, BH_TASK_SERVICE, "Delete", &q.base, 0, on_forgotten,
 				   NULL, &err);
 	bh_vm_process_free(p);
@@ -445,9 +463,17 @@ static void ended(struct bh_vm_process *p)
 	if (!*p->exec_id) /* first: who hears of the end may listen to nothing else any more */
 		bh_vm_container_answer_oom(c, true);
 	answer_waiters(p);
-	publish_exit(p);
+	if (p->pid > 0)
+		publish_exit(p);
 	if (p->detached)
 		bh_vm_process_forget(p);
+}
+
+void bh_vm_process_end(struct bh_vm_process *p, uint32_t status)
+{
+	end_stdio(p);
+	set_ended(p, status);
+	ended(p);
 }
 
 /* A fiber: from the process's start to its end. */
@@ -467,7 +493,7 @@ static void follow(void *arg)
 	if (r < 0 && p->container)
 		bh_vm_pod_await_verdict(pod);
 	if (r < 0)
-		set_ended(p, BH_VM_STATUS_KILLED);
+		set_ended(p, p->refusal.code < 0 ? BH_VM_STATUS_NOT_BEGUN : BH_VM_STATUS_KILLED);
 	else
 		set_told(p, a);
 	if (a)
@@ -478,7 +504,7 @@ static void follow(void *arg)
 	if (p->container)
 		ended(p);
 	else
-		release(p);
+		bh_vm_process_settle(p);
 }
 
 int bh_vm_process_follow(struct bh_vm_process *p, struct bh_err *err)

@@ -103,6 +103,14 @@ void bh_vm_pod_died(struct bh_vm_pod *pod, const char *what, const struct bh_err
 	become_dead(pod);
 }
 
+void bh_vm_pod_silent(struct bh_vm_pod *pod, unsigned int seconds)
+{
+	if (pod->dead || pod->closed)
+		return;
+	bh_err_as(&pod->why, BH_ERR_PEER, -ETIMEDOUT, "guest: no answer for %u s", seconds);
+	become_dead(pod);
+}
+
 void bh_vm_pod_lost(struct bh_vm_pod *pod, const char *what, const struct bh_err *why)
 {
 	if (pod->dead || pod->closed || pod->verdict.armed)
@@ -164,6 +172,7 @@ void bh_vm_pod_undo(struct bh_vm_pod *pod)
 		return;
 	pod->closed = true;
 	bh_loop_disarm(pod->loop, &pod->verdict);
+	bh_vm_pulse_end(pod);
 	while (pod->users > 0 && bh_fiber_sleep(pod->loop, POLL_MS, &err) == 0)
 		continue;
 	bh_loop_disarm(pod->loop, &pod->burial);

@@ -37,9 +37,7 @@
 #define USEC_PER_S       1000000U
 #define USEC_PER_MS      1000U
 #define MS_PER_S         1000
-#define EMULATION_FACTOR 3 /* times as long where the guest is emulated */
 #define HELLO_POLL_MS    2
-#define ASK_TIMEOUT_MS   60000
 /* What a guest may have this process do by telling of events without end. */
 #define EVENTS_MAX     64 /* of an answer */
 #define EVENTS_BURST   16 /* answers without a rest between them */
@@ -276,7 +274,7 @@ static int await_agent(struct bh_vm_pod *pod, struct bh_err *err)
 	int r;
 
 	if (pod->accelerator == BH_ACCELERATOR_EMULATION)
-		limit *= EMULATION_FACTOR;
+		limit *= BH_VM_EMULATION_FACTOR;
 	for (int64_t waited = 0; waited < limit; waited += HELLO_POLL_MS) {
 		r = bh_vm_pod_check(pod, err);
 		r = r < 0 ? r : bh_link_ready(pod->link, err);
@@ -435,7 +433,8 @@ int bh_vm_pod_ask(struct bh_vm_pod *pod, const char *service, const char *method
 		return r;
 	if (!pod->agent)
 		return bh_err_as(err, BH_ERR_STATE, -ENOTCONN, "the pod has no agent");
-	r = bh_rpc_call_wait(pod->agent, service, method, request, ASK_TIMEOUT_MS, type, ret, err);
+	r = bh_rpc_call_wait(pod->agent, service, method, request, BH_VM_ASK_TIMEOUT_MS, type, ret,
+			     err);
 	if (r == 0)
 		return 0;
 	/* The connection's end is the less interesting story. */
@@ -489,7 +488,7 @@ void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc
 		r = bh_err_as(&err, BH_ERR_STATE, -ENOTCONN, "the pod has no agent");
 	if (r == 0)
 		r = bh_rpc_call_bytes(pod->agent, service, bh_rpc_call_method(call), payload, len,
-				      ASK_TIMEOUT_MS, on_forwarded, f, &err);
+				      BH_VM_ASK_TIMEOUT_MS, on_forwarded, f, &err);
 	if (r < 0) {
 		bh_rpc_fail_err(call, &err);
 		return;
@@ -570,6 +569,7 @@ static int run_phases(struct bh_vm_pod *pod, struct bh_err *err)
 		if (r < 0)
 			return bh_err_ctx(err, "%s", bh_vm_phase_names[i]);
 	}
+	bh_vm_pulse_begin(pod);
 	return bh_fiber_start(pod->loop, hear_agent, pod, err);
 }
 
@@ -680,6 +680,7 @@ static int open_pod(struct bh_loop *loop, const struct bh_pod_config *config,
 	pod->netns_fd = -EBADF;
 	pod->scope_fd = -EBADF;
 	bh_vm_pod_end_init(pod);
+	pod->workers.loop = loop;
 	pod->stdio = (struct bh_stdio){ .loop = loop,
 					.domain = config->domain,
 					.reader_ms = BH_POD_READER_MS };

@@ -22,6 +22,7 @@
 #include "rpc/link.h"
 #include "rpc/pod.pb-c.h"
 #include "task/stdio.h"
+#include "task/worker.h"
 #include "vmm/hypervisor.h"
 
 extern const struct bh_pod_kind bh_vm_pod_kind;
@@ -34,6 +35,14 @@ int bh_vm_node_check(const struct bh_pod_config *config, struct bh_arena *arena,
 
 /* 128 + SIGKILL: what processes end with that nobody can tell the end of. */
 #define BH_VM_STATUS_KILLED 137
+/* Of an exec that could not be started. */
+#define BH_VM_STATUS_NOT_BEGUN 255
+
+/* Times as long where the guest is emulated. */
+#define BH_VM_EMULATION_FACTOR 3
+
+/* For the agent to answer what it does at once. */
+#define BH_VM_ASK_TIMEOUT_MS 60000
 
 enum bh_vm_phase {
 	BH_VM_PHASE_ADMIT = 0,
@@ -53,8 +62,15 @@ struct bh_vm_process {
 	char *exec_id; /* "" = the first */
 	char *uris[3]; /* of its stdio, as the request has them */
 	bool terminal;
-	bool detached; /* nobody will delete it */
-	bool followed; /* a fiber waits for its end, and frees it if it was forgotten meanwhile */
+	bool detached;             /* nobody will delete it */
+	char *document;            /* of an exec that the guest has not heard of yet */
+	bool starting;             /* that is being changed */
+	bool input_closed;         /* before there was any */
+	struct winsize early_size; /* set before the guest heard of it */
+	struct bh_err refusal;     /* the guest's, of an exec */
+	/* Who still has it in hand, after it was forgotten: a fiber that waits for its end, the
+	 * guest's first answer, a fiber that starts it. */
+	bool followed, adding, held;
 	Task__Status status;
 	uint32_t pid; /* in the guest */
 	uint32_t exit_status;
@@ -92,7 +108,20 @@ struct bh_vm_container {
 	uint64_t quota_usec; /* of CPU in the pod's period; 0 = no limit of its own */
 	unsigned int busy;   /* verbs that are at work on it and suspended */
 	bool prepared;       /* the agent has storages of it */
+	bool hooked;         /* hooks that make something have run: poststop is to undo it */
 	bool deleting;
+};
+
+/* Signs of life of the guest, see vm_pulse.c. */
+struct bh_vm_pulse {
+	struct bh_timer timer;
+	uint64_t beat_ms;    /* between two questions */
+	uint64_t beat_at_ms; /* the last one; CLOCK_MONOTONIC */
+	uint64_t heard_ms;   /* the last answer */
+	uint64_t asked_at_ms;
+	unsigned int missed;   /* beats, since then */
+	unsigned int patience; /* fibers that have asked for what may take long */
+	bool asked;            /* and not answered yet */
 };
 
 struct bh_vm_pod {
@@ -128,12 +157,14 @@ struct bh_vm_pod {
 	bool dead; /* nothing is to be had from the guest any more; why says the reason */
 	bool closed;
 	struct bh_err why;
+	struct bh_vm_pulse pulse;
 	struct bh_timer burial;
 	struct bh_timer verdict; /* armed: the link ended, of what is not known yet */
 	struct bh_err suspicion;
 	struct bh_vm_container *containers;
 	uint32_t last_token; /* of a stream */
 	struct bh_stdio stdio;
+	struct bh_workers workers; /* that run hooks */
 	struct bh_rpc_service services[2];
 };
 
@@ -151,6 +182,9 @@ void bh_vm_pod_died(struct bh_vm_pod *pod, const char *what, const struct bh_err
  * which the news is on its way; when none comes the pod died of this */
 void bh_vm_pod_lost(struct bh_vm_pod *pod, const char *what, const struct bh_err *why);
 
+/** bh_vm_pod_silent() - the guest has answered nothing for @seconds: the pod is over */
+void bh_vm_pod_silent(struct bh_vm_pod *pod, unsigned int seconds);
+
 /** bh_vm_pod_await_verdict() - until it is known what was lost. Suspends */
 void bh_vm_pod_await_verdict(struct bh_vm_pod *pod);
 
@@ -163,6 +197,16 @@ void bh_vm_pod_end_init(struct bh_vm_pod *pod);
 /** bh_vm_pod_undo() - take away what the phases made, whichever they were; what cannot be is
  * logged. Once */
 void bh_vm_pod_undo(struct bh_vm_pod *pod);
+
+/* ---- whether the guest lives: vm_pulse.c ----------------------------------------------------- */
+
+/** bh_vm_pulse_begin() / bh_vm_pulse_end() - to look, once the agent has answered; not any more */
+void bh_vm_pulse_begin(struct bh_vm_pod *pod);
+void bh_vm_pulse_end(struct bh_vm_pod *pod);
+
+/** bh_vm_pulse_feel() - whether the guest answers, before it is asked for what may take long.
+ * Suspends, not for long. Return: 0; -ETIMEDOUT or why the pod is dead with @err */
+int bh_vm_pulse_feel(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
 
 /* ---- asking the guest: vm_pod.c ------------------------------------------------------------- */
 
@@ -251,6 +295,12 @@ int bh_vm_process_new(struct bh_vm_container *c, const char *exec_id, const char
 /** bh_vm_process_free() - close its stdio, forget it. Return: NULL */
 struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p);
 
+/** bh_vm_process_settle() - who had it in hand lets go: one that was forgotten is freed */
+void bh_vm_process_settle(struct bh_vm_process *p);
+
+/** bh_vm_process_end() - one that never began: it has ended with @status */
+void bh_vm_process_end(struct bh_vm_process *p, uint32_t status);
+
 /** bh_vm_process_forget() - one that ended and that nobody will delete: here and in the guest */
 void bh_vm_process_forget(struct bh_vm_process *p);
 
@@ -284,6 +334,28 @@ int bh_vm_stats(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *req
 		struct bh_err *err);
 int bh_vm_processes(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		    struct bh_err *err);
+
+/* ---- hooks: vm_hooks.c ----------------------------------------------------------------------- */
+
+/** bh_vm_hooks_create() - prestart and createRuntime, before the guest makes the container. A
+ * failure is the creation's. All of these suspend, and do nothing where there is no hook */
+int bh_vm_hooks_create(struct bh_vm_container *c, struct bh_err *err) bh_must_check;
+
+/** bh_vm_hooks_poststart() - once its process runs. A failure is the start's */
+int bh_vm_hooks_poststart(struct bh_vm_container *c, struct bh_err *err) bh_must_check;
+
+/** bh_vm_hooks_poststop() - when all of it is undone. What fails is logged */
+void bh_vm_hooks_poststop(struct bh_vm_container *c);
+
+/* ---- execs: vm_exec.c ------------------------------------------------------------------------ */
+
+/** bh_vm_exec() - the verb Exec */
+int bh_vm_exec(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+	       struct bh_err *err);
+
+/** bh_vm_exec_start() - the verb Start of an exec: @call is answered. Suspends */
+int bh_vm_exec_start(struct bh_vm_process *p, struct bh_rpc_call *call,
+		     struct bh_err *err) bh_must_check;
 
 /* ---- services: vm_task.c, vm_service.c ---------------------------------------------------------
  */

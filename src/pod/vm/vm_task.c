@@ -25,6 +25,19 @@ static uint64_t quota_in(const struct bh_vm_pod *pod, const struct bh_cpu *cpu)
 
 /* ---- the end of a container ------------------------------------------------------------------ */
 
+/* To take something apart: of a guest that answers at all. Whether it has is no matter here. */
+static void ask_patiently(struct bh_vm_pod *pod, const char *service, const char *method,
+			  const ProtobufCMessage *request)
+{
+	struct bh_err ignored = BH_ERR_INIT;
+
+	if (bh_vm_pulse_feel(pod, &ignored) < 0)
+		return;
+	pod->pulse.patience++;
+	(void)!bh_vm_pod_ask(pod, service, method, request, NULL, NULL, &ignored);
+	pod->pulse.patience--;
+}
+
 /* The guest lets go, then the host. */
 static void undo_container(struct bh_vm_container *c)
 {
@@ -34,11 +47,12 @@ static void undo_container(struct bh_vm_container *c)
 
 	q.id = (char *)c->record->id;
 	if (c->prepared)
-		(void)!bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Release", &q.base, NULL, NULL, &err);
+		ask_patiently(pod, BH_AGENT_SERVICE, "Release", &q.base);
 	pod->users++;
 	if (c->plan)
 		(void)!bh_guest_plan_undo(c->plan, pod->share, pod->vm, &err);
 	pod->users--;
+	bh_vm_hooks_poststop(c);
 	bh_vm_container_free(c, true);
 }
 
@@ -67,7 +81,7 @@ static void remove_container(struct bh_vm_container *c, const Task__DeleteReques
 	while (c->busy > 0 && bh_fiber_sleep(pod->loop, BUSY_POLL_MS, &err) == 0)
 		continue;
 	/* What the guest does not know any more is deleted. */
-	(void)!bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Delete", &q->base, NULL, NULL, &err);
+	ask_patiently(pod, BH_TASK_SERVICE, "Delete", &q->base);
 	undo_container(c);
 	bh_vm_pod_event(pod, "/tasks/delete", &event.base);
 }
@@ -86,6 +100,7 @@ static int plan_container(struct bh_vm_container *c, const Task__CreateRequest *
 		.spec = &c->record->spec,
 		.rootfs = q->rootfs,
 		.n_rootfs = q->n_rootfs,
+		.monitor_pid = pod->vmm.pid,
 		.sandbox_pid = pod->containers != c && sandbox ? (pid_t)sandbox->pid : 0,
 	};
 	int r = bh_state_read_config(c->record->dirfd, &config, &source.config_len, err);
@@ -177,7 +192,8 @@ static void abandon(struct bh_vm_container *c, char *id)
 	kill.id = remove.id = id;
 	kill.signal = SIGKILL;
 	kill.all = c->deleting = true;
-	(void)!bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Kill", &kill.base, NULL, NULL, &err);
+	if (bh_vm_pulse_feel(pod, &err) == 0)
+		(void)!bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Kill", &kill.base, NULL, NULL, &err);
 	while (c->processes->status != TASK__STATUS__STOPPED && waited < END_TIMEOUT_MS &&
 	       bh_fiber_sleep(pod->loop, BUSY_POLL_MS, &err) == 0)
 		waited += BUSY_POLL_MS;
@@ -215,6 +231,7 @@ static int create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 		       bh_vm_pod_name(&pod->spec, pod->config.id));
 	c->quota_usec = quota_in(pod, &c->record->spec.linux_.resources.cpu);
 	r = plan_container(c, q, err);
+	r = r < 0 ? r : bh_vm_hooks_create(c, err);
 	r = r < 0 ? r : create_process(c, q, bh_rpc_call_peer(call), err);
 	if (r < 0) {
 		undo_container(c);
@@ -232,30 +249,35 @@ static int create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 	return 0;
 }
 
-/* ---- start, exec ---- */
+/* ---- start ---- */
 
-static void publish_start(struct bh_vm_process *p)
+static void publish_start(struct bh_vm_container *c)
 {
-	Task__TaskStart start = TASK__TASK_START__INIT;
-	Task__TaskExecStarted exec = TASK__TASK_EXEC_STARTED__INIT;
+	Task__TaskStart event = TASK__TASK_START__INIT;
 
-	start.container_id = exec.container_id = (char *)p->container->record->id;
-	exec.exec_id = p->exec_id;
-	start.pid = (uint32_t)p->container->record->init.pid;
-	exec.pid = p->pid;
-	if (*p->exec_id)
-		bh_vm_pod_event(p->container->pod, "/tasks/exec-started", &exec.base);
-	else
-		bh_vm_pod_event(p->container->pod, "/tasks/start", &start.base);
+	event.container_id = (char *)c->record->id;
+	event.pid = (uint32_t)c->record->init.pid;
+	bh_vm_pod_event(c->pod, "/tasks/start", &event.base);
 }
 
-static int start(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
-		 struct bh_err *err)
+/* Its start failed with its process running already. */
+static void end_container(struct bh_vm_pod *pod, char *id)
 {
-	const Task__StartRequest *q = request;
-	struct bh_vm_process *p = bh_vm_process_find(pod, q->id, q->exec_id, err);
+	Task__KillRequest q = TASK__KILL_REQUEST__INIT;
+	struct bh_err ignored = BH_ERR_INIT;
+
+	q.id = id;
+	q.signal = SIGKILL;
+	q.all = true;
+	(void)!bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Kill", &q.base, NULL, NULL, &ignored);
+}
+
+static int start_container(struct bh_vm_pod *pod, struct bh_rpc_call *call,
+			   const Task__StartRequest *q, struct bh_err *err)
+{
 	Task__StartResponse *a = NULL, reply = TASK__START_RESPONSE__INIT;
-	int r = p ? bh_vm_pod_check(pod, err) : err->code;
+	struct bh_vm_process *p;
+	int r = bh_vm_pod_check(pod, err);
 
 	r = r < 0 ? r : bh_vm_network_arrive(pod, err);
 	r = r < 0 ? r
@@ -263,78 +285,32 @@ static int start(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *re
 				  &task__start_response__descriptor, (ProtobufCMessage **)&a, err);
 	if (r < 0)
 		return r;
-	p = bh_vm_process_find(pod, q->id, q->exec_id, err); /* it may have ended meanwhile */
+	p = bh_vm_process_find(pod, q->id, "", err); /* it may have ended meanwhile */
 	if (p) {
 		p->pid = a->pid;
 		if (p->status == TASK__STATUS__CREATED)
 			p->status = TASK__STATUS__RUNNING;
-		publish_start(p);
-		reply.pid = *p->exec_id ? p->pid : (uint32_t)p->container->record->init.pid;
+		publish_start(p->container);
+		reply.pid = (uint32_t)p->container->record->init.pid;
+		r = bh_vm_hooks_poststart(p->container, err);
 	}
 	task__start_response__free_unpacked(a, NULL);
-	bh_rpc_reply(call, &reply.base);
-	return 0;
+	if (r == 0)
+		bh_rpc_reply(call, &reply.base);
+	else
+		end_container(pod, q->id);
+	return r;
 }
 
-static int exec_in_guest(struct bh_vm_process *p, const Task__ExecRequest *q, pid_t peer,
-			 struct bh_err *err)
+static int start(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		 struct bh_err *err)
 {
-	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
-	Task__ExecRequest guest = TASK__EXEC_REQUEST__INIT;
-	Wire__Any spec = WIRE__ANY__INIT;
-	bh_auto_free char *process = NULL;
-	const char *uris[3];
-	int r = bh_guest_process((const char *)q->spec->value.data, q->spec->value.len, &process,
-				 err);
+	const Task__StartRequest *q = request;
+	struct bh_vm_process *p = bh_vm_process_find(pod, q->id, q->exec_id, err);
 
-	r = r < 0 ? r : bh_vm_process_connect(p, peer, &arena, uris, err);
-	if (r < 0)
-		return r;
-	guest.id = q->id;
-	guest.exec_id = q->exec_id;
-	guest.terminal = q->terminal;
-	guest.stdin = (char *)uris[0];
-	guest.stdout = (char *)uris[1];
-	guest.stderr = (char *)uris[2];
-	spec.type_url = q->spec->type_url;
-	spec.value = (ProtobufCBinaryData){ .data = (uint8_t *)process, .len = strlen(process) };
-	guest.spec = &spec;
-	r = bh_vm_pod_ask(p->container->pod, BH_TASK_SERVICE, "Exec", &guest.base, NULL, NULL, err);
-	return r < 0 ? r : bh_vm_process_follow(p, err);
-}
-
-static int exec(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
-		struct bh_err *err)
-{
-	const Task__ExecRequest *q = request;
-	const char *const uris[3] = { q->stdin, q->stdout, q->stderr };
-	struct bh_vm_container *c = bh_vm_container_find(pod, q->id, err);
-	Task__TaskExecAdded event = TASK__TASK_EXEC_ADDED__INIT;
-	struct bh_vm_process *p;
-	int r = c ? 0 : err->code;
-
-	if (r == 0 && c->deleting)
-		r = bh_err_as(err, BH_ERR_STATE, -ESRCH, "container %s is being deleted", q->id);
-	if (r == 0 && (!q->spec || !*q->exec_id))
-		r = bh_err_as(err, BH_ERR_SPEC, -EINVAL, "exec without %s",
-			      q->spec ? "an id" : "a process document");
-	if (r == 0 && bh_vm_process_find(pod, q->id, q->exec_id, NULL))
-		r = bh_err_as(err, BH_ERR_STATE, -EEXIST, "id %s: already exists", q->exec_id);
-	r = r < 0 ? r : bh_vm_process_new(c, q->exec_id, uris, q->terminal, &p, err);
-	if (r < 0)
-		return r;
-	c->busy++;
-	r = exec_in_guest(p, q, bh_rpc_call_peer(call), err);
-	c->busy--;
-	if (r < 0) {
-		bh_vm_process_free(p);
-		return r;
-	}
-	event.container_id = q->id;
-	event.exec_id = q->exec_id;
-	bh_vm_pod_event(pod, "/tasks/exec-added", &event.base);
-	bh_rpc_reply(call, NULL);
-	return 0;
+	if (!p)
+		return err->code;
+	return *q->exec_id ? bh_vm_exec_start(p, call, err) : start_container(pod, call, q, err);
 }
 
 /* ---- state, wait, pids ---- */
@@ -460,6 +436,25 @@ static int close_io(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void 
 	return 0;
 }
 
+/* A size that is set before the process is in the guest is told when it gets there. */
+static int resize(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		  struct bh_err *err)
+{
+	const Task__ResizePtyRequest *q = request;
+	struct bh_vm_process *p = bh_vm_process_find(pod, q->id, q->exec_id, err);
+
+	if (!p)
+		return err->code;
+	if (!p->document) {
+		bh_vm_pod_forward(pod, BH_TASK_SERVICE, call);
+		return 0;
+	}
+	p->early_size = (struct winsize){ .ws_col = (unsigned short)q->width,
+					  .ws_row = (unsigned short)q->height };
+	bh_rpc_reply(call, NULL);
+	return 0;
+}
+
 /* ---- kill, pause, resume, update
  * ------------------------------------------------------------------ */
 
@@ -468,6 +463,7 @@ static int kill_process(struct bh_vm_pod *pod, struct bh_rpc_call *call, const v
 {
 	const Task__KillRequest *q = request;
 	struct bh_vm_process *p = bh_vm_process_find(pod, q->id, q->exec_id, err);
+	int r;
 
 	if (!p)
 		return err->code;
@@ -476,6 +472,13 @@ static int kill_process(struct bh_vm_pod *pod, struct bh_rpc_call *call, const v
 		bh_rpc_fail(call, BH_RPC_NOT_FOUND, "process already finished: not found");
 		return 0;
 	}
+	if (p->document) {
+		bh_rpc_fail(call, BH_RPC_PRECONDITION, "process not created: failed precondition");
+		return 0;
+	}
+	r = bh_vm_pulse_feel(pod, err);
+	if (r < 0)
+		return r;
 	bh_vm_pod_forward(pod, BH_TASK_SERVICE, call);
 	return 0;
 }
@@ -595,8 +598,9 @@ static int delete_exec(struct bh_vm_pod *pod, struct bh_rpc_call *call,
 	a.pid = p->pid;
 	a.exit_status = p->exit_status;
 	a.exited_at = &at;
-	/* What the guest does not know any more is deleted. */
-	(void)!bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Delete", &q->base, NULL, NULL, err);
+	/* What the guest does not know, or not any more, is deleted. */
+	if (!p->document && bh_vm_pulse_feel(pod, err) == 0)
+		(void)!bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Delete", &q->base, NULL, NULL, err);
 	p = bh_vm_process_find(pod, q->id, q->exec_id, NULL);
 	if (p)
 		bh_vm_process_free(p);
@@ -641,8 +645,7 @@ static int delete (struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 	if (p->container->deleting)
 		return await_deletion(pod, q->id, err);
 	/* An exec that never started has no end to wait for. */
-	if (p->status != TASK__STATUS__STOPPED &&
-	    !(*p->exec_id && p->status == TASK__STATUS__CREATED))
+	if (p->status != TASK__STATUS__STOPPED && (!*p->exec_id || !p->document || p->starting))
 		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
 				 "cannot delete a running process: %s: failed precondition", q->id);
 	return *p->exec_id ? delete_exec(pod, call, q, p, err)
@@ -660,23 +663,18 @@ static int delete (struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 
 VERB(create)
 VERB(start)
-VERB(exec)
+VERB(bh_vm_exec)
 VERB(state)
 VERB(wait_end)
 VERB(pids)
 VERB(stats)
 VERB(close_io)
+VERB(resize)
 VERB(kill_process)
 VERB(pause_container)
 VERB(resume_container)
 VERB(update)
 VERB(delete)
-
-static void on_forward(void *self, struct bh_rpc_call *call, const void *request)
-{
-	(void)request;
-	bh_vm_pod_forward(self, BH_TASK_SERVICE, call);
-}
 
 static void on_checkpoint(void *self, struct bh_rpc_call *call, const void *request)
 {
@@ -688,7 +686,7 @@ static void on_checkpoint(void *self, struct bh_rpc_call *call, const void *requ
 static const struct bh_rpc_method methods[] = {
 	{ "Create", &task__create_request__descriptor, on_create },
 	{ "Start", &task__start_request__descriptor, on_start },
-	{ "Exec", &task__exec_request__descriptor, on_exec },
+	{ "Exec", &task__exec_request__descriptor, on_bh_vm_exec },
 	{ "State", &task__state_request__descriptor, on_state },
 	{ "Wait", &task__wait_request__descriptor, on_wait_end },
 	{ "Kill", &task__kill_request__descriptor, on_kill_process },
@@ -698,7 +696,7 @@ static const struct bh_rpc_method methods[] = {
 	{ "Delete", &task__delete_request__descriptor, on_delete },
 	{ "Pids", &task__pids_request__descriptor, on_pids },
 	{ "Stats", &task__stats_request__descriptor, on_stats },
-	{ "ResizePty", &task__resize_pty_request__descriptor, on_forward },
+	{ "ResizePty", &task__resize_pty_request__descriptor, on_resize },
 	{ "CloseIO", &task__close_iorequest__descriptor, on_close_io },
 	{ "Checkpoint", &task__checkpoint_request__descriptor, on_checkpoint },
 };
