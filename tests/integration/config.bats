@@ -131,6 +131,11 @@ shows() {
     node_is <<<"guest: $WORK/guest"
     run rt check --json
     [ "$(jq -r '.checks[] | select(.name == "configuration") | .found' <<<"$output")" = "$CONFIG" ]
+    # The programs are those that are configured.
+    node_is 10.yaml <<<'{qemu: /usr/bin/nobodys-qemu, virtiofsd: /usr/lib/nobodys-virtiofsd}'
+    run rt check kata --json
+    [[ $(jq -r '.checks[] | select(.name == "hypervisor") | .found' <<<"$output") == */usr/bin/nobodys-qemu* ]]
+    [[ $(jq -r '.checks[] | select(.name == "virtiofsd") | .found' <<<"$output") == */usr/lib/nobodys-virtiofsd* ]]
     node_is 10.yaml <<<"gest: $WORK/guest"
     run rt check --json
     [ "$(jq -r .fit[] <<<"$output")" = "" ]
@@ -153,6 +158,10 @@ shows() {
     chown 1000 "$WORK/mine.yaml"
     run -0 setpriv --reuid 1000 --clear-groups "$BULKHEAD" --config "$WORK/mine.yaml" config show
     [[ $output == *"hooks: false"* && $output == *"# root: "* ]]
+    # In a user namespace root's files are nobody's.
+    chmod 0755 "$WORK"
+    run -0 setpriv --reuid 1000 --clear-groups unshare --user --map-root-user "$BULKHEAD" --config "$CONFIG" config show
+    [[ $output == *"hooks: false"* ]]
 }
 
 @test "the node's own file is found" {
