@@ -6,6 +6,7 @@
 #include "agent/boot.h"
 #include "agent/figures.h"
 #include "agent/forward.h"
+#include "agent/resolver.h"
 #include "base/log.h"
 
 /* ---- tasks ----------------------------------------------------------------------------------- */
@@ -75,6 +76,10 @@ static void on_stream(void *arg, enum bh_stream_kind kind, uint32_t token, int f
 
 	if (kind == BH_STREAM_STDIO) {
 		bh_streams_add(&agent->streams, token, fd);
+		return;
+	}
+	if (kind == BH_STREAM_RESOLVE) {
+		bh_agent_resolve(&agent->loop, fd);
 		return;
 	}
 	if (kind == BH_STREAM_CONNECT) {

@@ -28,6 +28,10 @@
 /* A process's stdio as a stream of the link: this and the stream's token in decimal. */
 #define BH_STREAM_URI "stream:"
 
+/* Where the pod's processes find a resolver that an engine keeps for them: 127.0.0.11, Docker's. */
+#define BH_RESOLVER_ADDRESS 0x7f00000bU
+#define BH_RESOLVER_PORT    53
+
 /* What the agent says first on a stream that is to be connected to a port: one byte. Bytes of the
  * connection follow if it was done, else the end. */
 #define BH_CONNECT_DONE    0U

@@ -29,6 +29,7 @@ enum bh_stream_kind {
 	BH_STREAM_RPC = 1,     /* ttrpc; the token is 0 */
 	BH_STREAM_STDIO = 2,   /* bytes of a process's input, output, or terminal */
 	BH_STREAM_CONNECT = 3, /* a TCP connection to the guest's loopback; the token is the port */
+	BH_STREAM_RESOLVE = 4, /* questions for names and their answers, rpc/datagrams.h */
 	BH_STREAM_KIND_MAX_,
 };
 

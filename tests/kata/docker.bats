@@ -28,6 +28,8 @@ setup_file() {
     docker_setup
     docker network create side
     box true
+    # Beside the pods, on this kernel.
+    box --runtime=runc --network=side true
     # Refused, but Docker keeps the node's own network namespace at hand from then on.
     box --network=host true || :
     node mkdir -p /run/bulkhead/@containerd/moby/@pods
@@ -88,10 +90,13 @@ teardown() { docker_remove_all; }
 }
 
 @test "docker: kata: exit status, two networks, none; what cannot be had is refused" {
-    docker create --name two --network=side box sh -c 'ls /sys/class/net; ip -4 -o addr show | wc -l; exit 5'
+    box_start server --runtime=runc --network=side --network-alias=alias sleep 1000
+    docker create --name two --network=side box sh -c 'ls /sys/class/net; ip -4 -o addr show | wc -l
+        ping -c 1 -W 20 alias >&2 && nslookup server >&2 && echo named; exit 5'
     docker network connect bridge two
-    run -5 docker start --attach two
-    [ "${output//$'\n'/ }" = "eth0 eth1 lo 3" ]
+    run -5 --separate-stderr docker start --attach two
+    echo "$stderr"
+    [ "${output//$'\n'/ }" = "eth0 eth1 lo 3 named" ]
     run -0 box --network=none ls /sys/class/net
     [ "$output" = lo ]
     run box --network=host true
@@ -103,13 +108,17 @@ teardown() { docker_remove_all; }
 }
 
 @test "docker: kata: the daemon restarts, the VMM is killed" {
-    box_start c1 sleep 1000
+    box_start server --runtime=runc --network=side sleep 1000
+    box_start c1 --network=side sleep 1000
+    docker exec c1 ping -c 1 -W 20 server
     local pid
     pid=$(field c1 .State.Pid)
     dockerd_stop
     dockerd_start
     field_is c1 .State.Running true
     [ "$(docker exec c1 echo still)" = still ]
+    # The resolver is another one.
+    wait_until 5 docker exec c1 ping -c 1 -W 20 server
     node kill -KILL "$pid"
     wait_until 10 field_is c1 .State.Running false
     field_is c1 .State.ExitCode 137

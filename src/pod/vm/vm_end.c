@@ -160,6 +160,7 @@ void bh_vm_pod_await_verdict(struct bh_vm_pod *pod)
 static void bury(struct bh_vm_pod *pod)
 {
 	pod->forward = bh_forward_free(pod->forward);
+	pod->resolver = bh_resolver_free(pod->resolver);
 	pod->agent = bh_rpc_client_free(pod->agent);
 	pod->link = bh_link_free(pod->link);
 	pod->vm = bh_vm_free(pod->vm);

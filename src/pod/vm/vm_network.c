@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "base/path.h"
 #include "pod/vm/vm_pod.h"
 
@@ -81,6 +82,33 @@ int bh_vm_network_tell(struct bh_vm_pod *pod, struct bh_err *err)
 	return r;
 }
 
+/* An engine's resolver is there by now, or will not be. Return: 0; a pod is a pod without it */
+static int serve_resolver(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	int socket = bh_resolver_find(pod->netns_fd, err), stream;
+
+	if (socket < 0)
+		return socket == -ENOENT ? 0 : socket;
+	pod->users++;
+	stream = bh_link_open(pod->link, BH_STREAM_RESOLVE, 0, err);
+	pod->users--;
+	if (stream < 0) {
+		bh_close(socket);
+		return stream;
+	}
+	return bh_resolver_start(pod->loop, pod->netns_fd, socket, stream, &pod->resolver, err);
+}
+
+static void offer_resolver(struct bh_vm_pod *pod)
+{
+	char text[BH_ERR_TEXT_BYTES + 256];
+	struct bh_err err = BH_ERR_INIT;
+
+	if (!pod->resolver && serve_resolver(pod, &err) < 0)
+		bh_warn("pod '%s': its engine's resolver is not served: %s", pod->config.id,
+			bh_err_format(&err, text, sizeof(text)));
+}
+
 int bh_vm_network_arrive(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	int r = 0;
@@ -92,5 +120,8 @@ int bh_vm_network_arrive(struct bh_vm_pod *pod, struct bh_err *err)
 		r = r < 0 ? r : bh_vm_pod_save(pod, err);
 		r = r < 0 ? r : bh_network_apply(pod->network, err);
 	}
-	return r < 0 ? r : bh_vm_network_tell(pod, err);
+	r = r < 0 ? r : bh_vm_network_tell(pod, err);
+	if (r == 0)
+		offer_resolver(pod);
+	return r;
 }

@@ -18,6 +18,7 @@
 #include "pod/vm/guest_image.h"
 #include "pod/vm/network.h"
 #include "pod/vm/record.h"
+#include "pod/vm/resolver.h"
 #include "pod/vm/share.h"
 #include "pod/vm/size.h"
 #include "pod/vm/translate.h"
@@ -145,8 +146,9 @@ struct bh_vm_pod {
 	int netns_fd;
 	const char *netns_path;
 	struct bh_network *network;
-	bool network_told;          /* the guest has it */
-	struct bh_forward *forward; /* NULL = none */
+	bool network_told;            /* the guest has it */
+	struct bh_forward *forward;   /* NULL = none */
+	struct bh_resolver *resolver; /* NULL = none */
 	struct bh_share *share;
 	uint32_t vsock_cid; /* of the guest; 0 = the channel is a serial port */
 	struct bh_vm *vm;
