@@ -65,6 +65,13 @@ files() {
         debian test -s "$tree"
     done
     run ! debian systemctl is-enabled bulkhead-pool.service
+    # The endpoint for Prometheus, which alone wants an HTTP library, is a package by itself.
+    run ! debian bulkhead metrics --once
+    [[ $output == *"bulkhead-metrics has them"* ]]
+    debian dpkg --install /tmp/bulkhead-metrics_*.deb
+    debian bulkhead metrics --once | grep -q '^bulkhead_build_info{version="0.1.0"} 1$'
+    debian test -s /usr/share/bulkhead/grafana/bulkhead.json
+    debian dpkg --purge bulkhead-metrics
 
     debian cp /etc/containerd/config.toml /tmp/original
     debian bulkhead node install
