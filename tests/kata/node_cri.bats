@@ -72,6 +72,35 @@ value() {
     [ "$(value bulkhead_pod_restarts_total "$HOST")" = $((before + 1)) ]
 }
 
+@test "containers that ran out of memory are told of, on either kernel" {
+    HANDLER=kata container vm "$VM" hungry '.linux.resources = {memory_limit_in_bytes: 16777216}' tail /dev/zero
+    container host "$HOST" hungry '.linux.resources = {memory_limit_in_bytes: 16777216}' tail /dev/zero
+    why() { [ "$(of "$1" '.containers[] | select(.name == "hungry") | .reason')" = "out of memory, exit code 137" ]; }
+    wait_until 5 why "$VM"
+    wait_until 5 why "$HOST"
+    [ "$(of "$VM" .reason)" = "container hungry: out of memory, exit code 137" ]
+    [ "$(value bulkhead_container_oom_kills_total "$VM" 'container="hungry"')" -ge 1 ]
+}
+
+@test "pods are found wherever an engine has their states" {
+    echo 'root = "/run/elsewhere"' >"$WORK/far.toml"
+    ctr run -d --runtime io.containerd.bulkhead.v2 --runtime-config-path "$WORK/far.toml" "$IMAGE" "$TOKEN-far" sleep 1000
+    [ "$(of "$TOKEN-far" '[.state, .root] | join(" ")')" = "running /run/elsewhere/k8s.io" ]
+    ctr tasks kill -s KILL "$TOKEN-far"
+    wait_until 5 ctr containers rm "$TOKEN-far"
+    wait_until 5 eval '[ -z "$(node sh -c "ls /run/bulkhead/@shim/*.root 2>/dev/null")" ]'
+    # As Docker calls a runtime.
+    node mkdir -p "$WORK/docker"
+    "$TESTS_LIB/make-rootfs" "$WORK/docker/rootfs"
+    node sh -c "cd '$WORK/docker' && '$BULKHEAD' spec"
+    jq --arg cgroup "/$TOKEN/docker" '.process.terminal = false | .process.args = ["sleep", "1000"]
+        | .linux.cgroupsPath = $cgroup' "$WORK/docker/config.json" >"$WORK/docker/new"
+    mv "$WORK/docker/new" "$WORK/docker/config.json"
+    bulkhead --root /run/docker/runtime-bulkhead/moby run --detach --bundle "$WORK/docker" "$TOKEN-docker" </dev/null >"$WORK/docker/said" 2>&1 || cat "$WORK/docker/said"
+    [ "$(of "$TOKEN-docker" '[.state, .root] | join(" ")')" = "running /run/docker/runtime-bulkhead/moby" ]
+    bulkhead --root /run/docker/runtime-bulkhead/moby delete --force "$TOKEN-docker"
+}
+
 @test "Prometheus' own check finds no fault with the metrics of all pods" {
     bulkhead metrics --once >"$WORK/metrics"
     promtool check metrics <"$WORK/metrics"

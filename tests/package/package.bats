@@ -15,13 +15,14 @@ setup_file() {
     workspace_make
     node_start
     local base
-    base=$(tests/package/make-root "${XDG_CACHE_HOME:-/var/cache}/bulkhead/root" "$PACKAGES"/bulkhead{,-guest}_*_amd64.deb)
+    base=$(tests/package/make-root "${XDG_CACHE_HOME:-/var/cache}/bulkhead/root" "$PACKAGES"/bulkhead{,-guest,-metrics}_*_amd64.deb)
     mkdir -p "$WORK/root" "$WORK/upper" "$WORK/work" "$WORK/containerd"
     node_spawn debian unshare --mount --propagation private "$BATS_TEST_DIRNAME/root-init" "$base" "$WORK"
     export DEBIAN_PID=$NODE_LAST
     wait_until 10 debian test -e /run/ready
     cp "$PACKAGES"/bulkhead_*_amd64.deb "$WORK/upper/tmp/bulkhead.deb"
     cp "$PACKAGES"/bulkhead-guest_*_amd64.deb "$WORK/upper/tmp/guest.deb"
+    cp "$PACKAGES"/bulkhead-metrics_*_amd64.deb "$WORK/upper/tmp/metrics.deb"
 }
 
 teardown_file() { caller_teardown; }
@@ -68,7 +69,7 @@ files() {
     # The endpoint for Prometheus, which alone wants an HTTP library, is a package by itself.
     run ! debian bulkhead metrics --once
     [[ $output == *"bulkhead-metrics has them"* ]]
-    debian dpkg --install /tmp/bulkhead-metrics_*.deb
+    debian dpkg --install /tmp/metrics.deb
     debian bulkhead metrics --once | grep -q '^bulkhead_build_info{version="0.1.0"} 1$'
     debian test -s /usr/share/bulkhead/grafana/bulkhead.json
     debian dpkg --purge bulkhead-metrics
