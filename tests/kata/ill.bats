@@ -84,6 +84,46 @@ impatient() {
     boot_fails "hello: no hello within"
 }
 
+@test "a shim that is told to end does not wait for a silent guest" {
+    [ -n "${BULKHEAD_SHIM:-}" ] || BULKHEAD_SHIM=$(dirname "$BULKHEAD")/../shim/containerd-shim-bulkhead-v2
+    hostile silent
+    ln -sf "$(realpath "$BULKHEAD_SHIM")" "$WORK/containerd-shim-bulkhead-kata-v2"
+    printf 'root: %s\naccelerator: %s\nguest: %s\n' "$STATE" "$ACCELERATOR" "$WORK/hostile-silent" >"$WORK/shim.yaml"
+    chmod 0644 "$WORK/shim.yaml"
+    BULKHEAD_CONFIG=$WORK/shim.yaml python3 - "$WORK/containerd-shim-bulkhead-kata-v2" "$ID" "$BUNDLE" "$STATE" \
+        "$BATS_TEST_DIRNAME/../lib" <<'PYTHON'
+import glob, os, signal, subprocess, sys, time
+shim, name, bundle, state, lib = sys.argv[1:]
+sys.path.insert(0, lib)
+sys.dont_write_bytecode = True
+import ttrpc
+address = subprocess.run([shim, "-namespace", "t", "-id", name, "-address", "/nowhere", "start"], cwd=bundle, check=True,
+                         capture_output=True, text=True, timeout=30).stdout.strip().removeprefix("unix://")
+client = ttrpc.Client(address, timeout=20)
+create = client.send("Create", (1, name), (2, bundle))
+end = time.monotonic() + 30
+while not (pods := glob.glob(f"{state}/**/@pods/{name}/pod.json", recursive=True)):
+    assert time.monotonic() < end, "no pod is begun"
+    time.sleep(0.05)
+time.sleep(2)  # well into the wait for the guest
+shim_pid = int(subprocess.run(["jq", ".pid", pods[0]], check=True, capture_output=True, text=True).stdout)
+os.kill(shim_pid, signal.SIGTERM)
+begin = time.monotonic()
+try:
+    client.receive(create)
+    raise AssertionError("a pod that was given up")
+except (ttrpc.Refused, EOFError, ConnectionResetError):
+    pass
+assert time.monotonic() - begin < 12, time.monotonic() - begin
+end = time.monotonic() + 5
+while os.path.exists(f"/proc/{shim_pid}") or os.path.exists(pods[0]):
+    assert time.monotonic() < end, "it is still there"
+    time.sleep(0.05)
+PYTHON
+    rm -rf "${STATE:?}/t"
+    nothing_left
+}
+
 @test "a guest that says nothing but to its console" {
     hostile console
     impatient

@@ -168,6 +168,73 @@ PYTHON
     [[ $output == *"got hello"* ]]
 }
 
+@test "exec by an engine: what is said before its start holds from its start on" {
+    mkfifo "$WORK/engine-in" "$WORK/engine-out"
+    python3 - "$STATE/@pods/$POD/sock" "$POD" "$WORK/engine" "$BATS_TEST_DIRNAME/../lib" <<'PYTHON'
+import json, os, sys, threading
+path, pod, fifo, lib = sys.argv[1:]
+sys.path.insert(0, lib)
+sys.dont_write_bytecode = True
+import ttrpc
+os.chdir(os.path.dirname(path))
+client = ttrpc.Client("sock")
+
+def refused(code, text, *call):
+    try:
+        client.call(*call)
+    except ttrpc.Refused as e:
+        assert e.code == code and text in e.text, e
+    else:
+        raise AssertionError(f"{call} is not refused")
+
+def add(name, terminal, *args):
+    process = json.dumps({"terminal": terminal, "cwd": "/", "args": args, "env": ["PATH=/bin"],
+                          "user": {"uid": 0, "gid": 0}})
+    client.call("Exec", (1, pod), (2, name), (3, int(terminal)), (4, fifo + "-in"), (5, fifo + "-out"),
+                (7, ttrpc.message((1, "x"), (2, process))))
+
+def output():
+    read = []
+    reader = threading.Thread(target=lambda: read.append(open(fifo + "-out").read()))
+    reader.start()
+    return reader, read
+
+# A size, a signal, an id that is in use, and a start that comes twice.
+add("one", True, "sh", "-c", "stty size; exit 5")
+refused(6, "already exists", "Exec", (1, pod), (2, "one"), (7, ttrpc.message((1, "x"), (2, "{}"))))
+refused(9, "process not created", "Kill", (1, pod), (2, "one"), (3, 9))
+client.call("ResizePty", (1, pod), (2, "one"), (3, 101), (4, 33))
+assert client.call("State", (1, pod), (2, "one"))[4] == 1
+reader, read = output()
+wait = client.send("Wait", (1, pod), (2, "one"))
+assert client.call("Start", (1, pod), (2, "one"))[1] > 0
+refused(9, "started already", "Start", (1, pod), (2, "one"))
+assert client.call("Wait", (1, pod), (2, "one"))[1] == 5
+reader.join()
+assert "33 101" in read[0], read
+assert client.call("Delete", (1, pod), (2, "one"))[2] == 5
+# The end of its input.
+add("one", False, "sh", "-c", "cat; echo end")
+client.call("CloseIO", (1, pod), (2, "one"), (3, 1))
+reader, read = output()
+client.call("Start", (1, pod), (2, "one"))
+assert client.call("Wait", (1, pod), (2, "one")).get(1, 0) == 0
+reader.join()
+assert read == ["end\n"], read
+client.call("Delete", (1, pod), (2, "one"))
+# One that never starts, and one that cannot.
+add("two", False, "true")
+client.call("Delete", (1, pod), (2, "two"))
+add("two", False, "/no/such/program")
+reader, read = output()
+refused(2, "/no/such/program", "Start", (1, pod), (2, "two"))
+assert client.call("Wait", (1, pod), (2, "two"))[1] == 255
+reader.join()
+assert client.call("Delete", (1, pod), (2, "two"))[2] == 255
+refused(5, "not found", "Wait", (1, pod), (2, "two"))
+PYTHON
+}
+
 @test "a terminal for whoever listens at the console socket" {
     bundle
     args sh -c 'stty size; read line; echo "got $line"; read line; stty size'
