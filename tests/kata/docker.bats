@@ -5,7 +5,7 @@
 # namespace between Create and Start. As few as possible, for without KVM each is emulated.
 
 # shellcheck disable=SC2016  # expanded by the container's shell
-# shellcheck disable=SC2030,SC2031,SC2154  # variables of bats
+# shellcheck disable=SC2030,SC2031,SC2153,SC2154  # variables of bats, and of what is loaded
 export PATIENCE=${PATIENCE:-6}
 load ../integration/callers/lib
 BULKHEAD_SHIM=${BULKHEAD_SHIM:-$(dirname "$BULKHEAD")/../shim/containerd-shim-bulkhead-v2}
