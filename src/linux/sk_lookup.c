@@ -11,8 +11,6 @@
 
 #include "base/sys.h"
 
-#define NET_BITS 24 /* 127.0.0.0/8 */
-
 static uint64_t pointer(const void *p)
 {
 	return (uint64_t)(uintptr_t)p;
@@ -65,7 +63,7 @@ static int make_map(int listener, struct bh_err *err)
 		.off = (int16_t)(PROGRAM_PASS - (at)-1), .imm = (value) \
 	}
 
-enum { PROGRAM_PASS = 23 };
+enum { PROGRAM_PASS = 22 };
 
 /* struct bpf_sk_lookup: what arrives; the answer is SK_PASS, with or without a socket assigned. */
 static int load_program(int map, struct bh_err *err)
@@ -78,8 +76,7 @@ static int load_program(int map, struct bh_err *err)
 		LEAVE(4, BPF_JNE, BPF_REG_1, AF_INET),
 		LOAD(BPF_REG_1, local_ip4),
 		{ .code = BPF_ALU | BPF_END | BPF_TO_BE, .dst_reg = BPF_REG_1, .imm = 32 },
-		{ .code = BPF_ALU | BPF_RSH | BPF_K, .dst_reg = BPF_REG_1, .imm = NET_BITS },
-		LEAVE(8, BPF_JNE, BPF_REG_1, IN_LOOPBACKNET),
+		LEAVE(7, BPF_JNE, BPF_REG_1, INADDR_LOOPBACK),
 		/* the listener */
 		{ .code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_10, .off = -4 },
 		MOV(BPF_REG_2, BPF_REG_10),
@@ -92,7 +89,7 @@ static int load_program(int map, struct bh_err *err)
 		CALL(BPF_FUNC_map_lookup_elem),
 		{ .code = BPF_JMP | BPF_JEQ | BPF_K,
 		  .dst_reg = BPF_REG_0,
-		  .off = PROGRAM_PASS - 15 - 1 },
+		  .off = PROGRAM_PASS - 14 - 1 },
 		/* takes it */
 		MOV(BPF_REG_7, BPF_REG_0),
 		MOV(BPF_REG_1, BPF_REG_6),

@@ -259,7 +259,7 @@ teardown() { cri_teardown; }
     c=$(container killed "$p" c . sh -c "$FOREVER")
     node pkill -KILL -x bulkhead-shim
     PATIENCE=1 wait_until 5 is_exited "$c"
-    # What `delete` says of it; the daemon itself, which lost its connection, makes 255 of it (docs/limits.md).
+    # What `delete` says of it; the daemon itself, which lost its connection, makes 255 of it (docs/containerd.md).
     wait_until 5 grep -q "/tasks/exit.*$c.*137" "$WORK/log/events"
     node_kill "$NODE_LAST"
     PATIENCE=1 wait_until 5 is_not_ready "$p"

@@ -106,8 +106,9 @@ group() { echo "/sys/fs/cgroup/$SLICE/cri-containerd-$1.scope"; }
     crictl rmp "$p"
     no_shims
     [ ! -e "$(group "$p")" ]
-    # The disk is free: its snapshot could be removed.
-    run ! dmsetup info --columns --noheadings --select "name=~$POOL-snap && open>0" -o name
+    # Nobody has a disk any more.
+    run -0 dmsetup info --columns --noheadings --separator ' ' -o open,name
+    [[ $output == *"0 $POOL-snap-"* && $output != *[1-9]" $POOL-snap-"* ]]
 }
 
 @test "cri: the other handler of the same daemon has its overlay, and scopes of systemd" {

@@ -183,6 +183,7 @@ teardown() { cri_teardown; }
     c=$(container port "$p" c . sh -c 'mkdir /www; echo page >/www/index.html; exec httpd -f -p 8080 -h /www')
     page() { [ "$(node busybox wget -qO- "$1")" = page ]; }
     wait_until 10 page "http://$(crictl inspectp "$p" | jq -r .status.network.ip):8080/"
+    page http://10.99.0.1:18080/
     node_spawn forward "$TOOLS/crictl" --config "$WORK/crictl.yaml" port-forward "$p" 28080:8080
     forward=$NODE_LAST
     wait_until 10 page http://127.0.0.1:28080/

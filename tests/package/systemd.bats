@@ -1,0 +1,53 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# A whole machine with systemd, KVM and Device Mapper, which the lab is: the packages of PACKAGES, the engine's
+# own unit, one command to set the node up, one to take it back.
+
+# shellcheck disable=SC2030,SC2031,SC2154  # variables of bats
+load ../lib/common
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+    [ "$(id -u)" -eq 0 ] && [ "$(cat /proc/1/comm)" = systemd ] || skip "needs root and systemd as process 1"
+    : "${PACKAGES:?set PACKAGES to the folder of the packages}"
+    dpkg --install "$PACKAGES"/bulkhead{,-guest}_*_amd64.deb
+    cp /etc/containerd/config.toml "$BATS_FILE_TMPDIR/original"
+}
+
+teardown_file() {
+    [ -e "$BATS_FILE_TMPDIR/original" ] || return 0
+    bulkhead node uninstall --engine containerd --discard-pool || :
+    dpkg --purge bulkhead-guest bulkhead
+}
+
+mapped() { dmsetup ls | awk '{ print $1 }' | sort | xargs; }
+
+@test "systemd: a node is set up by one command: pool, handlers, restart, a pod of each kind" {
+    run -0 bulkhead node install --engine containerd --pool-file 512m --restart
+    [[ $output == *"made the thin pool bulkhead-pool"*"containerd: restart done"* ]]
+    [[ $output == *"a pod of handler runc ran"*"a pod of handler kata ran"* ]]
+    [ "$(systemctl is-active containerd)" = active ]
+}
+
+@test "systemd: the pool's unit is sound, enabled, and starts what was there" {
+    systemd-analyze verify /lib/systemd/system/bulkhead-pool.service
+    [ "$(systemctl is-enabled bulkhead-pool)" = enabled ]
+    systemctl stop containerd
+    systemctl start bulkhead-pool
+    systemctl stop bulkhead-pool
+    [ "$(mapped)" = "No" ] # "No devices found"
+    systemctl start bulkhead-pool
+    [ "$(mapped)" = "bulkhead-pool bulkhead-pool_data bulkhead-pool_meta" ]
+    systemctl start containerd
+}
+
+@test "systemd: one command takes it back, to the byte" {
+    bulkhead node uninstall --engine containerd --restart
+    cmp "$BATS_FILE_TMPDIR/original" /etc/containerd/config.toml
+    [ "$(mapped)" = "No" ]
+    [ -z "$(losetup --all)" ]
+    run ! systemctl is-enabled bulkhead-pool
+    [ "$(systemctl is-active containerd)" = active ]
+    systemctl stop containerd
+}
