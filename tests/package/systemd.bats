@@ -42,6 +42,17 @@ mapped() { dmsetup ls | awk '{ print $1 }' | sort | xargs; }
     systemctl start containerd
 }
 
+@test "systemd: Prometheus is told by a unit without privileges" {
+    dpkg --install "$PACKAGES"/bulkhead-metrics_*_amd64.deb
+    systemd-analyze verify /lib/systemd/system/bulkhead-metrics.service
+    systemctl start bulkhead-metrics
+    answers() { curl -sf http://127.0.0.1:9758/metrics | grep -q '^bulkhead_build_info'; }
+    wait_until 20 answers
+    systemctl stop bulkhead-metrics
+    [ "$(systemctl is-failed bulkhead-metrics)" = inactive ]
+    dpkg --purge bulkhead-metrics
+}
+
 @test "systemd: one command takes it back, to the byte" {
     bulkhead node uninstall --engine containerd --restart
     cmp "$BATS_FILE_TMPDIR/original" /etc/containerd/config.toml
