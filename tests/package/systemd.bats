@@ -16,9 +16,10 @@ setup_file() {
 }
 
 teardown_file() {
-    [ -e "$BATS_FILE_TMPDIR/original" ] || return 0
-    bulkhead node uninstall --engine containerd --discard-pool || :
-    dpkg --purge bulkhead-guest bulkhead
+    if [ -e "$BATS_FILE_TMPDIR/original" ]; then
+        bulkhead node uninstall --engine containerd --discard-pool || :
+        dpkg --purge bulkhead-guest bulkhead
+    fi
 }
 
 mapped() { dmsetup ls | awk '{ print $1 }' | sort | xargs; }
