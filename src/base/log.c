@@ -82,3 +82,18 @@ void bh_log(enum bh_log_level level, const char *fmt, ...)
 		saved = errno;
 	errno = saved;
 }
+
+void bh_log_report(const struct bh_err *err)
+{
+	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+
+	bh_err_format(err, text, sizeof(text));
+	bh_log(BH_LOG_ERROR, "%s", text);
+	if (bh_log_fd() <= STDERR_FILENO)
+		return;
+	/* Names in the text come from images and configurations: no escape sequences. */
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	dprintf(STDERR_FILENO, "%s\n", text);
+}

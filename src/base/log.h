@@ -31,6 +31,10 @@ void bh_log_end(void);
 /** bh_log() - one line; control characters and quotes in it are escaped */
 void bh_log(enum bh_log_level level, const char *fmt, ...) bh_printf(2, 3);
 
+/** bh_log_report() - what ends the program: one line in the log and, where that is a file, on
+ * standard error too */
+void bh_log_report(const struct bh_err *err);
+
 /** bh_log_enabled() - whether a line of @level would be written */
 bool bh_log_enabled(enum bh_log_level level);
 

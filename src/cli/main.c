@@ -328,22 +328,6 @@ static int run_verb(struct bh_cli *cli, const struct bh_verb *verb, int argc, ch
 	return verb->run(cli, options, &args, err);
 }
 
-/* One line, in the log and, where that is a file, on standard error too. */
-static void report(const struct bh_err *err)
-{
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
-
-	bh_err_format(err, text, sizeof(text));
-	bh_log(BH_LOG_ERROR, "%s", text);
-	if (bh_log_fd() <= STDERR_FILENO)
-		return;
-	/* Names in the text come from images and configurations: no escape sequences. */
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	dprintf(STDERR_FILENO, "%s\n", text);
-}
-
 static int run(struct bh_cli *cli, int argc, char **argv, int *error_status, struct bh_err *err)
 {
 	struct global_options globals = { .debug = false };
@@ -393,7 +377,7 @@ int main(int argc, char **argv)
 	cli.program = slash ? slash + 1 : cli.argv0;
 	r = run(&cli, argc, argv, &error_status, &err);
 	if (r < 0)
-		report(&err);
+		bh_log_report(&err);
 	bh_config_set_deinit(&cli.settings);
 	bh_arena_deinit(&cli.arena);
 	return r < 0 ? error_status : r;

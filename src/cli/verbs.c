@@ -8,11 +8,19 @@
 #include "cli/help.h"
 
 const struct bh_verb *const bh_verbs[] = {
-	&bh_verb_admit,  &bh_verb_check,    &bh_verb_checkpoint, &bh_verb_config, &bh_verb_create,
-	&bh_verb_delete, &bh_verb_events,   &bh_verb_exec,       &bh_verb_kill,   &bh_verb_list,
-	&bh_verb_node,   &bh_verb_pause,    &bh_verb_pod,        &bh_verb_ps,     &bh_verb_restore,
-	&bh_verb_resume, &bh_verb_run,      &bh_verb_spec,       &bh_verb_start,  &bh_verb_state,
-	&bh_verb_update, &bh_verb_features, &bh_verb_completion, &bh_verb_help,   NULL,
+	&bh_verb_admit,      &bh_verb_check,
+	&bh_verb_checkpoint, &bh_verb_config,
+	&bh_verb_create,     &bh_verb_delete,
+	&bh_verb_events,     &bh_verb_exec,
+	&bh_verb_kill,       &bh_verb_list,
+	&bh_verb_metrics,    &bh_verb_node,
+	&bh_verb_pause,      &bh_verb_pod,
+	&bh_verb_ps,         &bh_verb_restore,
+	&bh_verb_resume,     &bh_verb_run,
+	&bh_verb_spec,       &bh_verb_start,
+	&bh_verb_state,      &bh_verb_update,
+	&bh_verb_features,   &bh_verb_completion,
+	&bh_verb_help,       NULL,
 };
 
 const struct bh_verb *bh_verb_find(const char *name)

@@ -16,7 +16,7 @@ extern const struct bh_verb bh_verb_checkpoint, bh_verb_restore;         /* chec
 extern const struct bh_verb bh_verb_list, bh_verb_state, bh_verb_ps;     /* inspect.c */
 extern const struct bh_verb bh_verb_events;                              /* events.c */
 extern const struct bh_verb bh_verb_node;                                /* node.c */
-extern const struct bh_verb bh_verb_pod;                                 /* pod.c */
+extern const struct bh_verb bh_verb_pod, bh_verb_metrics;                /* pod.c */
 extern const struct bh_verb bh_verb_update;                              /* update.c */
 extern const struct bh_verb bh_verb_spec, bh_verb_features;              /* spec.c */
 extern const struct bh_verb bh_verb_completion;                          /* completion.c */

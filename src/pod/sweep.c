@@ -39,6 +39,14 @@ static int sweep_vm(const struct bh_container *c, struct bh_err *err)
 	return r;
 }
 
+/* Of a pod on this kernel only who serves it is on record, if anybody. */
+static int sweep_host(struct bh_container *c, struct bh_err *err)
+{
+	int r = bh_container_delete(c, true, err);
+
+	return r < 0 || bh_pod_served(c->root, c->id) ? r : bh_pod_undo(c->root, c->id, err);
+}
+
 int bh_pod_sweep(const char *root, const char *id, const char *bundle, pid_t *ret_pid,
 		 struct bh_err *err)
 {
@@ -50,7 +58,7 @@ int bh_pod_sweep(const char *root, const char *id, const char *bundle, pid_t *re
 	if (!c && err->code != -ENOENT)
 		return err->code;
 	if (c)
-		r = c->pod ? sweep_vm(c, err) : bh_container_delete(c, true, err);
+		r = c->pod ? sweep_vm(c, err) : sweep_host(c, err);
 	else /* its pod may have been begun; or it was deleted, and its peers have not been yet */
 		r = bh_pod_served(root, id) ? 0 : bh_pod_undo(root, id, err);
 	if (r < 0)

@@ -64,8 +64,10 @@ static void remove_socket(const char *address)
 	strcpy(at.sun_path, address + strlen(ADDRESS_START));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 &&
-	    errno == ECONNREFUSED)
+	    errno == ECONNREFUSED) {
 		unlink(at.sun_path);
+		bh_shim_unmark(at.sun_path);
+	}
 }
 
 int bh_shim_delete(const struct bh_shim_call *call, struct bh_err *err)

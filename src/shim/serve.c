@@ -48,6 +48,7 @@ static void on_closed(void *arg, struct bh_rpc_server *server)
 
 	(void)server;
 	forget(c);
+	bh_shim_tidy(s);
 	look_whether_wanted(s);
 }
 
@@ -186,6 +187,8 @@ static int open_pod(struct bh_shim *s, const char *id, const char *bundle, const
 	r = r < 0 ? r : configure(s, id, bundle, err);
 	if (r == 0 && bh_pod_own_mounts(kind))
 		r = bh_pod_leave_mounts(&s->config.host_mounts, err);
+	if (r == 0 && strcmp(s->settings.root, BH_SHIM_ROOT_DEFAULT) != 0)
+		bh_shim_mark(s->socket_path, s->config.root);
 	r = r < 0 ? r : bh_pod_open(kind, &s->loop, &s->config, &listener, &s->pod, err);
 	return r < 0 ? r : serve_command_line(s, err);
 }
@@ -253,6 +256,7 @@ void bh_shim_retire(struct bh_shim *s)
 	if (s->listener.fd < 0)
 		return;
 	unlink(s->socket_path);
+	bh_shim_unmark(s->socket_path);
 	bh_loop_remove(&s->loop, &s->listener);
 	s->listener.fd = bh_close(s->listener.fd);
 }

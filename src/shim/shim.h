@@ -28,6 +28,9 @@ struct bh_shim_call {
 	"bulkhead.root" /* settings.root when it is not the default, for `delete`, which is told \
 			   no options */
 
+/* Where the sockets are, when containerd does not say so; and the words of bh_shim_mark(). */
+#define BH_SHIM_SOCKET_DIR "/run/bulkhead/@shim"
+
 /* Descriptor of the listening socket in the process that serves. */
 #define BH_SHIM_SOCKET_FD 3
 
@@ -53,6 +56,12 @@ int bh_shim_delete(const struct bh_shim_call *call, struct bh_err *err) bh_must_
 
 /** bh_shim_info() - print a RuntimeInfo */
 int bh_shim_info(const struct bh_shim_call *call, struct bh_err *err) bh_must_check;
+
+/** bh_shim_mark() - leave word where @root is, the states' directory of the pod that is served at
+ * @socket_path, for those who look at all pods of the node. As far as that can be done
+ * bh_shim_unmark() - take it back; idempotent */
+void bh_shim_mark(const char *socket_path, const char *root);
+void bh_shim_unmark(const char *socket_path);
 
 /** bh_shim_enter_cgroup() - this process, in all hierarchies where there is that group */
 int bh_shim_enter_cgroup(const char *path, struct bh_err *err) bh_must_check;

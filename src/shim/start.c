@@ -22,7 +22,6 @@
 #include "shim/input.h"
 #include "shim/shim.h"
 
-#define SOCKET_DIR     "/run/bulkhead/@shim"
 #define SOCKET_PREFIX  "unix://"
 #define LISTEN_BACKLOG 128
 /* Of the pod's id, for people who look at the socket's name; the hash before it tells pods apart.
@@ -85,7 +84,7 @@ static uint64_t hash_of(uint64_t hash, const char *text)
 
 static int name_socket(struct start *s, struct bh_err *err)
 {
-	const char *dir = SOCKET_DIR;
+	const char *dir = BH_SHIM_SOCKET_DIR;
 	uint64_t hash = 0xcbf29ce484222325;
 	int n;
 

@@ -61,6 +61,10 @@ struct bh_vm_config {
 				* by writing "0"; borrowed */
 	size_t n_cgroup_fds;
 	const char *name; /* of the pod, for ps(1) */
+	/** console() - what the guest writes to its console, as it comes, until bh_vm_free(); NULL
+	 * = only the tail is kept */
+	void (*console)(void *arg, const char *data, size_t len);
+	void *console_arg;
 };
 
 /* The VM is over: @why says how, with the monitor's last words. Called once, and not by

@@ -21,6 +21,8 @@ static ssize_t hear(struct bh_stream *stream)
 
 	if (n > 0)
 		bh_tail_add(&stream->tail, text, (size_t)n);
+	if (n > 0 && stream->heard_fn)
+		stream->heard_fn(stream->arg, text, (size_t)n);
 	return n < 0 ? -errno : n;
 }
 

@@ -7,8 +7,13 @@
 #include "loop/loop.h"
 #include "vmm/tail.h"
 
+/** Called with what was heard, as it came */
+typedef void (*bh_stream_fn)(void *arg, const char *data, size_t len);
+
 struct bh_stream {
 	struct bh_loop *loop;
+	bh_stream_fn heard_fn; /* set before the start; NULL = nobody else listens */
+	void *arg;
 	struct bh_source source; /* its fd is owned */
 	struct bh_timer rest;
 	size_t heard;       /* bytes since the last rest */
@@ -18,7 +23,7 @@ struct bh_stream {
 
 /**
  * bh_stream_start() - listen to @fd, non-blocking, which becomes @stream's in any case
- * @stream: zeroed
+ * @stream: zeroed but for heard_fn and arg
  * @keep:   bytes of the end to remember
  * @what:   for messages
  */

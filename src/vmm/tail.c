@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define ESC '\033'
+#include "base/harmless.h"
 
 int bh_tail_init(struct bh_tail *tail, size_t size)
 {
@@ -38,44 +38,18 @@ void bh_tail_add(struct bh_tail *tail, const char *data, size_t len)
 /* ---- reading ----------------------------------------------------------------------------------
  */
 
-/* ECMA-48: ESC, then '[' and parameters up to a final byte from '@' to '~', or one other byte. */
-enum escape { ESCAPE_NONE = 0, ESCAPE_BEGUN, ESCAPE_PARAMETERS };
-
-static enum escape escape_next(enum escape was, char c)
-{
-	if (c == ESC)
-		return ESCAPE_BEGUN;
-	if (was == ESCAPE_BEGUN)
-		return c == '[' ? ESCAPE_PARAMETERS : ESCAPE_NONE;
-	return c >= '@' && c <= '~' ? ESCAPE_NONE : ESCAPE_PARAMETERS;
-}
-
-static char harmless(char c)
-{
-	if (c == '\t')
-		return ' ';
-	return (c >= ' ' && c <= '~') || c == '\n' ? c : '?';
-}
-
 /* All that is held, cleaned, without empty lines. */
 static void clean(const struct bh_tail *tail, struct bh_buf *out)
 {
 	size_t first = tail->len < tail->size ? 0 : tail->at;
-	enum escape escape = ESCAPE_NONE;
+	struct bh_harmless text = { .escape = BH_ESCAPE_NONE };
 	bool blank = true; /* nothing in this line yet */
 
 	for (size_t i = 0; i < tail->len; i++) {
-		char c = tail->data[(first + i) % tail->size];
+		char c = bh_harmless_byte(&text, tail->data[(first + i) % tail->size]);
 
-		if (c == '\n')
-			escape = ESCAPE_NONE; /* one that is cut short ends with its line */
-		if (escape != ESCAPE_NONE || c == ESC) {
-			escape = escape_next(escape, c);
+		if (!c || (c == '\n' && blank))
 			continue;
-		}
-		if (c == '\r' || (c == '\n' && blank))
-			continue;
-		c = harmless(c);
 		bh_buf_add(out, &c, 1);
 		blank = c == '\n';
 	}

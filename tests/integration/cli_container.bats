@@ -39,8 +39,9 @@ same_keys() {
 # in_terminal COMMAND…: runs it on a terminal of 33 rows and 99 columns; prints what that shows.
 in_terminal() {
     printf '%q ' "$@" >"$WORK/command"
-    # At the end of its input script types the end-of-file character, which shows as ^@.
-    script -qec "stty rows 33 cols 99; . '$WORK/command'" /dev/null </dev/null | sed '1s/^^@//;${/^^@$/d}'
+    # An input without end: at its end script would type the end-of-file character, which shows somewhere as ^@.
+    [ -p "$WORK/silence" ] || mkfifo "$WORK/silence"
+    script -qec "stty rows 33 cols 99; . '$WORK/command'" /dev/null <>"$WORK/silence"
 }
 
 # ---- formats ------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@
 #include "base/path.h"
 #include "pod/pod.h"
 
-#define RECORD           "pod.json"
 #define RECORD_BYTES_MAX (1U << 20)
 #define END_TIMEOUT_MS   5000
 #define END_POLL_MS      10
@@ -57,7 +56,10 @@ int bh_pod_record_save(int dirfd, const struct bh_pod_record *record, struct bh_
 {
 	bh_auto_buf struct bh_buf buf = BH_BUF_INIT;
 
-	bh_buf_printf(&buf, "{\"version\":1,\"pid\":%d,\"startTime\":%llu", record->server.pid,
+	bh_buf_printf(&buf,
+		      "{\"version\":1,\"runtime\":\"%s\",\"created\":\"%s\",\"pid\":%d,"
+		      "\"startTime\":%llu",
+		      record->runtime, record->created, record->server.pid,
 		      (unsigned long long)record->server.start_time);
 	if (record->cg) {
 		bh_buf_puts(&buf, ",\"cgroup\":");
@@ -70,7 +72,7 @@ int bh_pod_record_save(int dirfd, const struct bh_pod_record *record, struct bh_
 	bh_buf_puts(&buf, "}\n");
 	if (buf.failed)
 		return bh_err_oom(err);
-	return bh_path_replace(dirfd, RECORD, buf.data, buf.len, 0600, err);
+	return bh_path_replace(dirfd, BH_POD_RECORD, buf.data, buf.len, 0600, err);
 }
 
 int bh_pod_dir_remove(const char *root, const char *id, struct bh_err *err)
@@ -154,15 +156,16 @@ static int undo(json_object *o, struct bh_err *err)
 static int read_record(int dirfd, const char *id, json_object **ret, struct bh_err *err)
 {
 	bh_auto_free char *text = NULL;
-	int r = bh_path_read(dirfd, RECORD, BH_PATH_BENEATH, RECORD_BYTES_MAX, &text, NULL, err);
+	int r = bh_path_read(dirfd, BH_POD_RECORD, BH_PATH_BENEATH, RECORD_BYTES_MAX, &text, NULL,
+			     err);
 
 	*ret = NULL;
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	*ret = json_tokener_parse(text);
 	return *ret ? 0
-		    : bh_err_as(err, BH_ERR_STATE, -EBADMSG, "pod '%s': " RECORD " is not JSON",
-				id);
+		    : bh_err_as(err, BH_ERR_STATE, -EBADMSG,
+				"pod '%s': " BH_POD_RECORD " is not JSON", id);
 }
 
 bool bh_pod_served(const char *root, const char *id)

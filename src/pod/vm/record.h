@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is on record of a pod, in ROOT/@pods/ID/pod.json: everything of it that outlives the process
- * that serves it. Processes need no mention: they are in the pod's cgroup and die with their
- * creator. Mounts need none: they are in that process's own mount namespace.
+ * What is on record of a pod, in ROOT/@pods/ID/pod.json: who serves it, and everything of it that
+ * outlives the process that serves it. Processes need no mention: they are in the pod's cgroup and
+ * die with their creator. Mounts need none: they are in that process's own mount namespace.
  */
 #ifndef BH_POD_VM_RECORD_H
 #define BH_POD_VM_RECORD_H
@@ -11,7 +11,11 @@
 #include "linux/proc.h"
 #include "pod/vm/network.h"
 
+#define BH_POD_RECORD "pod.json"
+
 struct bh_pod_record {
+	const char *runtime;              /* name of the pod's kind */
+	const char *created;              /* RFC 3339 */
 	struct bh_proc server;            /* the process that serves the pod */
 	const struct bh_cgroup *cg;       /* NULL = none */
 	const struct bh_network *network; /* NULL = none yet */

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "loop/fiber.h"
+#include "pod/vm/obituary.h"
 #include "pod/vm/vm_pod.h"
 
 #define CONSOLE_LINES 200 /* more than are told: the telling one may be far up */
@@ -84,6 +85,22 @@ static void blame_memory(struct bh_vm_pod *pod)
 
 /* ---- dying ---- */
 
+/* Where it is still to be read when the pod was deleted, and its console with it. */
+static void leave_word(struct bh_vm_pod *pod)
+{
+	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128], now[BH_CLOCK_BYTES];
+	struct bh_obituary obituary = { .id = pod->config.id,
+					.runtime = bh_vm_pod_kind.name,
+					.created = pod->created,
+					.died = bh_clock_now(now, false) };
+	struct bh_err err = BH_ERR_INIT;
+
+	obituary.reason = bh_err_format(&pod->why, text, sizeof(text));
+	bh_warn("pod '%s': %s", pod->config.id, text);
+	if (pod->dirfd >= 0 && bh_obituary_write(&pod->spec, pod->dirfd, &obituary, &err) < 0)
+		bh_warn("%s", bh_err_format(&err, text, sizeof(text)));
+}
+
 static void become_dead(struct bh_vm_pod *pod)
 {
 	pod->dead = true;
@@ -91,6 +108,7 @@ static void become_dead(struct bh_vm_pod *pod)
 	if (ran_out_of_memory(pod))
 		blame_memory(pod);
 	bh_vm_pod_add_console(pod, &pod->why);
+	leave_word(pod);
 	bh_loop_arm(pod->loop, &pod->burial, 0);
 }
 
@@ -180,6 +198,7 @@ void bh_vm_pod_undo(struct bh_vm_pod *pod)
 	pod->share = bh_share_free(pod->share);
 	pod->network = bh_network_free(pod->network);
 	pod->netns_fd = bh_close(pod->netns_fd);
+	bh_console_log_end(&pod->console);
 	if (pod->dirfd >= 0 && bh_pod_undo(pod->config.root, pod->config.id, &err) < 0)
 		bh_warn("%s", bh_err_format(&err, text, sizeof(text)));
 	pod->dirfd = bh_close(pod->dirfd);

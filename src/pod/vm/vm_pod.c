@@ -125,7 +125,9 @@ static int admit(struct bh_vm_pod *pod, struct bh_err *err)
 
 int bh_vm_pod_save(const struct bh_vm_pod *pod, struct bh_err *err)
 {
-	const struct bh_pod_record record = { .server = pod->server,
+	const struct bh_pod_record record = { .runtime = bh_vm_pod_kind.name,
+					      .created = pod->created,
+					      .server = pod->server,
 					      .cg = pod->cg,
 					      .network = pod->network };
 
@@ -166,6 +168,8 @@ static int prepare(struct bh_vm_pod *pod, struct bh_err *err)
 	pod->dirfd = bh_pod_dir_make(pod->config.root, pod->config.id, err);
 	if (pod->dirfd < 0)
 		return pod->dirfd;
+	pod->console = BH_CONSOLE_LOG_INIT(pod->dirfd, pod->config.settings.console_log);
+	bh_clock_now(pod->created, false);
 	r = bh_vm_pod_save(pod, err);
 	r = r < 0 ? r : bh_vm_cgroup_make(pod, err);
 	r = r < 0 ? r : bh_vm_network_make(pod, err);
@@ -202,6 +206,11 @@ static int claim_vsock(struct bh_vm_pod *pod, struct bh_err *err)
 	return fd;
 }
 
+static void on_console(void *arg, const char *data, size_t len)
+{
+	bh_console_log_add(arg, data, len);
+}
+
 static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	bh_cleanup(bh_vm_cgroup_fds_close) struct bh_vm_cgroup_fds fds = { .n = 0 };
@@ -222,6 +231,8 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 		.netns_fd = pod->netns_fd,
 		.uid = VMM_UID_BASE + (uid_t)getpid(),
 		.name = pod->config.id,
+		.console = on_console,
+		.console_arg = &pod->console,
 	};
 	bh_auto_close int vsock = claim_vsock(pod, err);
 	int r = vsock < 0 && vsock != -ENODEV ? vsock : bh_vm_cgroup_open(pod, &fds, err);
@@ -498,6 +509,7 @@ void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc
 
 void bh_vm_pod_event(struct bh_vm_pod *pod, const char *topic, const ProtobufCMessage *event)
 {
+	bh_ledger_event(&pod->ledger, topic, event);
 	if (pod->listener.event)
 		pod->listener.event(pod->listener.arg, topic, event);
 }
@@ -658,6 +670,7 @@ static struct bh_pod *free_pod(struct bh_pod *base)
 	while (pod->containers)
 		bh_vm_container_free(pod->containers, false);
 	bh_stdio_end(&pod->stdio);
+	bh_ledger_deinit(&pod->ledger);
 	bh_cgroup_free(pod->cg);
 	bh_arena_deinit(&pod->arena);
 	free(pod);
@@ -677,6 +690,7 @@ static int open_pod(struct bh_loop *loop, const struct bh_pod_config *config,
 	pod->config = *config;
 	pod->listener = *listener;
 	pod->dirfd = -EBADF;
+	pod->console = BH_CONSOLE_LOG_INIT(-EBADF, 0);
 	pod->netns_fd = -EBADF;
 	pod->scope_fd = -EBADF;
 	bh_vm_pod_end_init(pod);

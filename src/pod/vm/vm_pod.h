@@ -9,8 +9,11 @@
 
 #include <sys/ioctl.h>
 
+#include "base/clock.h"
 #include "loop/relay.h"
+#include "pod/ledger.h"
 #include "pod/pod.h"
+#include "pod/vm/console_log.h"
 #include "pod/vm/forward.h"
 #include "pod/vm/guest_image.h"
 #include "pod/vm/network.h"
@@ -131,6 +134,7 @@ struct bh_vm_pod {
 	struct bh_pod_listener listener;
 	struct bh_arena arena;
 	struct bh_spec spec; /* of the container that the pod is made for */
+	char created[BH_CLOCK_BYTES];
 	int dirfd;
 	struct bh_proc server;
 	struct bh_vm_size size;
@@ -148,6 +152,7 @@ struct bh_vm_pod {
 	struct bh_share *share;
 	uint32_t vsock_cid; /* of the guest; 0 = the channel is a serial port */
 	struct bh_vm *vm;
+	struct bh_console_log console;
 	struct bh_link *link;
 	struct bh_rpc_client *agent;
 	struct bh_proc vmm; /* what engines are told as the containers' pid */
@@ -162,6 +167,7 @@ struct bh_vm_pod {
 	struct bh_timer verdict; /* armed: the link ended, of what is not known yet */
 	struct bh_err suspicion;
 	struct bh_vm_container *containers;
+	struct bh_ledger ledger;
 	uint32_t last_token; /* of a stream */
 	struct bh_stdio stdio;
 	struct bh_workers workers; /* that run hooks */

@@ -6,6 +6,8 @@
 
 #define HOST_PARTS  3
 #define GUEST_PARTS 2
+/* The longest that somebody waits for a guest that may be silent. */
+#define GUEST_MS_MAX 60000
 
 static int status(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		  struct bh_err *err)
@@ -84,36 +86,69 @@ static void add_phases(const struct bh_vm_pod *pod, Pod__Phase phases[], Pod__Ph
 	}
 }
 
+static const char *const accelerators[] = {
+	[BH_ACCELERATOR_KVM] = "kvm", [BH_ACCELERATOR_EMULATION] = "emulation"
+};
+
+/* Return: the guest's answer, free with agent__figures_response__free_unpacked(); NULL with @err */
+static Agent__FiguresResponse *ask_guest(struct bh_vm_pod *pod, uint32_t limit_ms,
+					 struct bh_err *err)
+{
+	Agent__FiguresRequest ask = AGENT__FIGURES_REQUEST__INIT;
+	Agent__FiguresResponse *g = NULL;
+	int limit = limit_ms < GUEST_MS_MAX ? (int)limit_ms : GUEST_MS_MAX;
+	int r = bh_vm_pod_check(pod, err);
+
+	if (r == 0 && limit && pod->agent)
+		r = bh_rpc_call_wait(pod->agent, BH_AGENT_SERVICE, "Figures", &ask.base, limit,
+				     &agent__figures_response__descriptor, (ProtobufCMessage **)&g,
+				     err);
+	else if (r == 0)
+		r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Figures", &ask.base,
+				  &agent__figures_response__descriptor, (ProtobufCMessage **)&g,
+				  err);
+	return r < 0 ? NULL : g;
+}
+
+/* What the guest tells of its memory, as far as that makes sense. */
+static void guest_memory(const struct bh_vm_pod *pod, const Agent__FiguresResponse *g,
+			 Pod__FiguresResponse *a)
+{
+	a->guest_total = g->memory_total < pod->size.ram ? g->memory_total : pod->size.ram;
+	a->guest_available = g->memory_available < a->guest_total ? g->memory_available
+								  : a->guest_total;
+}
+
 static int figures(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		   struct bh_err *err)
 {
-	static const char *const accelerators[] = {
-		[BH_ACCELERATOR_KVM] = "kvm", [BH_ACCELERATOR_EMULATION] = "emulation"
-	};
+	const Pod__FiguresRequest *q = request;
 	Pod__Part host[HOST_PARTS] = { POD__PART__INIT, POD__PART__INIT, POD__PART__INIT };
 	Pod__Part guest[GUEST_PARTS] = { POD__PART__INIT, POD__PART__INIT };
 	Pod__Part *host_list[] = { &host[0], &host[1], &host[2] };
 	Pod__Part *guest_list[] = { &guest[0], &guest[1] };
 	Pod__Phase phases[BH_VM_PHASE_MAX_], *phase_list[BH_VM_PHASE_MAX_];
 	Pod__FiguresResponse a = POD__FIGURES_RESPONSE__INIT;
-	Agent__FiguresRequest ask = AGENT__FIGURES_REQUEST__INIT;
-	Agent__FiguresResponse *g = NULL;
-	int r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Figures", &ask.base,
-			      &agent__figures_response__descriptor, (ProtobufCMessage **)&g, err);
+	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	bool partly = q->guest_ms > 0;
+	Agent__FiguresResponse *g = ask_guest(pod, q->guest_ms, err);
+	int r = g || (partly && !pod->dead) ? 0 : err->code;
 
-	(void)request;
-	if (r < 0)
-		return r;
-	guest_parts(g, guest);
-	agent__figures_response__free_unpacked(g, NULL);
-	r = host_parts(pod, host, &a.guest_ram, err);
+	if (g) {
+		guest_parts(g, guest);
+		guest_memory(pod, g, &a);
+		a.n_guest = GUEST_PARTS;
+		a.guest = guest_list;
+		agent__figures_response__free_unpacked(g, NULL);
+	} else if (r == 0) {
+		a.guest_silent = (char *)bh_err_format(err, text, sizeof(text));
+	}
+	r = r < 0 ? r : host_parts(pod, host, &a.guest_ram, err);
 	if (r < 0)
 		return r;
 	add_phases(pod, phases, phase_list);
 	a.n_host = HOST_PARTS;
 	a.host = host_list;
-	a.n_guest = GUEST_PARTS;
-	a.guest = guest_list;
 	a.n_phases = BH_VM_PHASE_MAX_;
 	a.phases = phase_list;
 	a.vm_memory = pod->size.ram;
@@ -121,6 +156,40 @@ static int figures(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 	a.kernel = (char *)pod->kernel;
 	a.accelerator = (char *)accelerators[pod->accelerator];
 	bh_rpc_reply(call, &a.base);
+	return 0;
+}
+
+/* ---- description
+ * --------------------------------------------------------------------------------- */
+
+static uint32_t milli(uint64_t quota_usec, uint64_t period_usec)
+{
+	return (uint32_t)(quota_usec * 1000 / period_usec);
+}
+
+static int describe(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		    struct bh_err *err)
+{
+	const struct bh_vm_size *size = &pod->size;
+	Pod__DescribeResponse a = POD__DESCRIBE_RESPONSE__INIT;
+	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	int r = bh_ledger_describe(&pod->ledger, &a, err);
+
+	(void)request;
+	if (r < 0)
+		return r;
+	a.runtime = (char *)bh_vm_pod_kind.name;
+	if (pod->dead)
+		a.dead = (char *)bh_err_format(&pod->why, text, sizeof(text));
+	a.vcpus = size->vcpus;
+	a.vm_memory = size->ram;
+	a.accelerator = (char *)accelerators[pod->accelerator];
+	a.memory = size->memory;
+	a.cpu_milli = milli(size->quota_usec, size->period_usec);
+	a.overhead_memory = pod->config.settings.overhead.memory;
+	a.overhead_cpu_milli = pod->config.settings.overhead.cpu_milli;
+	bh_rpc_reply(call, &a.base);
+	bh_ledger_release(&a);
 	return 0;
 }
 
@@ -158,6 +227,7 @@ static int oom(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *requ
 VERB(status)
 VERB(detach)
 VERB(figures)
+VERB(describe)
 VERB(oom)
 VERB(bh_vm_stats)
 VERB(bh_vm_processes)
@@ -166,6 +236,7 @@ static const struct bh_rpc_method methods[] = {
 	{ "Status", &pod__status_request__descriptor, on_status },
 	{ "Detach", &pod__detach_request__descriptor, on_detach },
 	{ "Figures", &pod__figures_request__descriptor, on_figures },
+	{ "Describe", &pod__describe_request__descriptor, on_describe },
 	{ "Oom", &pod__oom_request__descriptor, on_oom },
 	{ "Stats", &pod__container_request__descriptor, on_bh_vm_stats },
 	{ "Processes", &pod__container_request__descriptor, on_bh_vm_processes },

@@ -3,10 +3,10 @@
  * What a guest says of itself and its containers, made fit to be repeated: whoever prints it or
  * puts it into a line of JSON need not know that its author is not trusted.
  */
-#include <string.h>
 
 #include <json-c/json_object.h>
 
+#include "base/harmless.h"
 #include "base/json.h"
 #include "pod/vm/vm_pod.h"
 #include "rpc/agent.pb-c.h"
@@ -16,13 +16,8 @@
 
 const char *bh_vm_harmless(char *text, size_t max)
 {
-	/* A field that was not sent is a constant: only what has to be changed is written to. */
-	if (strlen(text) > max)
-		text[max] = '\0';
-	for (char *p = text; *p; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	return text;
+	/* A field that was not sent is a constant, which this does not write to. */
+	return bh_harmless_line(text, max);
 }
 
 /* ---- figures of a container ------------------------------------------------------------------ */

@@ -316,6 +316,7 @@ static int qemu_boot(struct bh_loop *loop, const struct bh_vm_config *config, bh
 		.process = { .pidfd = -EBADF, .trouble_fd = -EBADF },
 		.channel = -EBADF,
 		.memory = config->memory,
+		.console = { .heard_fn = config->console, .arg = config->console_arg },
 		.dead = dead,
 		.arg = arg,
 		.tell.fn = tell_dead,
