@@ -89,7 +89,7 @@ files() {
     debian sh -c '! command -v bulkhead'
     debian test -e /etc/bulkhead/bulkhead.yaml # the administrator's, until it is purged
     debian rm -r /etc/bulkhead/bulkhead.yaml.d
-    debian dpkg --purge bulkhead
+    debian dpkg --purge bulkhead-metrics bulkhead
     files >"$WORK/after"
     diff "$WORK/before" "$WORK/after"
 }
