@@ -50,8 +50,10 @@ static void add_ms(struct command *c, const char *option, int64_t ns)
 /* Without a root of one's own root sees all pods of the node, wherever they are on record. */
 static void add_globals(const struct bh_cli *cli, struct command *c)
 {
-	if (!cli->root_is_default || geteuid() != 0)
+	if (geteuid() != 0 || bh_config_flag_value(&cli->settings, "root"))
 		add(c, "--root", cli->root);
+	else
+		add(c, "--known-root", cli->root); /* as it is configured */
 	add(c, "--log", cli->config.log.file);
 	add(c, "--log-format", cli->config.log.format == BH_LOG_JSON ? "json" : "text");
 }
@@ -188,8 +190,7 @@ const struct bh_verb bh_verb_pod = {
 /* ---- metrics --------------------------------------------------------------------------------- */
 
 struct metrics_options {
-	const char *listen;
-	int64_t timeout_ns;
+	const char *listen, *timeout;
 	bool once;
 };
 
@@ -197,33 +198,45 @@ static const struct bh_option metrics_options[] = {
 	{ .name = "listen",
 	  .type = BH_OPTION_STRING,
 	  BH_OPTION_AT(struct metrics_options, listen),
-	  .fallback = "127.0.0.1:9758",
 	  .value = "ADDRESS",
-	  .help = "unix:PATH, 127.0.0.1:PORT or [::1]:PORT" },
+	  .help = "unix:PATH, 127.0.0.1:PORT or [::1]:PORT (default: metrics.listen of the "
+		  "configuration)" },
 	{ .name = "timeout",
-	  .type = BH_OPTION_DURATION,
-	  BH_OPTION_AT(struct metrics_options, timeout_ns),
-	  .fallback = "2s",
+	  .type = BH_OPTION_STRING,
+	  BH_OPTION_AT(struct metrics_options, timeout),
 	  .value = "DURATION",
-	  .help = "how long each pod has to answer" },
+	  .help = "how long each pod has to answer (default: metrics.timeout of the "
+		  "configuration)" },
 	{ .name = "once",
 	  .type = BH_OPTION_FLAG,
 	  BH_OPTION_AT(struct metrics_options, once),
 	  .help = "print what a scrape would get, and end" },
 };
 
+static int flag(struct bh_cli *cli, const char *key, const char *value, const char *option,
+		struct bh_err *err)
+{
+	int r = value ? bh_config_flag(&cli->settings, key, value, option, err) : 0;
+
+	return r < 0 ? bh_err_ctx(err, "%s", option) : 0;
+}
+
 static int run_metrics(struct bh_cli *cli, const void *options, const struct bh_strv *args,
 		       struct bh_err *err)
 {
 	const struct metrics_options *o = options;
 	struct command c = { .n = 1 };
-	int r;
+	int r = flag(cli, "metrics.listen", o->listen, "--listen", err);
 
 	(void)args;
+	r = r < 0 ? r : flag(cli, "metrics.timeout", o->timeout, "--timeout", err);
+	r = r < 0 ? r : bh_config_resolve(&cli->settings, NULL, NULL, &cli->config, NULL, err);
+	if (r < 0)
+		return r;
 	add_globals(cli, &c);
-	add_ms(&c, "--timeout-ms", o->timeout_ns);
+	add_ms(&c, "--timeout-ms", cli->config.metrics.timeout_ns);
 	add_flag(&c, "--once", o->once);
-	add(&c, "--listen", o->listen);
+	add(&c, "--listen", cli->config.metrics.listen);
 	r = execute(EXPORTER, &c, err);
 	return r == -ENOENT ? bh_err_ctx(err, "metrics (Debian's bulkhead-metrics has them)") : r;
 }

@@ -58,6 +58,11 @@ struct bh_config {
 		enum bh_log_level level;
 	} log;
 
+	struct {
+		const char *listen;
+		int64_t timeout_ns;
+	} metrics;
+
 	enum bh_cgroup_manager cgroup_manager;
 	const char *shim_cgroup; /* NULL = where containerd is */
 	bool no_pivot, no_new_keyring;

@@ -99,6 +99,11 @@ const struct bh_config_key bh_config_keys[] = {
 	{ "log.level", CHOICE(log.level, bh_config_log_levels), HANDLER, .fallback = "info",
 	  .help = "least important level that is logged" },
 
+	{ "metrics.listen", TEXT(metrics.listen), .fallback = "127.0.0.1:9758",
+	  .help = "where `bulkhead metrics` answers: unix:PATH, 127.0.0.1:PORT or [::1]:PORT" },
+	{ "metrics.timeout", DURATION(metrics.timeout_ns), .min = SECOND / 10, .max = 600 * SECOND,
+	  .fallback = "2s", .help = "for each pod to answer `bulkhead metrics`" },
+
 	{ "cgroup-manager", CHOICE(cgroup_manager, bh_config_cgroup_managers), HANDLER,
 	  .fallback = "auto",
 	  .help = "who makes the cgroups; auto: systemd where containerd names a slice, else "

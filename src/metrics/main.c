@@ -12,10 +12,11 @@
 #include "metrics/exposition.h"
 #include "metrics/server.h"
 
-enum option_id { ROOT = 0, TIMEOUT, LISTEN, ONCE, LOG, LOG_FORMAT };
+enum option_id { ROOT = 0, KNOWN_ROOT, TIMEOUT, LISTEN, ONCE, LOG, LOG_FORMAT };
 
 static const struct option long_options[] = {
 	{ "root", required_argument, NULL, ROOT },
+	{ "known-root", required_argument, NULL, KNOWN_ROOT },
 	{ "timeout-ms", required_argument, NULL, TIMEOUT },
 	{ "listen", required_argument, NULL, LISTEN },
 	{ "once", no_argument, NULL, ONCE },
@@ -36,6 +37,9 @@ static int set_option(struct options *o, int option, struct bh_err *err)
 	switch (option) {
 	case ROOT:
 		o->metrics.root = optarg;
+		return 0;
+	case KNOWN_ROOT:
+		o->metrics.known_root = optarg;
 		return 0;
 	case TIMEOUT:
 		o->metrics.timeout_ms = strtoull(optarg, NULL, 10);
@@ -60,6 +64,7 @@ static int set_option(struct options *o, int option, struct bh_err *err)
 static int print_once(const struct bh_metrics_options *o, struct bh_err *err)
 {
 	const struct bh_node_query query = { .root = o->root,
+					     .known = o->known_root,
 					     .deadline_ms = o->timeout_ms,
 					     .figures = true };
 	bh_cleanup(bh_counters_deinit) struct bh_counters counters = { .pods = NULL };

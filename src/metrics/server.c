@@ -63,6 +63,7 @@ static int look_at_all(struct server *s, struct bh_node *node, double *ret_secon
 		       struct bh_err *err)
 {
 	const struct bh_node_query query = { .root = s->o->root,
+					     .known = s->o->known_root,
 					     .deadline_ms = s->o->timeout_ms,
 					     .figures = true };
 	struct timespec start;

@@ -25,7 +25,7 @@ int bh_listen(const char *address, struct bh_listener *ret, struct bh_err *err) 
 void bh_listener_deinit(struct bh_listener *listener);
 
 struct bh_metrics_options {
-	const char *root, *listen;
+	const char *root, *known_root, *listen;
 	uint64_t timeout_ms;
 };
 

@@ -22,7 +22,7 @@ int64_t bh_node_time(const char *rfc3339);
 
 /** bh_node_roots() - directories where states are: @root and what is below, or all that are known
  * @ret: absolute, in @arena, each once */
-int bh_node_roots(struct bh_arena *arena, const char *root, struct bh_strv *ret,
+int bh_node_roots(struct bh_arena *arena, const char *root, const char *known, struct bh_strv *ret,
 		  struct bh_err *err) bh_must_check;
 
 /** bh_node_stats() - processor time and memory by a document as `events --stats` has it in "data"

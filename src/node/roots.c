@@ -104,10 +104,20 @@ static void add_place(struct roots *roots, const char *path, enum kind kind)
 		add_below(roots, path, kind);
 }
 
-int bh_node_roots(struct bh_arena *arena, const char *root, struct bh_strv *ret, struct bh_err *err)
+/* One that this project's programs have made: the containers', and those of containerd below it. */
+static void add_ours(struct roots *roots, const char *root)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/@containerd", root);
+	add(roots, root);
+	add_below(roots, path, CHILDREN);
+}
+
+int bh_node_roots(struct bh_arena *arena, const char *root, const char *known, struct bh_strv *ret,
+		  struct bh_err *err)
 {
 	struct roots roots = { .arena = arena };
-	char path[PATH_MAX];
 
 	roots.list.v = bh_arena_array(arena, ROOTS_MAX + 1, sizeof(*roots.list.v));
 	if (!roots.list.v)
@@ -115,10 +125,10 @@ int bh_node_roots(struct bh_arena *arena, const char *root, struct bh_strv *ret,
 	if (root) {
 		if (access(root, F_OK) < 0)
 			return bh_err_set(err, -errno, "open %s", root);
-		snprintf(path, sizeof(path), "%s/@containerd", root);
-		add(&roots, root);
-		add_below(&roots, path, CHILDREN);
+		add_ours(&roots, root);
 		add_below(&roots, root, CHILDREN);
+	} else if (known) {
+		add_ours(&roots, known);
 	}
 	for (size_t i = 0; !root && i < BH_ARRAY_SIZE(places); i++)
 		add_place(&roots, places[i].path, places[i].kind);

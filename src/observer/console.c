@@ -143,7 +143,9 @@ static int print_obituary(struct reader *r, struct bh_err *err)
 
 static int open_pod(struct reader *r, struct bh_node *node, struct bh_err *err)
 {
-	const struct bh_node_query query = { .root = r->o->root, .pod = r->o->pod, .dead = true };
+	const struct bh_node_query query = {
+		.root = r->o->root, .known = r->o->known_root, .pod = r->o->pod, .dead = true
+	};
 	char path[PATH_MAX];
 	int e = bh_node_find(&query, node, err);
 

@@ -20,6 +20,7 @@ int bh_observe(const struct bh_observer_options *o, bool figures, struct bh_node
 {
 	const struct bh_node_query query = {
 		.root = o->root,
+		.known = o->known_root,
 		.pod = o->pod,
 		.deadline_ms = o->timeout_ms,
 		.figures = figures,
@@ -51,10 +52,11 @@ static const struct {
 	{ "log", bh_observe_log },   { "console", bh_observe_console },
 };
 
-enum option_id { ROOT = 0, TIMEOUT, INTERVAL, JSON, ALL, FOLLOW, RAW, LOG, LOG_FORMAT };
+enum option_id { ROOT = 0, KNOWN_ROOT, TIMEOUT, INTERVAL, JSON, ALL, FOLLOW, RAW, LOG, LOG_FORMAT };
 
 static const struct option long_options[] = {
 	{ "root", required_argument, NULL, ROOT },
+	{ "known-root", required_argument, NULL, KNOWN_ROOT },
 	{ "timeout-ms", required_argument, NULL, TIMEOUT },
 	{ "interval-ms", required_argument, NULL, INTERVAL },
 	{ "json", no_argument, NULL, JSON },
@@ -76,6 +78,9 @@ static void set_option(struct bh_observer_options *o, struct log_options *log, i
 	switch (option) {
 	case ROOT:
 		o->root = optarg;
+		break;
+	case KNOWN_ROOT:
+		o->known_root = optarg;
 		break;
 	case TIMEOUT:
 		o->timeout_ms = strtoull(optarg, NULL, 10);

@@ -11,8 +11,9 @@
 #include "node/node.h"
 
 struct bh_observer_options {
-	const char *root; /* NULL = wherever states are known to be */
-	const char *pod;  /* NULL = all */
+	const char *root;       /* NULL = wherever states are known to be */
+	const char *known_root; /* one more such place; NULL = none */
+	const char *pod;        /* NULL = all */
 	uint64_t timeout_ms, interval_ms;
 	bool json, all, follow, raw;
 };

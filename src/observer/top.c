@@ -193,9 +193,11 @@ static void draw_or_leave(struct top *t)
 static void look(void *arg)
 {
 	struct top *t = arg;
-	const struct bh_node_query query = {
-		.root = t->o->root, .deadline_ms = t->o->timeout_ms, .figures = true, .dead = t->all
-	};
+	const struct bh_node_query query = { .root = t->o->root,
+					     .known = t->o->known_root,
+					     .deadline_ms = t->o->timeout_ms,
+					     .figures = true,
+					     .dead = t->all };
 	struct bh_node fresh = { .n = 0 };
 
 	t->err = BH_ERR_INIT;

@@ -229,3 +229,19 @@ shows() {
     run -0 rt run --dry-run --bundle "$BUNDLE" "$ID"
     [[ $output == *"the smallest pod"*"cgroup: "* ]]
 }
+
+@test "metrics are where they are configured to be, of pods wherever their states are" {
+    require_root
+    bundle
+    node_is <<<"{root: $WORK/elsewhere, metrics: {listen: 'unix:$WORK/metrics', timeout: 5s}}"
+    "$BULKHEAD" --config "$CONFIG" metrics </dev/null >/dev/null 2>&1 3>&- &
+    local exporter=$!
+    wait_until 5 test -S "$WORK/metrics"
+    stop_process $exporter
+    [ ! -e "$WORK/metrics" ]
+    quietly "$BULKHEAD" --config "$CONFIG" run --detach --bundle "$BUNDLE" "$ID"
+    run -0 "$BULKHEAD" --config "$CONFIG" pod list
+    [[ $output == *"$ID"* ]]
+    run -0 "$BULKHEAD" --config "$CONFIG" delete --force "$ID"
+    fails_with "--timeout: 'soon' is not a time" "$BULKHEAD" metrics --timeout soon
+}

@@ -5,7 +5,7 @@
 # namespace between Create and Start. As few as possible, for without KVM each is emulated.
 
 # shellcheck disable=SC2016  # expanded by the container's shell
-# shellcheck disable=SC2030,SC2031,SC2154  # variables of bats
+# shellcheck disable=SC2030,SC2031,SC2153,SC2154  # variables of bats, and of what is loaded
 export PATIENCE=${PATIENCE:-6}
 load ../integration/callers/lib
 BULKHEAD_SHIM=${BULKHEAD_SHIM:-$(dirname "$BULKHEAD")/../shim/containerd-shim-bulkhead-v2}
@@ -124,7 +124,30 @@ teardown() { docker_remove_all; }
     field_is c1 .State.ExitCode 137
 }
 
+# As Docker before 28, and nerdctl: the process whose namespace is meant is in the state that a hook gets.
+@test "docker: kata: interfaces that a hook brings" {
+    mkdir -p "$WORK/hooked"
+    "$TESTS_LIB/make-rootfs" "$WORK/hooked/rootfs"
+    cat >"$WORK/hook" <<'END'
+#!/bin/sh
+pid=$(jq .pid)
+ip link add hooked type veth peer name late0 netns "$pid"
+exec nsenter -t "$pid" -n sh -c 'ip addr add 10.77.0.2/24 dev late0; ip link set late0 up'
+END
+    chmod 0755 "$WORK/hook"
+    node "$BULKHEAD" spec --bundle "$WORK/hooked"
+    jq --arg hook "$WORK/hook" --arg root "$WORK/hooked/rootfs" --arg cgroup "/$TOKEN/hooked" '.process.terminal = false |
+        .process.args = ["ip", "-4", "-o", "addr"] | .root.path = $root | .linux.cgroupsPath = $cgroup |
+        .hooks.createRuntime = [{path: $hook, env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]}]' \
+        "$WORK/hooked/config.json" >"$WORK/hooked/spec.json"
+    run -0 node ctr --address /run/docker/containerd/containerd.sock --namespace moby run --rm \
+        --runtime io.containerd.bulkhead-kata.v2 --runtime-config-path "$WORK/kata.toml" \
+        --config "$WORK/hooked/spec.json" hooked
+    echo "$output"
+    [[ $output == *"late0"*"inet 10.77.0.2/24"* ]]
+}
+
 @test "docker: kata: no process, mount, cgroup, link, rule or file is left" {
     docker network rm side
-    node_leaks_check "$WORK/before" "$RUNTIME_STATE|^path /run/docker/(netns|libnetwork)/"
+    node_leaks_check "$WORK/before" "$RUNTIME_STATE|^path /run/(docker/(netns|libnetwork)/|containerd/fifo$)"
 }

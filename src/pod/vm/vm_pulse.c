@@ -5,9 +5,9 @@
  * answer for several beats on end, the pod is over.
  *
  * A beat does not count when it is not the guest's fault: the host, or this process, stood still
- * itself (suspended, stopped, starved), somebody froze the pod's cgroup, or the agent takes apart a
- * container, whose disks may have much to write. Containers that are paused do not matter: they are
- * frozen within the guest, the agent is not.
+ * itself (suspended, stopped, starved), somebody froze the pod's cgroup, or the agent makes or
+ * takes apart a container, whose disks may have much to read or to write. Containers that are
+ * paused do not matter: they are frozen within the guest, the agent is not.
  */
 #include <time.h>
 

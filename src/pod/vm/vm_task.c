@@ -126,9 +126,11 @@ static int create_in_guest(struct bh_vm_container *c, struct bh_vm_process *p,
 	Task__CreateResponse *a = NULL;
 	int r;
 
+	pod->pulse.patience++; /* a file system may have to be mended first */
 	r = bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Prepare", &bh_guest_plan_message(c->plan)->base,
 			  &agent__prepare_response__descriptor, (ProtobufCMessage **)&prepared,
 			  err);
+	pod->pulse.patience--;
 	if (r < 0)
 		return r;
 	c->prepared = true;
