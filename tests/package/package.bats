@@ -57,12 +57,12 @@ files() {
 @test "package: installed, a node set up, a pod of each kind, all taken back, removed, purged" {
     local tree
     files >"$WORK/before"
-    debian dpkg --install /tmp/bulkhead.deb /tmp/guest.deb
+    debian dpkg --install /tmp/bulkhead.deb /tmp/guest.deb /tmp/metrics.deb
     run -0 debian bulkhead --version
     [[ $output == *"0.1.0"* ]]
     for tree in /usr/share/man/man8/bulkhead-node.8.gz /usr/share/bash-completion/completions/bulkhead \
         /usr/share/zsh/vendor-completions/_bulkhead /lib/systemd/system/bulkhead-pool.service \
-        /usr/lib/bulkhead/guest/vmlinux; do
+        /lib/systemd/system/bulkhead-metrics.service /usr/lib/bulkhead/guest/vmlinux; do
         debian test -s "$tree"
     done
     run ! debian systemctl is-enabled bulkhead-pool.service
@@ -85,16 +85,18 @@ files() {
     echo "$output"
     [ "$status" -eq 0 ]
     [[ $output == *"a pod of handler runc ran"*"a pod of handler kata ran"* ]]
+    run debian timeout -s TERM 3 bulkhead metrics --listen 127.0.0.1:9758
+    [ "$status" -eq 124 ] || [ "$status" -eq 0 ] || { echo "$output"; return 1; }
     node_kill "$NODE_LAST"
     debian bulkhead node uninstall
     debian cmp /tmp/original /etc/containerd/config.toml
     debian rm /tmp/original
 
-    debian dpkg --remove bulkhead-guest bulkhead
+    debian dpkg --remove bulkhead-metrics bulkhead-guest bulkhead
     debian sh -c '! command -v bulkhead'
     debian test -e /etc/bulkhead/bulkhead.yaml # the administrator's, until it is purged
     debian rm -r /etc/bulkhead/bulkhead.yaml.d
-    debian dpkg --purge bulkhead
+    debian dpkg --purge bulkhead-metrics bulkhead
     files >"$WORK/after"
     diff "$WORK/before" "$WORK/after"
 }

@@ -8,17 +8,24 @@
 load ../lib/common
 bats_require_minimum_version 1.5.0
 
+has_systemd() { [ "$(id -u)" -eq 0 ] && [ -d /run/systemd/system ]; }
+
 setup_file() {
-    [ "$(id -u)" -eq 0 ] && [ "$(cat /proc/1/comm)" = systemd ] || skip "needs root and systemd as process 1"
+    has_systemd || return 0
     : "${PACKAGES:?set PACKAGES to the folder of the packages}"
     dpkg --install "$PACKAGES"/bulkhead{,-guest}_*_amd64.deb
     cp /etc/containerd/config.toml "$BATS_FILE_TMPDIR/original"
 }
 
+setup() {
+    has_systemd || skip "needs root and systemd as process 1"
+}
+
 teardown_file() {
-    [ -e "$BATS_FILE_TMPDIR/original" ] || return 0
-    bulkhead node uninstall --engine containerd --discard-pool || :
-    dpkg --purge bulkhead-guest bulkhead
+    if [ -e "$BATS_FILE_TMPDIR/original" ]; then
+        bulkhead node uninstall --engine containerd --discard-pool || :
+        dpkg --purge bulkhead-guest bulkhead
+    fi
 }
 
 mapped() { dmsetup ls | awk '{ print $1 }' | sort | xargs; }
