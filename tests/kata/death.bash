@@ -6,7 +6,7 @@
 export LEAKS_WAIT=2
 
 TOOLS=$(dirname "$BULKHEAD")/../../tests/kata
-export TOOLS GUEST_DIR=${GUEST:-$(dirname "$BULKHEAD")/../../guest}
+export TOOLS GUEST_DIR=${GUEST:-$(realpath -m "$(dirname "$BULKHEAD")/../../guest")}
 
 # ---- pods that will die
 

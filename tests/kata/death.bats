@@ -198,7 +198,7 @@ os.close(there)
 assert len(os.read(here, 65536)) > 0
 for _ in range(3):
     listed = subprocess.run([bulkhead, "--root", state, "pod", "list"], check=True, capture_output=True, text=True)
-    assert pod in listed.stdout and "running" in listed.stdout, listed
+    assert pod in listed.stdout and "created" in listed.stdout, listed
 place = f"{state}/@pods/{pod}"
 os.chdir(place)
 maker = socket.socket(socket.AF_UNIX)

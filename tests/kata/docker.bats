@@ -58,12 +58,14 @@ teardown() { docker_remove_all; }
     [ "$(docker exec web cat /sys/class/net/eth0/address)" = "$mac" ]
     run -0 docker exec web ip -4 addr show eth0
     [[ $output == *"inet $address/16"* ]]
-    # Reached by its address and by the published port; reaches out; its name is known to itself.
+    # Reached by its address and by the published port; reaches out; its name is known to itself, as soon as what
+    # Docker writes into /etc/hosts is seen in the guest.
     run -0 node busybox wget -qO- "http://$address/"
     [ "$output" = served ]
     run -0 node busybox wget -qO- http://127.0.0.1:18090/
     [ "$output" = served ]
-    run -0 docker exec web sh -c 'ping -c 1 -W 20 $(ip route | sed -n "s/^default via \([0-9.]*\) .*/\1/p"); ping -c 1 $(hostname)'
+    run -0 docker exec web sh -c 'ping -c 1 -W 20 $(ip route | sed -n "s/^default via \([0-9.]*\) .*/\1/p")'
+    wait_until 5 docker exec web sh -c 'ping -c 1 $(hostname)'
     # exec, its status and input; logs; figures.
     run -7 docker exec web sh -c 'exit 7'
     run -0 docker exec -i web cat <<<typed
