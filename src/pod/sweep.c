@@ -10,8 +10,8 @@
 #define ROOTFS "rootfs"
 
 /* A server that was killed lets its socket go last, after interfaces that the kernel takes its time
- * for. */
-#define DYING_POLLS     50
+ * for; containerd waits for five seconds. */
+#define DYING_POLLS     150
 #define DYING_POLL_USEC 20000
 
 static bool is_served(const char *root, const char *pod)

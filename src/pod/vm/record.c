@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 
@@ -184,6 +185,20 @@ bool bh_pod_served(const char *root, const char *id)
 	return server.pid > 0 && bh_proc_alive(&server);
 }
 
+/* One at a time: of a dead pod containerd has all containers deleted at once, each by a process of
+ * its own. Return: 1 when @dirfd is locked; 0 when somebody else removed it; -errno with @err */
+static int lock_dir(int dirfd, struct bh_err *err)
+{
+	struct stat st;
+
+	while (flock(dirfd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return bh_err_set(err, -errno, "lock the pod's directory");
+	if (fstat(dirfd, &st) < 0)
+		return bh_err_set(err, -errno, "look at the pod's directory");
+	return st.st_nlink > 0;
+}
+
 int bh_pod_undo(const char *root, const char *id, struct bh_err *err)
 {
 	bh_auto_close int pods = open_pods(root, false, err);
@@ -200,6 +215,9 @@ int bh_pod_undo(const char *root, const char *id, struct bh_err *err)
 		return 0;
 	if (dirfd < 0)
 		return dirfd;
+	r = lock_dir(dirfd, err);
+	if (r <= 0)
+		return r;
 	r = read_record(dirfd, id, &o, err);
 	if (r < 0)
 		return r;
