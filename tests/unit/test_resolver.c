@@ -171,6 +171,35 @@ static void questions_cross_and_answers_find_home(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* The first question's failure comes back with the second, and never to who reads. */
+static void a_resolver_that_is_gone_is_noticed(void **state)
+{
+	static const uint8_t questions[] = "\0\14question one\0\14question two";
+	struct sockaddr_in nobody = { .sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(nobody);
+	struct bh_loop loop = BH_LOOP_INIT;
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_resolver *resolver = NULL;
+	int ends[2], socket = udp(), other = udp();
+
+	(void)state;
+	assert_int_equal(bind(other, (struct sockaddr *)&nobody, sizeof(nobody)), 0);
+	assert_int_equal(getsockname(other, (struct sockaddr *)&nobody, &len), 0);
+	close(other);
+	assert_int_equal(connect(socket, (struct sockaddr *)&nobody, sizeof(nobody)), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends),
+			 0);
+	assert_int_equal(bh_loop_init(&loop, &err), 0);
+	assert_int_equal(bh_resolver_start(&loop, -1, socket, ends[1], &resolver, &err), 0);
+	assert_int_equal(write(ends[0], questions, sizeof(questions) - 1), sizeof(questions) - 1);
+	turn(&loop);
+	assert_int_equal(fcntl(socket, F_GETFD), -1);
+	bh_resolver_free(resolver);
+	close(ends[0]);
+	bh_loop_deinit(&loop);
+}
+
 /* ---- the stream ------------------------------------------------------------------------------ */
 
 struct log {
@@ -234,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(questions_cross_and_answers_find_home),
+		cmocka_unit_test(a_resolver_that_is_gone_is_noticed),
 		cmocka_unit_test(a_stream_is_taken_apart),
 	};
 

@@ -119,9 +119,10 @@ static void on_question(void *arg, const uint8_t *data, size_t len)
 {
 	struct bh_resolver *resolver = arg;
 
-	/* What is wrong with the socket is seen when it is read from. */
-	if (resolver->socket.fd >= 0)
-		(void)!send(resolver->socket.fd, data, len, MSG_NOSIGNAL);
+	/* That nobody is there is told once: to the next question, or to who reads. */
+	if (resolver->socket.fd >= 0 && send(resolver->socket.fd, data, len, MSG_NOSIGNAL) < 0 &&
+	    errno != EAGAIN && errno != EINTR)
+		lose_socket(resolver);
 }
 
 static void on_guest_ended(void *arg)
