@@ -58,10 +58,8 @@ static void drop_all(struct bh_events *events)
 	events->n = 0;
 }
 
-static void on_flush(struct bh_deferred *deferred)
+static void flush(struct bh_events *events)
 {
-	struct bh_events *events =
-		(struct bh_events *)((char *)deferred - offsetof(struct bh_events, flush));
 	Agent__EventsResponse response = AGENT__EVENTS_RESPONSE__INIT;
 	struct bh_rpc_call *call = events->waiting;
 
@@ -72,6 +70,11 @@ static void on_flush(struct bh_deferred *deferred)
 	response.events = events->queue;
 	bh_rpc_reply(call, &response.base);
 	drop_all(events);
+}
+
+static void on_flush(struct bh_deferred *deferred)
+{
+	flush((struct bh_events *)((char *)deferred - offsetof(struct bh_events, flush)));
 }
 
 void bh_events_publish(struct bh_events *events, const char *topic, const ProtobufCMessage *event)
@@ -91,8 +94,8 @@ void bh_events_publish(struct bh_events *events, const char *topic, const Protob
 	}
 	events->queue = bigger;
 	events->queue[events->n++] = copy;
-	events->flush.fn = on_flush;
-	bh_loop_defer(events->loop, &events->flush);
+	/* At once: who waits for the container's end is answered next, and may listen no more. */
+	flush(events);
 }
 
 void bh_events_ask(struct bh_events *events, struct bh_rpc_call *call)

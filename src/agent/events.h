@@ -13,7 +13,7 @@
 
 struct bh_events {
 	struct bh_loop *loop;
-	struct bh_deferred flush;    /* several in one turn of the loop are one answer */
+	struct bh_deferred flush;    /* not from within the call that asks */
 	struct bh_rpc_call *waiting; /* NULL = nobody asks */
 	Agent__Event **queue;
 	size_t n, lost;
