@@ -57,12 +57,12 @@ files() {
 @test "package: installed, a node set up, a pod of each kind, all taken back, removed, purged" {
     local tree
     files >"$WORK/before"
-    debian dpkg --install /tmp/bulkhead.deb /tmp/guest.deb /tmp/metrics.deb
+    debian dpkg --install /tmp/bulkhead.deb /tmp/guest.deb
     run -0 debian bulkhead --version
     [[ $output == *"0.1.0"* ]]
     for tree in /usr/share/man/man8/bulkhead-node.8.gz /usr/share/bash-completion/completions/bulkhead \
         /usr/share/zsh/vendor-completions/_bulkhead /lib/systemd/system/bulkhead-pool.service \
-        /lib/systemd/system/bulkhead-metrics.service /usr/lib/bulkhead/guest/vmlinux; do
+        /usr/lib/bulkhead/guest/vmlinux; do
         debian test -s "$tree"
     done
     run ! debian systemctl is-enabled bulkhead-pool.service
@@ -72,7 +72,7 @@ files() {
     debian dpkg --install /tmp/metrics.deb
     debian bulkhead metrics --once | grep -q '^bulkhead_build_info{version="0.1.0"} 1$'
     debian test -s /usr/share/bulkhead/grafana/bulkhead.json
-    debian dpkg --purge bulkhead-metrics
+    debian test -s /lib/systemd/system/bulkhead-metrics.service
 
     debian cp /etc/containerd/config.toml /tmp/original
     debian bulkhead node install
