@@ -6,8 +6,8 @@
 #define CPU    BH_RESOURCE_CPU
 #define MEMORY BH_RESOURCE_MEMORY
 
-/* Bytes of RAM that kernel and agent take for themselves before a container has any. */
-#define GUEST_OWN_MEMORY (32 * BH_POD_MIB)
+/* Bytes of RAM that kernel and agent take for themselves: without a container 42 MiB. */
+#define GUEST_OWN_MEMORY (48 * BH_POD_MIB)
 /* RAM comes in pieces that huge pages can back. */
 #define RAM_ALIGN (2 * BH_POD_MIB)
 

@@ -28,7 +28,7 @@ pod() {
     pod web '{cpu: 500m, memory: 256Mi}' '{cpu: 0.5, memory: 256Mi}' >"$WORK/good.yaml"
     run -0 "$BULKHEAD" admit "$WORK/good.yaml"
     [[ $output == *"$WORK/good.yaml:1: pod \"web\", for runtime kata"* ]]
-    [[ $output == *"kata: accepted; accounted cpu 600m, memory 356Mi; VM: 1 vCPU, 288Mi of RAM"* ]]
+    [[ $output == *"kata: accepted; accounted cpu 600m, memory 356Mi; VM: 1 vCPU, 304Mi of RAM"* ]]
     [[ $output == *"runc: accepted; accounted cpu 500m, memory 256Mi"* ]]
 }
 

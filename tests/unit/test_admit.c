@@ -55,10 +55,10 @@ static void what_it_is_accounted_with_is_told(void **state)
 {
 	(void)state;
 	says(ONE("{limits: {cpu: 0.5, memory: 256Mi}}"),
-	     "kata: accepted; accounted cpu 600m, memory 356Mi; VM: 1 vCPU, 288Mi of RAM\n");
+	     "kata: accepted; accounted cpu 600m, memory 356Mi; VM: 1 vCPU, 304Mi of RAM\n");
 	says(ONE("{limits: {cpu: 1.5, memory: 2Gi}}"),
 	     "runc: accepted; accounted cpu 1500m, memory 2Gi");
-	says(ONE("{limits: {cpu: 1.5, memory: 2Gi}}"), "VM: 2 vCPUs, 2080Mi of RAM");
+	says(ONE("{limits: {cpu: 1.5, memory: 2Gi}}"), "VM: 2 vCPUs, 2096Mi of RAM");
 	says(ONE("{}"),
 	     "accounted requests cpu 100m, memory 100Mi; limits cpu 0, memory 0; VM: 1 vCPU");
 }
