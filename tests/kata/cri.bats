@@ -286,9 +286,9 @@ teardown() { cri_teardown; }
 
 # What they leave is looked for below.
 # bats test_tags=load
-@test "cri: kata: ten pods in turn" {
+@test "cri: kata: a hundred pods in turn" {
     local i p
-    for ((i = 0; i < ${TURNS:-10}; i++)); do
+    for ((i = 0; i < ${TURNS:-100}; i++)); do
         p=$(pod turn)
         crictl stopp "$p"
         crictl rmp "$p"
