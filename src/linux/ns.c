@@ -183,6 +183,23 @@ int bh_ns_unshare_late(const struct bh_ns_plan *plan, const struct bh_linux *lin
 	return setns(fd, CLONE_NEWTIME) < 0 ? bh_err_set(err, -errno, "enter time namespace") : 0;
 }
 
+int bh_ns_visit_network(int netns_fd, int (*fn)(void *arg, struct bh_err *err), void *arg,
+			struct bh_err *err)
+{
+	bh_auto_close int own =
+		bh_path_open(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY, 0, BH_PATH_HOST, err);
+	int r;
+
+	if (own < 0)
+		return own;
+	if (setns(netns_fd, CLONE_NEWNET) < 0)
+		return bh_err_set(err, -errno, "enter the pod's network namespace");
+	r = fn(arg, err);
+	if (setns(own, CLONE_NEWNET) < 0)
+		return bh_err_set(err, -errno, "return to the own network namespace");
+	return r;
+}
+
 bool bh_ns_supported(enum bh_ns_kind kind)
 {
 	char path[64];

@@ -4,13 +4,13 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/path.h"
 #include "linux/netdev.h"
+#include "linux/ns.h"
 #include "linux/sk_lookup.h"
 #include "loop/duplex.h"
 #include "loop/fiber.h"
@@ -197,7 +197,8 @@ static void on_again(struct bh_timer *timer)
 
 /* ---- the listener ---------------------------------------------------------------------------- */
 
-static int make_listener(struct bh_err *err)
+/* Within the namespace. @arg: where the descriptor goes */
+static int make_listener(void *arg, struct bh_err *err)
 {
 	const struct sockaddr_in at = { .sin_family = AF_INET,
 					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -206,23 +207,16 @@ static int make_listener(struct bh_err *err)
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
 	    listen(fd, QUEUE) < 0)
 		return bh_err_set(err, -errno, "listen on the loopback");
-	return bh_take_fd(&fd);
+	*(int *)arg = bh_take_fd(&fd);
+	return 0;
 }
 
 static int listen_in(int netns_fd, struct bh_err *err)
 {
-	bh_auto_close int own =
-		bh_path_open(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY, 0, BH_PATH_HOST, err);
 	bh_auto_close int fd = -EBADF;
+	int r = bh_ns_visit_network(netns_fd, make_listener, &fd, err);
 
-	if (own < 0)
-		return own;
-	if (setns(netns_fd, CLONE_NEWNET) < 0)
-		return bh_err_set(err, -errno, "enter the pod's network namespace");
-	fd = make_listener(err);
-	if (setns(own, CLONE_NEWNET) < 0)
-		return bh_err_set(err, -errno, "return to the own network namespace");
-	return fd < 0 ? fd : bh_take_fd(&fd);
+	return r < 0 ? r : bh_take_fd(&fd);
 }
 
 static int start(struct bh_forward *forward, int netns_fd, struct bh_err *err)
@@ -247,8 +241,9 @@ int bh_forward_try(struct bh_err *err)
 
 	if (netns < 0 || bh_netdev_loopback_up(err) < 0)
 		return err->code;
-	listener = make_listener(err);
-	lookup = listener < 0 ? listener : bh_sk_lookup_loopback(netns, listener, err);
+	if (make_listener(&listener, err) < 0)
+		return err->code;
+	lookup = bh_sk_lookup_loopback(netns, listener, err);
 	if (lookup < 0)
 		return lookup;
 	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

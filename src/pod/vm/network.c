@@ -9,6 +9,7 @@
 
 #include "base/json_writer.h"
 #include "base/path.h"
+#include "linux/ns.h"
 #include "linux/rtnetlink.h"
 #include "pod/vm/network_internal.h"
 
@@ -19,10 +20,19 @@
 
 /* ---- the namespace --------------------------------------------------------------------------- */
 
-static int open_all(size_t n_taps, struct bh_network_sockets *ret, struct bh_err *err)
+struct wanted {
+	size_t n_taps;
+	struct bh_network_sockets *ret;
+};
+
+/* Within the namespace. */
+static int open_all(void *arg, struct bh_err *err)
 {
+	const struct wanted *wanted = arg;
+	struct bh_network_sockets *ret = wanted->ret;
+
 	ret->rtnl = bh_rtnl_open(err);
-	for (size_t i = 0; ret->rtnl >= 0 && i < n_taps; i++) {
+	for (size_t i = 0; ret->rtnl >= 0 && i < wanted->n_taps; i++) {
 		int fd = bh_path_open(AT_FDCWD, "/dev/net/tun", O_RDWR, 0, BH_PATH_HOST, err);
 
 		if (fd < 0)
@@ -35,19 +45,10 @@ static int open_all(size_t n_taps, struct bh_network_sockets *ret, struct bh_err
 int bh_network_sockets_open(int netns_fd, size_t n_taps, struct bh_network_sockets *ret,
 			    struct bh_err *err)
 {
-	bh_auto_close int own =
-		bh_path_open(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY, 0, BH_PATH_HOST, err);
-	int r;
+	struct wanted wanted = { .n_taps = n_taps, .ret = ret };
 
 	*ret = BH_NETWORK_SOCKETS_INIT;
-	if (own < 0)
-		return own;
-	if (setns(netns_fd, CLONE_NEWNET) < 0)
-		return bh_err_set(err, -errno, "enter the pod's network namespace");
-	r = open_all(n_taps, ret, err);
-	if (setns(own, CLONE_NEWNET) < 0)
-		return bh_err_set(err, -errno, "return to the own network namespace");
-	return r;
+	return bh_ns_visit_network(netns_fd, open_all, &wanted, err);
 }
 
 void bh_network_sockets_close(struct bh_network_sockets *sockets)

@@ -3,12 +3,12 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/path.h"
+#include "linux/ns.h"
 #include "rpc/datagrams.h"
 #include "rpc/guest.h"
 
@@ -29,7 +29,8 @@ struct bh_resolver {
 
 /* ---- the engine's side ----------------------------------------------------------------------- */
 
-static int connect_here(struct bh_err *err)
+/* Within the namespace. @arg: where the descriptor goes */
+static int connect_here(void *arg, struct bh_err *err)
 {
 	const struct sockaddr_in at = { .sin_family = AF_INET,
 					.sin_port = htons(BH_RESOLVER_PORT),
@@ -48,23 +49,16 @@ static int connect_here(struct bh_err *err)
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
 		return bh_err_set(err, -errno, "make a socket to the resolver");
-	return bh_take_fd(&fd);
+	*(int *)arg = bh_take_fd(&fd);
+	return 0;
 }
 
 int bh_resolver_find(int netns_fd, struct bh_err *err)
 {
-	bh_auto_close int own =
-		bh_path_open(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY, 0, BH_PATH_HOST, err);
 	bh_auto_close int fd = -EBADF;
+	int r = bh_ns_visit_network(netns_fd, connect_here, &fd, err);
 
-	if (own < 0)
-		return own;
-	if (setns(netns_fd, CLONE_NEWNET) < 0)
-		return bh_err_set(err, -errno, "enter the pod's network namespace");
-	fd = connect_here(err);
-	if (setns(own, CLONE_NEWNET) < 0)
-		return bh_err_set(err, -errno, "return to the own network namespace");
-	return fd < 0 ? fd : bh_take_fd(&fd);
+	return r < 0 ? r : bh_take_fd(&fd);
 }
 
 /* Its port changes with the engine's restart, which the kernel's memory of the old one outlives. */
