@@ -7,16 +7,16 @@
 #define BH_CLI_CLI_H
 
 #include "base/buf.h"
-#include "cli/option.h"
+#include "base/option.h"
 #include "config/config.h"
 #include "container/container.h"
 
 struct bh_cli {
 	struct bh_arena arena; /* lives as long as the program */
 	const char *argv0;
-	const char *program; /* last component of argv[0]: the name in messages and help */
-	const char *root;    /* absolute; states of all containers */
-	bool root_is_default;
+	const char *program;      /* last component of argv[0]: the name in messages and help */
+	const char *root;         /* absolute; states of new containers */
+	struct bh_strv roots;     /* of all containers: that one first, then other handlers' */
 	const char *filter_cache; /* directory of compiled seccomp filters */
 	enum bh_cgroup_manager cgroup_manager;
 	const struct bh_runtime *runtime; /* of new containers, see runtime.h */
@@ -67,7 +67,8 @@ extern const struct bh_option_set bh_global_options;
 /** bh_verb_find() - Return: the verb called @name, or NULL */
 const struct bh_verb *bh_verb_find(const char *name);
 
-/** bh_cli_container() - the container that the first argument names; NULL with @err */
+/** bh_cli_container() - the container that the first argument names, of the first root that has it;
+ * NULL with @err */
 struct bh_container *bh_cli_container(const struct bh_cli *cli, const struct bh_strv *args,
 				      struct bh_err *err) bh_must_check;
 
@@ -78,7 +79,6 @@ const char *bh_cli_absolute(struct bh_cli *cli, const char *path, struct bh_err 
 int bh_cli_print(const struct bh_buf *buf, struct bh_err *err) bh_must_check;
 
 /* Rows that most option tables are made of. */
-#define BH_OPTION_AT(type_name, member) .offset = offsetof(type_name, member)
 #define BH_VERB_OPTIONS(table, type_name) \
 	.set = { .options = table, .n = BH_ARRAY_SIZE(table) }, .options_bytes = sizeof(type_name)
 

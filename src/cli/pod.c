@@ -43,7 +43,7 @@ static void add_ms(struct command *c, const char *option, int64_t ns)
 {
 	char *text = c->numbers[c->n_numbers++];
 
-	snprintf(text, sizeof(c->numbers[0]), "%" PRId64, ns < NS_PER_MS ? 1 : ns / NS_PER_MS);
+	snprintf(text, sizeof(c->numbers[0]), "%" PRId64 "ms", ns < NS_PER_MS ? 1 : ns / NS_PER_MS);
 	add(c, option, text);
 }
 
@@ -53,7 +53,8 @@ static void add_globals(const struct bh_cli *cli, struct command *c)
 	if (geteuid() != 0 || bh_config_flag_value(&cli->settings, "root"))
 		add(c, "--root", cli->root);
 	else
-		add(c, "--known-root", cli->root); /* as it is configured */
+		for (size_t i = 0; i < cli->roots.n; i++)
+			add(c, "--known-root", cli->roots.v[i]); /* as they are configured */
 	add(c, "--log", cli->config.log.file);
 	add(c, "--log-format", cli->config.log.format == BH_LOG_JSON ? "json" : "text");
 }
@@ -159,8 +160,8 @@ static int run_pod(struct bh_cli *cli, const void *options, const struct bh_strv
 	add_flag(&c, "--all", o->all);
 	add_flag(&c, "--follow", o->follow);
 	add_flag(&c, "--raw", o->raw);
-	add_ms(&c, "--timeout-ms", o->timeout_ns);
-	add_ms(&c, "--interval-ms", o->interval_ns);
+	add_ms(&c, "--timeout", o->timeout_ns);
+	add_ms(&c, "--interval", o->interval_ns);
 	add(&c, "--", args->v[0]);
 	if (args->n > 1)
 		c.argv[c.n++] = args->v[1];
@@ -234,7 +235,7 @@ static int run_metrics(struct bh_cli *cli, const void *options, const struct bh_
 	if (r < 0)
 		return r;
 	add_globals(cli, &c);
-	add_ms(&c, "--timeout-ms", cli->config.metrics.timeout_ns);
+	add_ms(&c, "--timeout", cli->config.metrics.timeout_ns);
 	add_flag(&c, "--once", o->once);
 	add(&c, "--listen", cli->config.metrics.listen);
 	r = execute(EXPORTER, &c, err);

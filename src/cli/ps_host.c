@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/capture.h"
+#include "base/option.h"
 #include "base/quantity.h"
-#include "cli/option.h"
 #include "cli/runtime.h"
 
 struct pids {

@@ -3,7 +3,6 @@
  * bulkhead-metrics: the pods of this node, for Prometheus. Called by `bulkhead metrics`, which has
  * read and checked the options; not by hand.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,69 +10,30 @@
 #include "base/path.h"
 #include "metrics/exposition.h"
 #include "metrics/server.h"
-
-enum option_id { ROOT = 0, KNOWN_ROOT, TIMEOUT, LISTEN, ONCE, LOG, LOG_FORMAT };
-
-static const struct option long_options[] = {
-	{ "root", required_argument, NULL, ROOT },
-	{ "known-root", required_argument, NULL, KNOWN_ROOT },
-	{ "timeout-ms", required_argument, NULL, TIMEOUT },
-	{ "listen", required_argument, NULL, LISTEN },
-	{ "once", no_argument, NULL, ONCE },
-	{ "log", required_argument, NULL, LOG },
-	{ "log-format", required_argument, NULL, LOG_FORMAT },
-	{ NULL, 0, NULL, 0 },
-};
+#include "node/options.h"
 
 struct options {
-	struct bh_metrics_options metrics;
+	struct bh_node_options node;
+	const char *listen;
 	bool once;
-	const char *log;
-	enum bh_log_format log_format;
 };
 
-static int set_option(struct options *o, int option, struct bh_err *err)
-{
-	switch (option) {
-	case ROOT:
-		o->metrics.root = optarg;
-		return 0;
-	case KNOWN_ROOT:
-		o->metrics.known_root = optarg;
-		return 0;
-	case TIMEOUT:
-		o->metrics.timeout_ms = strtoull(optarg, NULL, 10);
-		return 0;
-	case LISTEN:
-		o->metrics.listen = optarg;
-		return 0;
-	case ONCE:
-		o->once = true;
-		return 0;
-	case LOG:
-		o->log = optarg;
-		return 0;
-	case LOG_FORMAT:
-		o->log_format = strcmp(optarg, "json") ? BH_LOG_TEXT : BH_LOG_JSON;
-		return 0;
-	default:
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "unknown option");
-	}
-}
+static const struct bh_option rows[] = {
+	BH_NODE_OPTION_ROWS(struct options, node),
+	{ .name = "listen", .type = BH_OPTION_STRING, BH_OPTION_AT(struct options, listen) },
+	{ .name = "once", .type = BH_OPTION_FLAG, BH_OPTION_AT(struct options, once) },
+};
+static const struct bh_option_set options = { .options = rows, .n = BH_ARRAY_SIZE(rows) };
 
-static int print_once(const struct bh_metrics_options *o, struct bh_err *err)
+static int print_once(const struct bh_node_query *query, struct bh_err *err)
 {
-	const struct bh_node_query query = { .root = o->root,
-					     .known = o->known_root,
-					     .deadline_ms = o->timeout_ms,
-					     .figures = true };
 	bh_cleanup(bh_counters_deinit) struct bh_counters counters = { .pods = NULL };
 	bh_auto_node struct bh_node node = { .n = 0 };
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
 	struct bh_loop loop = BH_LOOP_INIT;
 	int r = bh_loop_init(&loop, err);
 
-	r = r < 0 ? r : bh_node_look(&loop, &query, &node, err);
+	r = r < 0 ? r : bh_node_look(&loop, query, &node, err);
 	r = r < 0 ? r : bh_counters_see(&counters, &node, err);
 	bh_loop_deinit(&loop);
 	if (r < 0)
@@ -85,20 +45,21 @@ static int print_once(const struct bh_metrics_options *o, struct bh_err *err)
 
 static int run(int argc, char **argv, struct bh_err *err)
 {
-	struct options o = { .metrics.timeout_ms = BH_NODE_DEADLINE_MS };
-	int option, r = 0;
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	struct options o = { .once = false };
+	struct bh_node_query query;
+	struct bh_strv args = { .n = 0 };
+	int r = bh_option_parse(&arena, &options, argc - 1, argv + 1, &o, &args, err);
 
-	while (r == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-		r = set_option(&o, option, err);
-	if (r == 0 && o.log)
-		r = bh_log_open(o.log, o.log_format, BH_LOG_INFO, err);
+	r = r < 0 ? r : bh_node_options_take(&o.node, &query, err);
 	if (r < 0)
 		return r;
+	query.figures = true;
 	if (o.once)
-		return print_once(&o.metrics, err);
-	if (!o.metrics.listen)
+		return print_once(&query, err);
+	if (!o.listen)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "--listen is wanted");
-	return bh_metrics_serve(&o.metrics, err);
+	return bh_metrics_serve(&query, o.listen, err);
 }
 
 int main(int argc, char **argv)

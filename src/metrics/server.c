@@ -36,7 +36,7 @@ struct request {
 };
 
 struct server {
-	const struct bh_metrics_options *o;
+	const struct bh_node_query *query;
 	struct bh_loop loop;
 	struct bh_listener listener;
 	struct MHD_Daemon *http;
@@ -62,15 +62,11 @@ static double seconds_since(const struct timespec *start)
 static int look_at_all(struct server *s, struct bh_node *node, double *ret_seconds,
 		       struct bh_err *err)
 {
-	const struct bh_node_query query = { .root = s->o->root,
-					     .known = s->o->known_root,
-					     .deadline_ms = s->o->timeout_ms,
-					     .figures = true };
 	struct timespec start;
 	int r;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	r = bh_node_look(&s->loop, &query, node, err);
+	r = bh_node_look(&s->loop, s->query, node, err);
 	*ret_seconds = seconds_since(&start);
 	return r < 0 ? r : bh_counters_see(&s->counters, node, err);
 }
@@ -284,9 +280,9 @@ static int start_http(struct server *s, struct bh_err *err)
 	return r < 0 ? r : 0;
 }
 
-int bh_metrics_serve(const struct bh_metrics_options *o, struct bh_err *err)
+int bh_metrics_serve(const struct bh_node_query *query, const char *where, struct bh_err *err)
 {
-	struct server s = { .o = o,
+	struct server s = { .query = query,
 			    .loop = BH_LOOP_INIT,
 			    .listener = { .fd = -EBADF },
 			    .http_source = { .fd = -EBADF },
@@ -296,7 +292,7 @@ int bh_metrics_serve(const struct bh_metrics_options *o, struct bh_err *err)
 	int r = bh_loop_init(&s.loop, err);
 
 	r = r < 0 ? r : watch_signals(&s, err);
-	r = r < 0 ? r : bh_listen(o->listen, &s.listener, err);
+	r = r < 0 ? r : bh_listen(where, &s.listener, err);
 	r = r < 0 ? r : start_http(&s, err);
 	if (r == 0) {
 		bh_log(BH_LOG_INFO, "metrics at %s", s.listener.where);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "node/node.h"
 
 /* Where it listens. */
 struct bh_listener {
@@ -24,12 +25,8 @@ int bh_listen(const char *address, struct bh_listener *ret, struct bh_err *err) 
 /** bh_listener_deinit() - close and remove it */
 void bh_listener_deinit(struct bh_listener *listener);
 
-struct bh_metrics_options {
-	const char *root, *known_root, *listen;
-	uint64_t timeout_ms;
-};
-
-/** bh_metrics_serve() - until SIGTERM or SIGINT */
-int bh_metrics_serve(const struct bh_metrics_options *o, struct bh_err *err) bh_must_check;
+/** bh_metrics_serve() - what each @query finds, at the address @where, until SIGTERM or SIGINT */
+int bh_metrics_serve(const struct bh_node_query *query, const char *where,
+		     struct bh_err *err) bh_must_check;
 
 #endif

@@ -329,7 +329,7 @@ int bh_node_find(const struct bh_node_query *query, struct bh_node *ret, struct 
 	int r;
 
 	*ret = (struct bh_node){ .n = 0 };
-	r = bh_node_roots(&ret->arena, query->root, query->known, &roots, err);
+	r = bh_node_roots(&ret->arena, query->root, &query->known, &roots, err);
 	for (size_t i = 0; r == 0 && i < roots.n; i++) {
 		s.root = roots.v[i];
 		find_pods(&s);

@@ -22,8 +22,8 @@ int64_t bh_node_time(const char *rfc3339);
 
 /** bh_node_roots() - directories where states are: @root and what is below, or all that are known
  * @ret: absolute, in @arena, each once */
-int bh_node_roots(struct bh_arena *arena, const char *root, const char *known, struct bh_strv *ret,
-		  struct bh_err *err) bh_must_check;
+int bh_node_roots(struct bh_arena *arena, const char *root, const struct bh_strv *known,
+		  struct bh_strv *ret, struct bh_err *err) bh_must_check;
 
 /** bh_node_stats() - processor time and memory by a document as `events --stats` has it in "data"
  * Return: whether it has both */

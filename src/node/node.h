@@ -91,12 +91,10 @@ struct bh_node {
 	size_t n;
 };
 
-#define BH_NODE_DEADLINE_MS 2000
-
 struct bh_node_query {
 	const char *root; /* only what is there and below; NULL = wherever states are known to be */
-	const char *known; /* one more place where states are, when no root is given; may be NULL */
-	const char *pod;   /* only this one, see bh_node_find_pod(); NULL = all */
+	struct bh_strv known; /* more places where states are, when no root is given */
+	const char *pod;      /* only this one, see bh_node_find_pod(); NULL = all */
 	uint64_t deadline_ms; /* of each pod to answer */
 	bool figures;         /* are wanted too */
 	bool dead;            /* those too of which nothing but an obituary is left */

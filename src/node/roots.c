@@ -114,8 +114,8 @@ static void add_ours(struct roots *roots, const char *root)
 	add_below(roots, path, CHILDREN);
 }
 
-int bh_node_roots(struct bh_arena *arena, const char *root, const char *known, struct bh_strv *ret,
-		  struct bh_err *err)
+int bh_node_roots(struct bh_arena *arena, const char *root, const struct bh_strv *known,
+		  struct bh_strv *ret, struct bh_err *err)
 {
 	struct roots roots = { .arena = arena };
 
@@ -127,9 +127,9 @@ int bh_node_roots(struct bh_arena *arena, const char *root, const char *known, s
 			return bh_err_set(err, -errno, "open %s", root);
 		add_ours(&roots, root);
 		add_below(&roots, root, CHILDREN);
-	} else if (known) {
-		add_ours(&roots, known);
 	}
+	for (size_t i = 0; !root && i < known->n; i++)
+		add_ours(&roots, known->v[i]);
 	for (size_t i = 0; !root && i < BH_ARRAY_SIZE(places); i++)
 		add_place(&roots, places[i].path, places[i].kind);
 	*ret = roots.list;

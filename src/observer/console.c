@@ -90,8 +90,8 @@ static bool is_over(const struct reader *r)
 
 	if (is_deleted(r))
 		return true;
-	o.root = r->pod->root;
-	o.pod = r->pod->id;
+	o.query.root = r->pod->root;
+	o.query.pod = r->pod->id;
 	if (bh_observe(&o, false, &node, &err) < 0)
 		return err.code == -ENOENT || is_deleted(r);
 	if (node.pods[0].state != BH_NODE_DEAD && node.pods[0].state != BH_NODE_GONE)
@@ -143,17 +143,17 @@ static int print_obituary(struct reader *r, struct bh_err *err)
 
 static int open_pod(struct reader *r, struct bh_node *node, struct bh_err *err)
 {
-	const struct bh_node_query query = {
-		.root = r->o->root, .known = r->o->known_root, .pod = r->o->pod, .dead = true
-	};
+	struct bh_node_query query = r->o->query;
 	char path[PATH_MAX];
-	int e = bh_node_find(&query, node, err);
+	int e;
 
+	query.dead = true;
+	e = bh_node_find(&query, node, err);
 	if (e == -ENOENT)
 		return bh_err_as(err, BH_ERR_STATE, e,
 				 "pod does not exist: %s (the last lines of one that was deleted "
 				 "are in the log of who served it: containerd's, or --log)",
-				 r->o->pod);
+				 query.pod);
 	if (e < 0)
 		return e;
 	r->pod = &node->pods[0];

@@ -20,7 +20,7 @@ static const bh_columns stats_columns = {
 
 bool bh_observer_wanted(const struct bh_observer_options *o, const struct bh_node_pod *pod)
 {
-	return o->all || o->pod || pod->state != BH_NODE_STOPPED;
+	return o->all || o->query.pod || pod->state != BH_NODE_STOPPED;
 }
 
 static int print_table(const struct bh_observer_options *o, const struct bh_node *node,
@@ -100,5 +100,5 @@ static int show_one(const struct bh_observer_options *o, struct bh_err *err)
 
 int bh_observe_stats(const struct bh_observer_options *o, struct bh_err *err)
 {
-	return o->pod ? show_one(o, err) : show(o, true, stats_columns, err);
+	return o->query.pod ? show_one(o, err) : show(o, true, stats_columns, err);
 }

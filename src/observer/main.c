@@ -1,34 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bulkhead-observer: the pods of this node, for an administrator. Called by `bulkhead pod`, which
- *has read and checked the options; not by hand.
+ * has read and checked the options; not by hand.
  *
  *	bulkhead-observer list | stats | top | log | console  [options] [POD]
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/path.h"
+#include "node/options.h"
 #include "observer/observer.h"
 
-#define INTERVAL_MS 2000
+#define NS_PER_MS 1000000
 
 int bh_observe(const struct bh_observer_options *o, bool figures, struct bh_node *ret,
 	       struct bh_err *err)
 {
-	const struct bh_node_query query = {
-		.root = o->root,
-		.known = o->known_root,
-		.pod = o->pod,
-		.deadline_ms = o->timeout_ms,
-		.figures = figures,
-		.dead = o->all || o->pod,
-	};
+	struct bh_node_query query = o->query;
 	struct bh_loop loop = BH_LOOP_INIT;
 	int r = bh_loop_init(&loop, err);
 
+	query.figures = figures;
+	query.dead = o->all || query.pod;
 	r = r < 0 ? r : bh_node_look(&loop, &query, ret, err);
 	bh_loop_deinit(&loop);
 	return r;
@@ -52,83 +47,41 @@ static const struct {
 	{ "log", bh_observe_log },   { "console", bh_observe_console },
 };
 
-enum option_id { ROOT = 0, KNOWN_ROOT, TIMEOUT, INTERVAL, JSON, ALL, FOLLOW, RAW, LOG, LOG_FORMAT };
-
-static const struct option long_options[] = {
-	{ "root", required_argument, NULL, ROOT },
-	{ "known-root", required_argument, NULL, KNOWN_ROOT },
-	{ "timeout-ms", required_argument, NULL, TIMEOUT },
-	{ "interval-ms", required_argument, NULL, INTERVAL },
-	{ "json", no_argument, NULL, JSON },
-	{ "all", no_argument, NULL, ALL },
-	{ "follow", no_argument, NULL, FOLLOW },
-	{ "raw", no_argument, NULL, RAW },
-	{ "log", required_argument, NULL, LOG },
-	{ "log-format", required_argument, NULL, LOG_FORMAT },
-	{ NULL, 0, NULL, 0 },
+struct options {
+	struct bh_node_options node;
+	int64_t interval_ns;
+	struct bh_observer_options observer;
 };
 
-struct log_options {
-	const char *path;
-	enum bh_log_format format;
+static const struct bh_option rows[] = {
+	BH_NODE_OPTION_ROWS(struct options, node),
+	{ .name = "interval",
+	  .type = BH_OPTION_DURATION,
+	  BH_OPTION_AT(struct options, interval_ns),
+	  .fallback = "2s" },
+	{ .name = "json", .type = BH_OPTION_FLAG, BH_OPTION_AT(struct options, observer.json) },
+	{ .name = "all", .type = BH_OPTION_FLAG, BH_OPTION_AT(struct options, observer.all) },
+	{ .name = "follow", .type = BH_OPTION_FLAG, BH_OPTION_AT(struct options, observer.follow) },
+	{ .name = "raw", .type = BH_OPTION_FLAG, BH_OPTION_AT(struct options, observer.raw) },
 };
+static const struct bh_option_set options = { .options = rows, .n = BH_ARRAY_SIZE(rows) };
 
-static void set_option(struct bh_observer_options *o, struct log_options *log, int option)
-{
-	switch (option) {
-	case ROOT:
-		o->root = optarg;
-		break;
-	case KNOWN_ROOT:
-		o->known_root = optarg;
-		break;
-	case TIMEOUT:
-		o->timeout_ms = strtoull(optarg, NULL, 10);
-		break;
-	case INTERVAL:
-		o->interval_ms = strtoull(optarg, NULL, 10);
-		break;
-	case JSON:
-		o->json = true;
-		break;
-	case ALL:
-		o->all = true;
-		break;
-	case FOLLOW:
-		o->follow = true;
-		break;
-	case LOG:
-		log->path = optarg;
-		break;
-	case LOG_FORMAT:
-		log->format = strcmp(optarg, "json") ? BH_LOG_TEXT : BH_LOG_JSON;
-		break;
-	default:
-		o->raw = true;
-		break;
-	}
-}
-
+/* Return: exit status; -errno with @err */
 static int run(int argc, char **argv, struct bh_err *err)
 {
-	struct bh_observer_options o = { .timeout_ms = BH_NODE_DEADLINE_MS,
-					 .interval_ms = INTERVAL_MS };
-	struct log_options log = { .path = NULL };
-	int option, r;
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	struct options o = { .interval_ns = 0 };
+	struct bh_strv args = { .n = 0 };
+	int r = bh_option_parse(&arena, &options, argc - 1, argv + 1, &o, &args, err);
 
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		if (option == '?')
-			return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "unknown option");
-		set_option(&o, &log, option);
-	}
-	r = bh_log_open(log.path, log.format, BH_LOG_INFO, err);
+	r = r < 0 ? r : bh_node_options_take(&o.node, &o.observer.query, err);
 	if (r < 0)
 		return r;
-	if (optind + 1 < argc)
-		o.pod = argv[optind + 1];
-	for (size_t i = 0; optind < argc && i < BH_ARRAY_SIZE(verbs); i++)
-		if (!strcmp(verbs[i].name, argv[optind]))
-			return verbs[i].run(&o, err);
+	o.observer.interval_ms = (uint64_t)(o.interval_ns / NS_PER_MS);
+	o.observer.query.pod = args.n > 1 ? args.v[1] : NULL;
+	for (size_t i = 0; args.n && i < BH_ARRAY_SIZE(verbs); i++)
+		if (!strcmp(verbs[i].name, args.v[0]))
+			return verbs[i].run(&o.observer, err);
 	return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "list, stats, top, log or console is wanted");
 }
 

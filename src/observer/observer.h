@@ -11,10 +11,8 @@
 #include "node/node.h"
 
 struct bh_observer_options {
-	const char *root;       /* NULL = wherever states are known to be */
-	const char *known_root; /* one more such place; NULL = none */
-	const char *pod;        /* NULL = all */
-	uint64_t timeout_ms, interval_ms;
+	struct bh_node_query query; /* which pods, and how long each has to answer */
+	uint64_t interval_ms;
 	bool json, all, follow, raw;
 };
 

@@ -193,13 +193,11 @@ static void draw_or_leave(struct top *t)
 static void look(void *arg)
 {
 	struct top *t = arg;
-	const struct bh_node_query query = { .root = t->o->root,
-					     .known = t->o->known_root,
-					     .deadline_ms = t->o->timeout_ms,
-					     .figures = true,
-					     .dead = t->all };
+	struct bh_node_query query = t->o->query;
 	struct bh_node fresh = { .n = 0 };
 
+	query.figures = true;
+	query.dead = t->all;
 	t->err = BH_ERR_INIT;
 	if (bh_node_look(&t->loop, &query, &fresh, &t->err) < 0) {
 		bh_node_deinit(&fresh);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bulkhead-pod: serves one pod to the command line, from the pod's start to the deletion of its
- *last container. Started by `bulkhead --runtime kata create` and `run`, not by hand.
+ * last container. Started by `bulkhead --runtime kata create` and `run`, not by hand.
  *
  *	bulkhead-pod serve …    detach from the caller, bring the pod up, answer its socket
  *	bulkhead-pod plan …     print what would be done
@@ -12,7 +12,6 @@
  * then go to standard error.
  */
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,6 +23,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/option.h"
 #include "base/path.h"
 #include "loop/fiber.h"
 #include "pod/pod.h"
@@ -33,11 +33,16 @@
 /* For the caller to ask for its container, before a pod that nobody wants ends. */
 #define COURTESY_MS 30000
 
+#define N_KEYS 6
+
 struct options {
+	struct bh_arena arena;
 	struct bh_pod_config pod;
 	const char *runtime, *config;
+	const char *keys[N_KEYS]; /* of the configuration, which they win over */
 	struct bh_config_set set;
 	struct bh_err unread; /* why not all of the configuration was */
+	struct bh_opt_i64 report;
 	int report_fd;
 };
 
@@ -55,78 +60,65 @@ struct server {
 
 /* ---- options ---- */
 
-enum option_id {
-	OPTION_ROOT = 0,
-	OPTION_POD,
-	OPTION_RUNTIME,
-	OPTION_CONTAINER,
-	OPTION_BUNDLE,
-	OPTION_CONFIG,
-	OPTION_REPORT,
-	/* keys of the configuration, which they win over */
-	OPTION_GUEST,
-	OPTION_ACCELERATOR,
-	OPTION_CGROUP_MANAGER,
-	OPTION_LOG_FILE,
-	OPTION_LOG_FORMAT,
-	OPTION_LOG_LEVEL,
-	OPTION_MAX_,
-};
+#define TEXT(option, member)                                                                   \
+	{                                                                                      \
+		.name = option, .type = BH_OPTION_STRING, BH_OPTION_AT(struct options, member) \
+	}
 
-static const struct option long_options[OPTION_MAX_ + 1] = {
-	[OPTION_ROOT] = { "root", required_argument, NULL, OPTION_ROOT },
-	[OPTION_POD] = { "pod", required_argument, NULL, OPTION_POD },
-	[OPTION_RUNTIME] = { "runtime", required_argument, NULL, OPTION_RUNTIME },
-	[OPTION_CONTAINER] = { "container", required_argument, NULL, OPTION_CONTAINER },
-	[OPTION_BUNDLE] = { "bundle", required_argument, NULL, OPTION_BUNDLE },
-	[OPTION_CONFIG] = { "config", required_argument, NULL, OPTION_CONFIG },
-	[OPTION_REPORT] = { "report", required_argument, NULL, OPTION_REPORT },
-	[OPTION_GUEST] = { "guest", required_argument, NULL, OPTION_GUEST },
-	[OPTION_ACCELERATOR] = { "accelerator", required_argument, NULL, OPTION_ACCELERATOR },
-	[OPTION_CGROUP_MANAGER] = { "cgroup-manager", required_argument, NULL,
-				    OPTION_CGROUP_MANAGER },
-	[OPTION_LOG_FILE] = { "log.file", required_argument, NULL, OPTION_LOG_FILE },
-	[OPTION_LOG_FORMAT] = { "log.format", required_argument, NULL, OPTION_LOG_FORMAT },
-	[OPTION_LOG_LEVEL] = { "log.level", required_argument, NULL, OPTION_LOG_LEVEL },
+/* Those of keys[] come first, and are called as the keys are. */
+static const struct bh_option rows[] = {
+	TEXT("guest", keys[0]),
+	TEXT("accelerator", keys[1]),
+	TEXT("cgroup-manager", keys[2]),
+	TEXT("log.file", keys[3]),
+	TEXT("log.format", keys[4]),
+	TEXT("log.level", keys[5]),
+	TEXT("root", pod.root),
+	TEXT("pod", pod.id),
+	TEXT("container", pod.container),
+	TEXT("bundle", pod.bundle),
+	TEXT("runtime", runtime),
+	TEXT("config", config),
+	{ .name = "report",
+	  .type = BH_OPTION_I64,
+	  .max = INT_MAX,
+	  BH_OPTION_AT(struct options, report) },
 };
+static const struct bh_option_set options = { .options = rows, .n = BH_ARRAY_SIZE(rows) };
 
-static int set_option(struct options *o, int option, const char *text, struct bh_err *err)
+static int take_keys(struct options *o, struct bh_err *err)
 {
-	const char **const texts[OPTION_MAX_] = {
-		[OPTION_ROOT] = &o->pod.root,           [OPTION_POD] = &o->pod.id,
-		[OPTION_RUNTIME] = &o->runtime,         [OPTION_CONFIG] = &o->config,
-		[OPTION_CONTAINER] = &o->pod.container, [OPTION_BUNDLE] = &o->pod.bundle,
-	};
-	char name[32];
+	char option[32];
 
-	if (texts[option]) {
-		*texts[option] = text;
-		return 0;
+	for (size_t i = 0; i < N_KEYS; i++) {
+		snprintf(option, sizeof(option), "--%s", rows[i].name);
+		if (o->keys[i] &&
+		    bh_config_flag(&o->set, rows[i].name, o->keys[i], option, err) < 0)
+			return bh_err_ctx(err, "%s", option);
 	}
-	if (option == OPTION_REPORT) {
-		o->report_fd = (int)strtol(text, NULL, 10);
-		return fcntl(o->report_fd, F_SETFD, FD_CLOEXEC) < 0
-			       ? bh_err_set(err, -errno, "--report %s", text)
-			       : 0;
-	}
-	snprintf(name, sizeof(name), "--%s", long_options[option].name);
-	return bh_config_flag(&o->set, long_options[option].name, text, name, err) < 0
-		       ? bh_err_ctx(err, "%s", name)
-		       : 0;
+	return 0;
 }
 
-static int parse(int argc, char **argv, struct options *o, struct bh_err *err)
+/* @ret_verb: "" = none was given */
+static int parse(int argc, char **argv, struct options *o, const char **ret_verb,
+		 struct bh_err *err)
 {
-	int option, r = 0;
+	struct bh_strv args = { .n = 0 };
+	int r;
 
-	*o = (struct options){ .runtime = "kata",
+	*o = (struct options){ .arena = BH_ARENA_INIT,
+			       .runtime = "kata",
 			       .set = BH_CONFIG_SET_INIT,
 			       .unread = BH_ERR_INIT,
 			       .report_fd = -EBADF };
-	while (r == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-		r = option == '?' ? bh_err_as(err, BH_ERR_SPEC, -EINVAL, "unknown option")
-				  : set_option(o, option, optarg, err);
-	return r;
+	r = bh_option_parse(&o->arena, &options, argc - 1, argv + 1, o, &args, err);
+	*ret_verb = args.n ? args.v[0] : "";
+	if (r == 0 && o->report.set) {
+		o->report_fd = (int)o->report.v;
+		if (fcntl(o->report_fd, F_SETFD, FD_CLOEXEC) < 0)
+			return bh_err_set(err, -errno, "--report %d", o->report_fd);
+	}
+	return r < 0 ? r : take_keys(o, err);
 }
 
 /* What is right of a configuration that has mistakes is enough to clean up by. */
@@ -479,14 +471,16 @@ int main(int argc, char **argv)
 	struct bh_err err = BH_ERR_INIT;
 	struct options o;
 	const struct bh_config *c = &o.pod.settings;
-	int r = parse(argc, argv, &o, &err);
+	const char *verb;
+	int r = parse(argc, argv, &o, &verb, &err);
 
 	r = r < 0 ? r : configure(&o, &err);
 	if (r == 0)
 		r = bh_log_open(c->log.file, c->log.format, c->log.level, &err);
 	if (r == 0)
-		r = run(&o, argc > optind ? argv[optind] : "", &err);
+		r = run(&o, verb, &err);
 	bh_config_set_deinit(&o.set);
+	bh_arena_deinit(&o.arena);
 	if (r >= 0)
 		return r;
 	fprintf(stderr, "bulkhead-pod: %s\n", bh_err_format(&err, text, sizeof(text)));

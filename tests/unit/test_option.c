@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "base/option.h"
 #include "base/quantity.h"
-#include "cli/option.h"
 
 struct values {
 	bool flag;
