@@ -299,9 +299,9 @@ static int check(struct bh_cli *cli, const struct config_options *o, const struc
 
 static const char *scope_of(const struct bh_config_key *key)
 {
-	if (key->flags & BH_CONFIG_PER_POD)
-		return key->flags & BH_CONFIG_PER_HANDLER ? "node, handler, pod" : "node, pod";
-	return key->flags & BH_CONFIG_PER_HANDLER ? "node, handler" : "node";
+	if (!key->not_for_pods)
+		return key->not_for_handlers ? "node, pod" : "node, handler, pod";
+	return key->not_for_handlers ? "node" : "node, handler";
 }
 
 static void put_reference(const struct bh_config_key *key, struct bh_json_writer *json,
@@ -314,6 +314,10 @@ static void put_reference(const struct bh_config_key *key, struct bh_json_writer
 		bh_buf_printf(out, "%s: %s\n    %s\n    for: %s; default: %s\n", key->name,
 			      bh_buf_str(&wanted), key->help, scope_of(key),
 			      key->fallback ? key->fallback : key->unset);
+		if (key->not_for_handlers)
+			bh_buf_printf(out, "    not for a handler: %s\n", key->not_for_handlers);
+		if (key->not_for_pods)
+			bh_buf_printf(out, "    not for a pod: %s\n", key->not_for_pods);
 		return;
 	}
 	bh_json_open(json, NULL, '{');
@@ -324,6 +328,10 @@ static void put_reference(const struct bh_config_key *key, struct bh_json_writer
 	else
 		bh_json_text(json, "unset", key->unset);
 	bh_json_text(json, "for", scope_of(key));
+	if (key->not_for_handlers)
+		bh_json_text(json, "not-for-handlers", key->not_for_handlers);
+	if (key->not_for_pods)
+		bh_json_text(json, "not-for-pods", key->not_for_pods);
 	bh_json_text(json, "help", key->help);
 	bh_json_close(json, '}');
 }

@@ -205,25 +205,33 @@ static int add_container(struct listing *l, const char *root, const char *id, st
 	return r;
 }
 
-static int list(struct listing *l, const struct bh_cli *cli, struct bh_err *err)
+static int add_root(struct listing *l, const char *root, struct bh_err *err)
 {
 	struct bh_strv ids = { .n = 0 };
-	int r;
+	int r = bh_container_list(&l->arena, root, &ids, err);
 
-	/* The default one is missing until the first container is made; another one is mistyped. */
-	if (!cli->root_is_default && access(cli->root, F_OK) < 0)
-		return bh_err_set(err, -errno, "open %s", cli->root);
-	r = bh_container_list(&l->arena, cli->root, &ids, err);
 	if (r < 0)
 		return r;
-	l->rows = bh_arena_array(&l->arena, ids.n + 1, sizeof(*l->rows));
+	l->rows = bh_arena_grow(&l->arena, l->rows, l->n, l->n + ids.n + 1, sizeof(*l->rows));
 	if (!l->rows)
 		return bh_err_oom(err);
+	for (size_t i = 0; r == 0 && i < ids.n; i++)
+		r = add_container(l, root, ids.v[i], err);
+	return r;
+}
+
+static int list(struct listing *l, const struct bh_cli *cli, struct bh_err *err)
+{
+	int r = 0;
+
+	/* A node's are missing until the first container is made; one that is named is mistyped. */
+	if (bh_config_flag_value(&cli->settings, "root") && access(cli->root, F_OK) < 0)
+		return bh_err_set(err, -errno, "open %s", cli->root);
 	l->json_writer.out = &l->out;
 	if (l->json)
 		bh_json_open(&l->json_writer, NULL, '[');
-	for (size_t i = 0; r == 0 && i < ids.n; i++)
-		r = add_container(l, cli->root, ids.v[i], err);
+	for (size_t i = 0; r == 0 && i < cli->roots.n; i++)
+		r = add_root(l, cli->roots.v[i], err);
 	if (r < 0)
 		return r;
 	if (l->json) {
@@ -256,7 +264,7 @@ static int run_list(struct bh_cli *cli, const void *options, const struct bh_str
 const struct bh_verb bh_verb_list = {
 	.name = "list",
 	.args = "",
-	.summary = "list the containers below --root",
+	.summary = "list the containers below --root, or of all handlers",
 	BH_VERB_OPTIONS(list_options, struct list_options),
 	.run = run_list,
 };

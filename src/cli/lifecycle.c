@@ -93,15 +93,14 @@ static const struct bh_option delete_options[] = {
 
 /* What a create that was killed half way left: a directory without a state that could be loaded, or
  * a pod without a container. */
-static int remove_remains(const struct bh_cli *cli, const char *id, struct bh_err *err)
+static int remove_remains(const char *root, const char *id, struct bh_err *err)
 {
 	bh_auto_close int root_fd = -EBADF;
-	int r = bh_container_id_check(id, err);
+	int r = bh_vm_remove_remains(root, id, err);
 
-	r = r < 0 ? r : bh_vm_remove_remains(cli->root, id, err);
 	if (r < 0)
 		return r;
-	root_fd = bh_path_try_open(AT_FDCWD, cli->root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST);
+	root_fd = bh_path_try_open(AT_FDCWD, root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST);
 	return root_fd < 0 ? 0 : bh_path_remove_tree(root_fd, id, err);
 }
 
@@ -111,9 +110,16 @@ static int run_delete(struct bh_cli *cli, const void *options, const struct bh_s
 	const struct delete_options *o = options;
 	bh_auto_container struct bh_container *c = bh_cli_container(cli, args, err);
 
+	int r = 0;
+
 	if (c)
 		return bh_runtime_of(c)->remove(c, o->force, err);
-	return err->code == -ENOENT && o->force ? remove_remains(cli, args->v[0], err) : err->code;
+	if (err->code != -ENOENT || !o->force)
+		return err->code;
+	r = bh_container_id_check(args->v[0], err);
+	for (size_t i = 0; r == 0 && i < cli->roots.n; i++)
+		r = remove_remains(cli->roots.v[i], args->v[0], err);
+	return r;
 }
 
 const struct bh_verb bh_verb_delete = {

@@ -177,7 +177,41 @@ static const char *default_root(struct bh_cli *cli)
 	return bh_arena_printf(&cli->arena, "%s/bulkhead", runtime_dir);
 }
 
-static int set_root(struct bh_cli *cli, struct bh_err *err)
+static int add_root(struct bh_cli *cli, const char *root, struct bh_err *err)
+{
+	const char **v = cli->roots.v;
+
+	for (size_t i = 0; i < cli->roots.n; i++)
+		if (strcmp(v[i], root) == 0)
+			return 0;
+	if (strcmp(root, "/") == 0)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+				 "Option --root argument should not be set to /");
+	v = bh_arena_grow(&cli->arena, v, cli->roots.n, cli->roots.n + 1, sizeof(*v));
+	if (!v)
+		return bh_err_oom(err);
+	v[cli->roots.n++] = root;
+	cli->roots.v = v;
+	return 0;
+}
+
+/* Where handlers have places of their own, containers of any of them are found by their ids. */
+static int add_roots(struct bh_cli *cli, const char *fallback, struct bh_err *err)
+{
+	struct bh_config config;
+	int r = add_root(cli, cli->root, err);
+
+	/* Without files all handlers are alike. */
+	for (size_t i = 0; r == 0 && cli->settings.files.n && bh_config_handlers[i]; i++) {
+		r = bh_config_resolve(&cli->settings, bh_config_handlers[i], NULL, &config, NULL,
+				      err);
+		if (r == 0)
+			r = add_root(cli, config.root ? config.root : fallback, err);
+	}
+	return r;
+}
+
+static int set_roots(struct bh_cli *cli, struct bh_err *err)
 {
 	const char *root = default_root(cli);
 
@@ -186,15 +220,14 @@ static int set_root(struct bh_cli *cli, struct bh_err *err)
 	cli->filter_cache = root ? bh_arena_printf(&cli->arena, "%s/@seccomp", root) : NULL;
 	if (!cli->filter_cache)
 		return bh_err_oom(err);
-	cli->root = cli->config.root;
-	cli->root_is_default = !cli->root;
-	if (cli->root && !strcmp(cli->root, "/"))
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
-				 "Option --root argument should not be set to /");
-	if (cli->root)
-		return 0;
-	cli->root = root;
-	return strcmp(root, DEFAULT_ROOT) ? make_user_root(root, err) : 0;
+	cli->root = cli->config.root ? cli->config.root : root;
+	if (cli->root == root && strcmp(root, DEFAULT_ROOT) != 0) {
+		int r = make_user_root(root, err);
+
+		if (r < 0)
+			return r;
+	}
+	return add_roots(cli, root, err);
 }
 
 /* What the command line says of keys wins over files. */
@@ -288,7 +321,7 @@ static int apply_globals(struct bh_cli *cli, const struct global_options *o,
 	cli->cgroup_manager = cli->config.cgroup_manager == BH_CGROUP_AUTO
 				      ? BH_CGROUP_FS
 				      : cli->config.cgroup_manager;
-	return set_root(cli, err);
+	return set_roots(cli, err);
 }
 
 static int check_args(const struct bh_cli *cli, const struct bh_verb *verb, size_t n,

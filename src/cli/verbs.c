@@ -38,7 +38,13 @@ struct bh_container *bh_cli_container(const struct bh_cli *cli, const struct bh_
 		bh_err_as(err, BH_ERR_SPEC, -EINVAL, "container id cannot be empty");
 		return NULL;
 	}
-	return bh_container_load(cli->root, args->v[0], err);
+	for (size_t i = 0; i < cli->roots.n; i++) {
+		struct bh_container *c = bh_container_load(cli->roots.v[i], args->v[0], err);
+
+		if (c || err->code != -ENOENT)
+			return c;
+	}
+	return NULL;
 }
 
 const char *bh_cli_absolute(struct bh_cli *cli, const char *path, struct bh_err *err)

@@ -95,10 +95,8 @@ enum bh_config_kind {
 };
 
 enum bh_config_key_flags {
-	BH_CONFIG_PER_HANDLER = 1 << 0, /* may stand below `handlers: NAME:` */
-	BH_CONFIG_PER_POD = 1 << 1,     /* may be listed in `annotations` */
-	BH_CONFIG_UNBOUNDED = 1 << 2,   /* may be "unlimited", which is 0 */
-	BH_CONFIG_ROOTS = 1 << 3,       /* of files: holds for root's processes alone */
+	BH_CONFIG_UNBOUNDED = 1 << 0, /* may be "unlimited", which is 0 */
+	BH_CONFIG_ROOTS = 1 << 1,     /* of files: holds for root's processes alone */
 };
 
 struct bh_config_key {
@@ -111,6 +109,9 @@ struct bh_config_key {
 	const char *fallback;         /* as it would stand in a file; NULL = not set */
 	const char *unset;            /* what it then is, for people */
 	const char *help;
+	/* why it may not stand below `handlers: NAME:`, or be listed in `annotations`; NULL = it
+	 * may */
+	const char *not_for_handlers, *not_for_pods;
 };
 
 extern const struct bh_config_key bh_config_keys[];

@@ -101,9 +101,9 @@ static void set_key(struct reading *r, const struct bh_config_key *key, const st
 	struct bh_err err = BH_ERR_INIT;
 	int e;
 
-	if (r->handler && !(key->flags & BH_CONFIG_PER_HANDLER)) {
-		problem(r, node->key_line, "%s: is for the whole node, not for one handler",
-			key->name);
+	if (r->handler && key->not_for_handlers) {
+		problem(r, node->key_line, "%s: is for the whole node, not for one handler: %s",
+			key->name, key->not_for_handlers);
 		return;
 	}
 	if (!take_values(r, key, node, &s.values))

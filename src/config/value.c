@@ -230,7 +230,7 @@ static int read_key(struct bh_arena *arena, const struct bh_config_key *key, con
 	const struct bh_config_key *named = bh_config_key_find(text, NULL);
 
 	(void)key;
-	if (!named || !(named->flags & BH_CONFIG_PER_POD))
+	if (!named || named->not_for_pods)
 		return -EINVAL;
 	return bh_config_strv_add(arena, member, named->name, NULL);
 }
@@ -294,7 +294,7 @@ static void look_for_nearest(const struct bh_config_key *key, struct bh_nearest 
 	for (size_t i = 0; key->kind == BH_CONFIG_BOOL && i < BH_ARRAY_SIZE(bools); i++)
 		bh_nearest_try(near, bools[i]);
 	for (size_t i = 0; key->kind == BH_CONFIG_KEYS && i < bh_config_n_keys; i++)
-		if (bh_config_keys[i].flags & BH_CONFIG_PER_POD)
+		if (!bh_config_keys[i].not_for_pods)
 			bh_nearest_try(near, bh_config_keys[i].name);
 }
 
@@ -303,7 +303,12 @@ static int not_wanted(const struct bh_config_key *key, const char *text, struct 
 	bh_auto_buf struct bh_buf wanted = BH_BUF_INIT;
 	struct bh_nearest near = BH_NEAREST(text);
 	char hint[BH_NEAREST_HINT_BYTES];
+	const struct bh_config_key *named =
+		key->kind == BH_CONFIG_KEYS ? bh_config_key_find(text, NULL) : NULL;
 
+	if (named)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "'%s' is never left to pods: %s", text,
+				 named->not_for_pods);
 	bh_config_wanted(key, &wanted);
 	look_for_nearest(key, &near);
 	return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "'%.100s' is not %s%s", text,

@@ -35,6 +35,11 @@ node_is() {
     cat >"$file"
 }
 
+# rt_at ARG…: with the roots that are configured.
+rt_at() {
+    "$BULKHEAD" --config "$CONFIG" "$@"
+}
+
 # shows LINE…: `config show` has the lines, in YAML.
 shows() {
     local line
@@ -49,6 +54,8 @@ shows() {
     run -0 "$BULKHEAD" config keys overhead.memory
     [[ $output == *"from 64MiB to 1TiB"*"node, handler, pod"*"100MiB"* ]]
     fails_with "did you mean 'overhead.memory'?" "$BULKHEAD" config keys overhead.memorry
+    run -0 "$BULKHEAD" config keys runtime
+    [[ $output == *"for: node, pod;"*"not for a handler: it is what chooses the handler"* ]]
 }
 
 @test "without any configuration the defaults hold, and finding that out takes one system call" {
@@ -100,14 +107,14 @@ shows() {
 }
 
 @test "all mistakes are told, with the names that may have been meant" {
-    node_is <<<$'acelerator: kvm\nlog:\n  level: warnings\nhandlers:\n  kat: {}\n  runc: {root: /x}\n'
+    node_is <<<$'acelerator: kvm\nlog:\n  level: warnings\nhandlers:\n  kat: {}\n  runc: {runtime: kata}\n'
     node_is 10.yaml <<<$'hooks: [true'
     run -1 rt config check
     [ "${#lines[@]}" = 5 ]
     [[ ${lines[0]} == "$CONFIG:1: there is no key 'acelerator'; did you mean 'accelerator'?" ]]
     [[ ${lines[1]} == "$CONFIG:3: log.level: 'warnings' is not one of error, warning, info, debug; did you mean 'warning'?" ]]
     [[ ${lines[2]} == "$CONFIG:5: handlers: there is no handler 'kat'; did you mean 'kata'?" ]]
-    [[ ${lines[3]} == "$CONFIG:6: root: is for the whole node, not for one handler" ]]
+    [[ ${lines[3]} == "$CONFIG:6: runtime: is for the whole node, not for one handler: it is what chooses the handler" ]]
     [[ ${lines[4]} == "$CONFIG.d/10.yaml:2: no YAML: "* ]]
     run -1 "$BULKHEAD" config check "$CONFIG.d/10.yaml"
     fails_with "(and 4 more: bulkhead config check)" rt config show
@@ -116,15 +123,48 @@ shows() {
 @test "with mistakes nothing is made, but what is there can be removed" {
     bundle
     node_is <<<"root: $WORK/elsewhere"
-    quietly "$BULKHEAD" --config "$CONFIG" run --detach --bundle "$BUNDLE" "$ID"
+    quietly rt_at run --detach --bundle "$BUNDLE" "$ID"
     [ -e "$WORK/elsewhere/$ID/state.json" ]
     node_is <<<$"root: $WORK/elsewhere"$'\nnothing: 1\n'
-    fails_with "$CONFIG:2: there is no key 'nothing'" "$BULKHEAD" --config "$CONFIG" run --bundle "$BUNDLE" "$ID-2"
+    fails_with "$CONFIG:2: there is no key 'nothing'" rt_at run --bundle "$BUNDLE" "$ID-2"
     [ ! -e "$WORK/elsewhere/$ID-2" ]
-    run -0 "$BULKHEAD" --config "$CONFIG" state "$ID"
+    run -0 rt_at state "$ID"
     [[ $output == *"$CONFIG:2: there is no key 'nothing'"*running* ]]
-    run -0 "$BULKHEAD" --config "$CONFIG" delete --force "$ID"
+    run -0 rt_at delete --force "$ID"
     [ ! -e "$WORK/elsewhere/$ID" ]
+}
+
+@test "a handler has a root of its own; what is there is found by id, and listed, whatever handler is the default" {
+    require_root
+    bundle
+    node_is <<<"{root: $WORK/all, handlers: {runc: {root: $WORK/runc}}}"
+    quietly rt_at run --detach --bundle "$BUNDLE" "$ID"
+    [ -e "$WORK/runc/$ID/state.json" ]
+    node_is 10.yaml <<<"runtime: kata"
+    run -0 rt_at state "$ID"
+    [ "$(jq -r .status <<<"$output")" = running ]
+    run -0 rt_at list --quiet
+    [ "$output" = "$ID" ]
+    run -0 rt_at pod list
+    [[ $output == *"$ID"* ]]
+    # A root that is named is the only one.
+    mkdir "$WORK/all"
+    run -0 rt_at --root "$WORK/all" list --quiet
+    [ "$output" = "" ]
+    fails_with "container does not exist" rt_at --root "$WORK/all" state "$ID"
+    config '.linux.cgroupsPath += "-2"'
+    quietly rt_at --runtime runc --root "$WORK/all" run --detach --bundle "$BUNDLE" "$ID-2"
+    run -0 rt_at list --quiet
+    [ "$output" = "$ID-2"$'\n'"$ID" ]
+    run -0 rt_at delete --force "$ID"
+    run -0 rt_at delete --force "$ID-2"
+    # What a create left that was killed half way.
+    mkdir "$WORK/runc/$ID"
+    run -0 rt_at delete --force "$ID"
+    run -0 ls "$WORK/runc" "$WORK/all"
+    [[ $output != *"$ID"* ]]
+    node_is 20.yaml <<<"handlers: {kata: {root: /}}"
+    fails_with "--root argument should not be set to /" rt_at list
 }
 
 @test "check: a node whose configuration has mistakes is not fit" {
@@ -239,9 +279,9 @@ shows() {
     wait_until 5 test -S "$WORK/metrics"
     stop_process $exporter
     [ ! -e "$WORK/metrics" ]
-    quietly "$BULKHEAD" --config "$CONFIG" run --detach --bundle "$BUNDLE" "$ID"
-    run -0 "$BULKHEAD" --config "$CONFIG" pod list
+    quietly rt_at run --detach --bundle "$BUNDLE" "$ID"
+    run -0 rt_at pod list
     [[ $output == *"$ID"* ]]
-    run -0 "$BULKHEAD" --config "$CONFIG" delete --force "$ID"
+    run -0 rt_at delete --force "$ID"
     fails_with "--timeout: 'soon' is not a time" "$BULKHEAD" metrics --timeout soon
 }

@@ -57,7 +57,11 @@ static void test_table(void **state)
 		if (key->fallback)
 			assert_string_equal(bh_buf_str(&value), key->fallback);
 		/* No pod names a file of the host's. */
-		assert_false(key->kind == BH_CONFIG_PATH && key->flags & BH_CONFIG_PER_POD);
+		assert_false(key->kind == BH_CONFIG_PATH && !key->not_for_pods);
+		/* Handlers have all keys but what is of no use to a single one. */
+		assert_int_equal(key->not_for_handlers != NULL,
+				 strcmp(key->name, "runtime") == 0 ||
+					 strncmp(key->name, "metrics.", 8) == 0);
 	}
 }
 
@@ -288,8 +292,12 @@ static void test_refusals(void **state)
 		  "t.yaml:1: there is no key 'handler'; did you mean 'handlers'?" },
 		{ "handlers: {kta: {}}\n",
 		  "t.yaml:1: handlers: there is no handler 'kta'; did you mean 'kata'?" },
-		{ "handlers:\n  kata:\n    root: /x\n",
-		  "t.yaml:3: root: is for the whole node, not for one handler" },
+		{ "handlers:\n  kata:\n    runtime: runc\n",
+		  "t.yaml:3: runtime: is for the whole node, not for one handler: it is what "
+		  "chooses the handler" },
+		{ "handlers: {runc: {metrics: {timeout: 1s}}}\n",
+		  "t.yaml:1: metrics.timeout: is for the whole node, not for one handler: one "
+		  "endpoint tells of all pods of the node, of either handler" },
 		{ "handlers:\n  kata:\n    handlers: {}\n",
 		  "t.yaml:3: there is no key 'handlers'" },
 		{ "handlers: x\n", "t.yaml:1: handlers: is a value, wanted is a group of keys" },
@@ -301,6 +309,9 @@ static void test_refusals(void **state)
 		  "t.yaml:1: annotations: is a value, wanted is a list" },
 		{ "annotations:\n- accelerator\n- gest\n",
 		  "t.yaml:2: annotations: 'gest' is not a list of keys that pods may be left" },
+		{ "annotations: [qemu]\n",
+		  "t.yaml:1: annotations: 'qemu' is never left to pods: root would read, write or "
+		  "execute what the pod names" },
 		{ "annotations: [[x]]\n", "t.yaml:1: annotations: has no value" },
 		{ "accelerator:\n", "t.yaml:1: accelerator: has no value" },
 		{ "accelerator: kmv\n", "t.yaml:1: accelerator: 'kmv' is not one of kvm, "
