@@ -50,6 +50,8 @@ in_terminal() {
     require_command runc
     local runc=(runc --root "$WORK/runc-state")
     bundle
+    # A page in memory and none from the disk, whatever was in the cache before: figures of zero are left out.
+    args sh -c 'echo >/dev/shm/page; exec sleep 1000'
     config '.annotations = {"a.b": "c \"d\""}'
     quietly rt run --detach --bundle "$BUNDLE" "$ID"
     config '.linux.cgroupsPath = "/\($id)-runc" | .ociVersion = "1.0.2"'
@@ -58,7 +60,7 @@ in_terminal() {
     same_keys "$(rt list -f json)" "$("${runc[@]}" list -f json)"
     # Newer runcs print more figures than the one at hand: all of this one's must be there.
     run comm -13 <(rt events --stats "$ID" | keys_of | sort) \
-        <("${runc[@]}" events --stats "$ID-runc" | keys_of | sort)
+        <("${runc[@]}" events --stats "$ID-runc" | jq 'del(.data.blkio[]?)' | keys_of | sort)
     "${runc[@]}" delete --force "$ID-runc"
     echo "$output"
     [ -z "$output" ]
