@@ -15,15 +15,22 @@ struct account {
 	struct bh_amounts sides[BH_SIDE_MAX_];
 };
 
-const char *bh_admit_wants(const struct bh_template *t, const char *forced)
+/* The runtime that is asked for; it need not be one of ours. */
+static const char *wants(const struct bh_template *t, const struct bh_admit_terms *terms)
 {
-	if (forced)
-		return forced;
+	if (terms->runtime)
+		return terms->runtime;
 	return t->runtime_class ? t->runtime_class : BH_CLASS_RUNC;
 }
 
+bool bh_admit_wants_kata(const struct bh_template *t, const struct bh_admit_terms *terms)
+{
+	return strcmp(wants(t, terms), BH_CLASS_KATA) == 0;
+}
+
 /* Kubernetes adds the overhead to limits that there are. */
-static struct account account_of(const struct bh_template *t, bool kata)
+static struct account account_of(const struct bh_admit_terms *terms, const struct bh_template *t,
+				 bool kata)
 {
 	struct account a = { .sides = { t->demand.request, t->demand.limit } };
 
@@ -31,7 +38,7 @@ static struct account account_of(const struct bh_template *t, bool kata)
 		for (int r = 0; r < BH_RESOURCE_MAX_; r++)
 			if (side == BH_SIDE_REQUEST || a.sides[side].v[r])
 				a.sides[side].v[r] =
-					bh_amount_add(a.sides[side].v[r], bh_pod_overhead.v[r]);
+					bh_amount_add(a.sides[side].v[r], terms->overhead.v[r]);
 	return a;
 }
 
@@ -63,9 +70,10 @@ static void say_amounts(struct bh_buf *out, const struct bh_amounts *a)
 		      bh_amount_format(BH_RESOURCE_MEMORY, a->v[BH_RESOURCE_MEMORY], memory));
 }
 
-static void say_account(struct bh_buf *out, const struct bh_template *t, bool kata)
+static void say_account(const struct bh_admit *admit, const struct bh_template *t, bool kata)
 {
-	const struct account a = account_of(t, kata);
+	const struct account a = account_of(&admit->terms, t, kata);
+	struct bh_buf *out = admit->out;
 
 	if (memcmp(&a.sides[BH_SIDE_REQUEST], &a.sides[BH_SIDE_LIMIT], sizeof(a.sides[0])) == 0) {
 		bh_buf_puts(out, "accounted ");
@@ -96,11 +104,11 @@ static void say_template(struct file *file, const struct bh_template *t,
 	char field[FIELD_BYTES];
 
 	bh_buf_printf(out, "%s:%u: %s \"%s\", for runtime %s\n", file->name, t->line, t->kind,
-		      t->name, bh_admit_wants(t, file->admit->runtime));
+		      t->name, wants(t, &file->admit->terms));
 	bh_buf_puts(out, "  runc: accepted; ");
-	say_account(out, t, false);
+	say_account(file->admit, t, false);
 	bh_buf_printf(out, "\n  kata: %s; ", found->refused ? "refused" : "accepted");
-	say_account(out, t, true);
+	say_account(file->admit, t, true);
 	if (!found->refused)
 		say_vm(out, t);
 	bh_buf_puts(out, "\n");
@@ -133,10 +141,11 @@ static void write_amounts(struct bh_json_writer *w, const char *key, const struc
 	bh_json_close(w, '}');
 }
 
-static void write_verdict(struct bh_json_writer *w, const struct bh_template *t, bool kata,
+static void write_verdict(struct bh_admit *admit, const struct bh_template *t, bool kata,
 			  bool accepted)
 {
-	const struct account a = account_of(t, kata);
+	const struct account a = account_of(&admit->terms, t, kata);
+	struct bh_json_writer *w = &admit->json_;
 
 	bh_json_open(w, kata ? BH_CLASS_KATA : BH_CLASS_RUNC, '{');
 	bh_json_bool(w, "accepted", accepted);
@@ -186,10 +195,10 @@ static void write_template(struct file *file, const struct bh_template *t,
 	bh_json_text(w, "namespace", t->name_space);
 	bh_json_text(w, "field", t->field);
 	bh_json_text(w, "runtimeClassName", t->runtime_class);
-	bh_json_text(w, "runtime", bh_admit_wants(t, file->admit->runtime));
+	bh_json_text(w, "runtime", wants(t, &file->admit->terms));
 	bh_json_open(w, "runtimes", '{');
-	write_verdict(w, t, false, true);
-	write_verdict(w, t, true, !found->refused);
+	write_verdict(file->admit, t, false, true);
+	write_verdict(file->admit, t, true, !found->refused);
 	bh_json_close(w, '}');
 	bh_json_open(w, "findings", '[');
 	for (size_t i = 0; i < found->n; i++)
@@ -227,9 +236,8 @@ static int on_template(void *arg, const struct bh_template *t, struct bh_err *er
 	if (t->fault) {
 		tell_fault(file, t->fault_line, t->fault_field, t->fault);
 	} else {
-		bh_rules_judge(&t->demand, NULL, &found);
-		if (found.refused &&
-		    strcmp(bh_admit_wants(t, file->admit->runtime), BH_CLASS_KATA) == 0)
+		bh_rules_judge(&t->demand, &file->admit->terms.levels, &found);
+		if (found.refused && bh_admit_wants_kata(t, &file->admit->terms))
 			file->admit->n_refused++;
 		(file->admit->json ? write_template : say_template)(file, t, &found);
 	}

@@ -13,10 +13,22 @@
 #define BH_CLASS_KATA "kata"
 #define BH_CLASS_RUNC "runc"
 
+/* By what templates are judged. */
+struct bh_admit_terms {
+	const char *runtime;          /* that all are meant for; NULL = as each says */
+	struct bh_rule_levels levels; /* of the rules of pods in micro-VMs */
+	struct bh_amounts overhead;   /* of such a pod */
+};
+/* By the contract. */
+#define BH_ADMIT_TERMS_INIT                                                   \
+	{                                                                     \
+		.overhead.v = { BH_POD_CPU_OVERHEAD, BH_POD_MEMORY_OVERHEAD } \
+	}
+
 struct bh_admit {
-	struct bh_buf *out;          /* the report */
-	bool json;                   /* else for people */
-	const char *runtime;         /* that all templates are meant for; NULL = as each says */
+	struct bh_buf *out; /* the report */
+	bool json;          /* else for people */
+	struct bh_admit_terms terms;
 	struct bh_json_writer json_; /* while a JSON report is written */
 	size_t n_templates, n_refused, n_faults;
 };
@@ -36,14 +48,12 @@ void bh_admit_end(struct bh_admit *admit);
 int bh_admit_text(struct bh_admit *admit, const char *file, const char *text, size_t len,
 		  struct bh_err *err) bh_must_check;
 
-/** bh_admit_wants() - the runtime that @t asks for: @forced, else its class, else runc; it need not
- * be one of ours */
-const char *bh_admit_wants(const struct bh_template *t, const char *forced);
+/** bh_admit_wants_kata() - whether @t asks for the Kata runtime */
+bool bh_admit_wants_kata(const struct bh_template *t, const struct bh_admit_terms *terms);
 
 /**
  * bh_admit_fix() - a manifest that the Kata runtime takes: templates that ask for it have requests
  * raised to limits, missing limits added, sizes raised to the smallest; all else stays as it is
- * @forced:  see bh_admit_wants()
  * @out:     the manifest
  * @changes: a line for each value that is another one
  *
@@ -51,7 +61,7 @@ const char *bh_admit_wants(const struct bh_template *t, const char *forced);
  *
  * Return: 0; -EINVAL, -E2BIG with @err when it cannot be read
  */
-int bh_admit_fix(const char *file, const char *text, size_t len, const char *forced,
+int bh_admit_fix(const struct bh_admit_terms *terms, const char *file, const char *text, size_t len,
 		 struct bh_buf *out, struct bh_buf *changes, struct bh_err *err) bh_must_check;
 
 #endif

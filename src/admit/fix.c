@@ -26,7 +26,8 @@ struct edit {
 
 struct fixer {
 	struct bh_arena arena; /* of one round */
-	const char *file, *forced, *text;
+	const struct bh_admit_terms *terms;
+	const char *file, *text;
 	size_t len;
 	size_t *lines; /* where each begins */
 	size_t n_lines;
@@ -295,10 +296,10 @@ static int on_template(void *arg, const struct bh_template *t, struct bh_err *er
 	struct bh_findings found;
 	bool unequal = false;
 
-	if (t->fault || strcmp(bh_admit_wants(t, f->forced), BH_CLASS_KATA) != 0)
+	if (t->fault || !bh_admit_wants_kata(t, f->terms))
 		return 0;
 	f->t = t;
-	bh_rules_judge(&t->demand, NULL, &found);
+	bh_rules_judge(&t->demand, &f->terms->levels, &found);
 	for (size_t i = 0; i < found.n; i++)
 		if (found.v[i].row->rule == BH_RULE_REQUESTS_EQUAL_LIMITS) {
 			equalise(f, t, found.v[i].resource);
@@ -357,7 +358,7 @@ static int make_round(struct fixer *f, struct bh_buf *out, struct bh_err *err)
 	return r;
 }
 
-int bh_admit_fix(const char *file, const char *text, size_t len, const char *forced,
+int bh_admit_fix(const struct bh_admit_terms *terms, const char *file, const char *text, size_t len,
 		 struct bh_buf *out, struct bh_buf *changes, struct bh_err *err)
 {
 	bh_auto_buf struct bh_buf now = BH_BUF_INIT;
@@ -366,8 +367,8 @@ int bh_admit_fix(const char *file, const char *text, size_t len, const char *for
 	bh_buf_add(&now, text, len);
 	for (int round = 0; r > 0 && round < ROUNDS_MAX; round++) {
 		bh_auto_buf struct bh_buf next = BH_BUF_INIT, swap;
-		struct fixer f = { .file = file,
-				   .forced = forced,
+		struct fixer f = { .terms = terms,
+				   .file = file,
 				   .text = bh_buf_str(&now),
 				   .len = now.len,
 				   .changes = changes };

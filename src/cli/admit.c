@@ -64,8 +64,8 @@ static int read_input(const char *file, struct bh_buf *out, struct bh_err *err)
 }
 
 /* The mended text takes the place of @text; several are documents of one stream. */
-static int mend(const char *file, const struct options *o, struct bh_buf *text,
-		struct bh_buf *mended, struct bh_buf *report, struct bh_err *err)
+static int mend(const char *file, const struct bh_admit *admit, struct bh_buf *text,
+		struct bh_buf *mended, struct bh_err *err)
 {
 	size_t start;
 	int r;
@@ -73,7 +73,7 @@ static int mend(const char *file, const struct options *o, struct bh_buf *text,
 	if (mended->len)
 		bh_buf_puts(mended, mended->data[mended->len - 1] == '\n' ? "---\n" : "\n---\n");
 	start = mended->len;
-	r = bh_admit_fix(file, bh_buf_str(text), text->len, o->runtime, mended, report, err);
+	r = bh_admit_fix(&admit->terms, file, bh_buf_str(text), text->len, mended, admit->out, err);
 	if (r < 0)
 		return bh_err_ctx(err, "%s", file);
 	text->len = 0;
@@ -88,10 +88,29 @@ static int judge(const char *file, const struct options *o, struct bh_admit *adm
 	int r = read_input(file, &text, err);
 
 	if (r == 0 && o->fix)
-		r = mend(file, o, &text, mended, admit->out, err);
+		r = mend(file, admit, &text, mended, err);
 	return r < 0 ? r
 		     : bh_admit_text(admit, strcmp(file, "-") ? file : "stdin", bh_buf_str(&text),
 				     text.len, err);
+}
+
+/* As the server of a pod judges on this node, or on one with the configuration that is named. */
+static int find_terms(struct bh_cli *cli, struct bh_admit_terms *ret, struct bh_err *err)
+{
+	struct bh_config config;
+	int r;
+
+	if (cli->unread.code < 0) {
+		*err = cli->unread;
+		return err->code;
+	}
+	r = bh_config_resolve(&cli->settings, BH_CLASS_KATA, NULL, &config, NULL, err);
+	if (r < 0)
+		return r;
+	ret->levels = config.rules;
+	ret->overhead.v[BH_RESOURCE_CPU] = config.overhead.cpu_milli;
+	ret->overhead.v[BH_RESOURCE_MEMORY] = (int64_t)config.overhead.memory;
+	return 0;
 }
 
 static int run_admit(struct bh_cli *cli, const void *options, const struct bh_strv *args,
@@ -99,13 +118,15 @@ static int run_admit(struct bh_cli *cli, const void *options, const struct bh_st
 {
 	const struct options *o = options;
 	bh_auto_buf struct bh_buf report = BH_BUF_INIT, mended = BH_BUF_INIT;
-	struct bh_admit admit = { .out = &report, .json = o->json, .runtime = o->runtime };
-	int r = 0;
+	struct bh_admit admit = { .out = &report, .json = o->json, .terms.runtime = o->runtime };
+	int r;
 
-	(void)cli;
 	if (o->json && o->fix)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "--json is a report and --fix a manifest: one of them");
+	r = find_terms(cli, &admit.terms, err);
+	if (r < 0)
+		return r;
 	bh_admit_begin(&admit);
 	for (size_t i = 0; r == 0 && i < args->n; i++)
 		r = judge(args->v[i], o, &admit, &mended, err);
@@ -128,13 +149,14 @@ const struct bh_verb bh_verb_admit = {
 	.args = "FILE...",
 	.summary = "say which runtime takes the pods of Kubernetes manifests",
 	.details = "YAML or JSON, \"-\" is standard input. A pod is meant for the runtime that its "
-		   "runtimeClassName says, else for runc. "
+		   "runtimeClassName says, else for runc. What kata's rules do, and its overhead, "
+		   "is as the configuration of this node, or --config before the verb, says. "
 		   "Exit status: 0 when all are accepted, 1 when one is refused, 2 when something "
 		   "cannot be read.",
 	BH_VERB_OPTIONS(option_rows, struct options),
 	.min_args = 1,
 	.max_args = BH_VERB_ANY_ARGS,
-	.flags = BH_VERB_FILES,
+	.flags = BH_VERB_FILES | BH_VERB_CONFIG,
 	.error_status = EXIT_TROUBLE,
 	.run = run_admit,
 };

@@ -3,10 +3,12 @@
 #include "admit/admit.h"
 #include "fuzz.h"
 
+static const struct bh_admit_terms terms = { .runtime = BH_CLASS_KATA };
+
 static size_t faults(const char *text, size_t len, bool json)
 {
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
-	struct bh_admit admit = { .out = &out, .json = json, .runtime = BH_CLASS_KATA };
+	struct bh_admit admit = { .out = &out, .json = json, .terms = terms };
 	struct bh_err err = BH_ERR_INIT;
 
 	bh_admit_begin(&admit);
@@ -24,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (faults(text, size, true))
 		return 0;
-	if (bh_admit_fix("fuzz", text, size, BH_CLASS_KATA, &mended, &changes, &err) < 0 ||
+	if (bh_admit_fix(&terms, "fuzz", text, size, &mended, &changes, &err) < 0 ||
 	    faults(bh_buf_str(&mended), mended.len, false))
 		abort();
 	return 0;

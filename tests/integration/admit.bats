@@ -68,6 +68,20 @@ pod() {
     run -1 "$BULKHEAD" admit --fix "$WORK/list.json"
 }
 
+@test "a node's configuration is what its manifests are judged by" {
+    local node=$WORK/node.yaml
+    echo '{rules: {ratio: enforce}, handlers: {kata: {rules: {requests-equal-limits: warn, ratio: off}, overhead: {memory: 128MiB}}}}' >"$node"
+    run -1 "$BULKHEAD" --config "" admit "$WORK/bad.yaml"
+    run -0 "$BULKHEAD" --config "$node" admit "$WORK/bad.yaml"
+    [[ $output == *"kata: accepted; accounted requests cpu 600m, memory 256Mi; limits cpu 600m, memory 384Mi"* ]]
+    [[ $output == *"requests.memory: warning: pod \"web\": kata: memory request 128Mi differs"* ]]
+    run -0 env BULKHEAD_CONFIG="$node" "$BULKHEAD" admit "$WORK/bad.yaml"
+    # Of one that is wrong nothing is known.
+    echo 'rulez: {}' >"$node"
+    run -2 "$BULKHEAD" --config "$node" admit "$WORK/good.yaml"
+    [[ $output == *"there is no key 'rulez'; did you mean 'rules'?"* ]]
+}
+
 @test "what cannot be read or understood ends with 2" {
     run -2 "$BULKHEAD" admit "$WORK/nothing"
     [[ $output == *"$WORK/nothing"* ]]

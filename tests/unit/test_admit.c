@@ -10,11 +10,14 @@
 
 #include "admit/admit.h"
 
+static const struct bh_admit_terms defaults = BH_ADMIT_TERMS_INIT;
+
 static struct bh_admit judge(const char *text, const char *runtime, struct bh_buf *out)
 {
-	struct bh_admit admit = { .out = out, .runtime = runtime };
+	struct bh_admit admit = { .out = out, .terms = defaults };
 	struct bh_err err = BH_ERR_INIT;
 
+	admit.terms.runtime = runtime;
 	assert_int_equal(bh_admit_text(&admit, "f", text, strlen(text), &err), 0);
 	return admit;
 }
@@ -162,7 +165,7 @@ static void mends(const char *text, const char *wanted)
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT, changes = BH_BUF_INIT, report = BH_BUF_INIT;
 	struct bh_err err = BH_ERR_INIT;
 
-	assert_int_equal(bh_admit_fix("f", text, strlen(text), NULL, &out, &changes, &err), 0);
+	assert_int_equal(bh_admit_fix(&defaults, "f", text, strlen(text), &out, &changes, &err), 0);
 	assert_string_equal(bh_buf_str(&out), wanted);
 	assert_int_equal(judge(bh_buf_str(&out), NULL, &report).n_refused, 0);
 	assert_true(changes.len > 0);
@@ -264,9 +267,35 @@ static void what_is_not_meant_for_it_stays(void **state)
 	struct bh_err err = BH_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(bh_admit_fix("f", text, strlen(text), NULL, &out, &changes, &err), 0);
+	assert_int_equal(bh_admit_fix(&defaults, "f", text, strlen(text), &out, &changes, &err), 0);
 	assert_string_equal(bh_buf_str(&out), text);
 	assert_int_equal(changes.len, 0);
+}
+
+/* A node may be milder, or stricter, and have another overhead. */
+static void the_terms_are_anothers(void **state)
+{
+	static const char text[] =
+		ONE("{requests: {memory: 200Mi}, limits: {cpu: 1, memory: 256Mi}}");
+	const struct bh_admit_terms terms = { .levels.v = { [BH_RULE_REQUESTS_EQUAL_LIMITS] =
+								    BH_RULE_WARN,
+							    [BH_RULE_RATIO] = BH_RULE_ENFORCE },
+					      .overhead.v = { 200, 128 * BH_POD_MIB } };
+	bh_auto_buf struct bh_buf report = BH_BUF_INIT, out = BH_BUF_INIT, changes = BH_BUF_INIT;
+	struct bh_admit admit = { .out = &report, .terms = terms };
+	struct bh_err err = BH_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(bh_admit_text(&admit, "f", text, strlen(text), &err), 0);
+	assert_int_equal(admit.n_refused, 1);
+	assert_non_null(strstr(bh_buf_str(&report), "limits cpu 1200m, memory 384Mi"));
+	assert_non_null(strstr(bh_buf_str(&report), "warning: pod \"web\": kata: memory request"));
+	assert_non_null(strstr(bh_buf_str(&report), ": pod \"web\": kata: cpu limit 1 to"));
+	/* What is off is not mended. */
+	admit.terms.levels.v[BH_RULE_REQUESTS_EQUAL_LIMITS] = BH_RULE_OFF;
+	assert_int_equal(bh_admit_fix(&admit.terms, "f", text, strlen(text), &out, &changes, &err),
+			 0);
+	assert_string_equal(bh_buf_str(&out), text);
 }
 
 int main(void)
@@ -287,6 +316,7 @@ int main(void)
 		cmocka_unit_test(json_stays_json),
 		cmocka_unit_test(a_number_becomes_a_text),
 		cmocka_unit_test(what_is_not_meant_for_it_stays),
+		cmocka_unit_test(the_terms_are_anothers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
