@@ -242,45 +242,48 @@ int bh_vm_remove_remains(const char *root, const char *pod, struct bh_err *err)
 /* ---- processes, figures
  * ----------------------------------------------------------------------------- */
 
-static int pids(const struct bh_container *c, pid_t **ret, size_t *ret_n, struct bh_err *err)
+/* @ret: the caller's, free with pod__processes_response__free_unpacked() */
+static int ask_processes(const struct bh_container *c, Pod__ProcessesResponse **ret,
+			 struct bh_err *err)
 {
 	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
-	Task__PidsRequest q = TASK__PIDS_REQUEST__INIT;
-	Task__PidsResponse *a = NULL;
+	Pod__ContainerRequest q = POD__CONTAINER_REQUEST__INIT;
 	int r = bh_vm_session_open(&s, c, err);
 
 	q.id = (char *)c->id;
-	r = r < 0 ? r
-		  : bh_pod_task(&s.client, "Pids", &q.base, &task__pids_response__descriptor,
-				(ProtobufCMessage **)&a, err);
+	return r < 0 ? r
+		     : bh_pod_ask(&s.client, "Processes", &q.base,
+				  &pod__processes_response__descriptor, (ProtobufCMessage **)ret,
+				  err);
+}
+
+static int pids(const struct bh_container *c, pid_t **ret, size_t *ret_n, struct bh_err *err)
+{
+	Pod__ProcessesResponse *a = NULL;
+	int r = ask_processes(c, &a, err);
+
 	if (r < 0)
 		return r;
 	*ret = calloc(a->n_processes + 1, sizeof(**ret));
 	*ret_n = *ret ? a->n_processes : 0;
 	for (size_t i = 0; i < *ret_n; i++)
 		(*ret)[i] = (pid_t)a->processes[i]->pid;
-	task__pids_response__free_unpacked(a, NULL);
+	pod__processes_response__free_unpacked(a, NULL);
 	return *ret ? 0 : bh_err_oom(err);
 }
 
 static int ps(const struct bh_container *c, const struct bh_strv *args, struct bh_buf *out,
 	      struct bh_err *err)
 {
-	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
-	Pod__ContainerRequest q = POD__CONTAINER_REQUEST__INIT;
 	Pod__ProcessesResponse *a = NULL;
-	int r = 0;
+	int r;
 
 	if (args->n > 1)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "kata: options of ps(1) are not possible, it does not see into a "
 				 "micro-VM: '%s'",
 				 args->v[1]);
-	q.id = (char *)c->id;
-	r = bh_vm_session_open(&s, c, err);
-	r = r < 0 ? r
-		  : bh_pod_ask(&s.client, "Processes", &q.base,
-			       &pod__processes_response__descriptor, (ProtobufCMessage **)&a, err);
+	r = ask_processes(c, &a, err);
 	if (r < 0)
 		return r;
 	bh_buf_puts(out, "UID          PID    PPID  C STIME TTY          TIME CMD\n");

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "base/path.h"
+#include "cli/runtime.h"
 #include "cli/verbs.h"
 #include "container/features.h"
 #include "oci/default_spec.h"
@@ -66,10 +67,9 @@ static int run_features(struct bh_cli *cli, const void *options, const struct bh
 {
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
 
-	(void)cli;
 	(void)options;
 	(void)args;
-	bh_container_features_json(false, &out);
+	bh_container_features_json(cli->runtime == &bh_runtime_vm, &out);
 	return bh_cli_print(&out, err);
 }
 

@@ -89,10 +89,12 @@ static void write_linux(struct bh_json_writer *w, const struct bh_features *f)
 	bh_json_bool(w, "schemata", f->intel_rdt.schemata);
 	bh_json_bool(w, "monitoring", f->intel_rdt.monitoring);
 	bh_json_close(w, '}');
-	bh_json_open(w, "memoryPolicy", '{');
-	write_names(w, "modes", &bh_names_mpol_mode, true);
-	write_names(w, "flags", &bh_names_mpol_flag, true);
-	bh_json_close(w, '}');
+	if (f->memory_policy) {
+		bh_json_open(w, "memoryPolicy", '{');
+		write_names(w, "modes", &bh_names_mpol_mode, true);
+		write_names(w, "flags", &bh_names_mpol_flag, true);
+		bh_json_close(w, '}');
+	}
 	bh_json_open(w, "mountExtensions", '{');
 	write_enabled(w, "idmap", f->id_mapped_mounts);
 	bh_json_close(w, '}');
@@ -119,7 +121,7 @@ void bh_features_json(const struct bh_features *features, struct bh_buf *out)
 	bh_json_open(&w, NULL, '{');
 	bh_json_text(&w, "ociVersionMin", BH_OCI_VERSION_MIN);
 	bh_json_text(&w, "ociVersionMax", BH_OCI_VERSION);
-	write_names(&w, "hooks", &bh_names_hook, false);
+	bh_json_texts(&w, "hooks", features->hooks);
 	write_sorted(&w, "mountOptions", features->mount_options);
 	write_linux(&w, features);
 	write_annotations(&w, features);

@@ -8,8 +8,9 @@
 #include "base/buf.h"
 
 /* What the layers below know about themselves. All lists end with NULL and are borrowed; the
- * document has them in the order of their names. */
+ * document has them in the order of their names, but for hooks. */
 struct bh_features {
+	const char *const *hooks;
 	const char *const *mount_options;
 	struct {
 		bool v1, v2, systemd, systemd_user, rdma;
@@ -22,7 +23,7 @@ struct bh_features {
 	struct {
 		bool enabled, schemata, monitoring;
 	} intel_rdt;
-	bool apparmor, selinux, id_mapped_mounts, net_devices;
+	bool apparmor, selinux, id_mapped_mounts, net_devices, memory_policy;
 	const char *version, *commit; /* of this program; commit may be NULL */
 	/* Annotations of a config.json that give its author more than its other fields do; one that
 	 * ends with "." stands for all that begin so. */

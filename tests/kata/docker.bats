@@ -79,6 +79,11 @@ teardown() { docker_remove_all; }
     [[ $output =~ ^[0-9.]+MiB\ /\ 300MiB\ [1-9] ]]
     field_is web .State.Running true
     field_is web .HostConfig.Runtime bulkhead
+    # Of this host's processes it is the VMM; the guest's numbers are others' here.
+    run -0 docker top web -o pid,comm
+    [[ ${#lines[@]} -eq 2 && ${lines[1]} =~ ^$(field web .State.Pid)\ +qemu-system ]]
+    run -0 node "$BULKHEAD" --root /run/bulkhead/@containerd/moby ps "$(field web .Id)"
+    [[ $output == *"httpd -p 80"* ]]
     docker stop --time 60 web
     field_is web .State.ExitCode 42
     # Started once more: the volume and the container's own files are still there.

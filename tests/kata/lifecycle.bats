@@ -408,10 +408,10 @@ hook() {
     local line vmm
     bundle
     : >"$WORK/hooks"
-    config '.hooks = {prestart: $a, createRuntime: $b, createContainer: $x, poststart: $c, poststop: $d}
+    config '.hooks = {prestart: $a, createRuntime: $b, poststart: $c, poststop: $d}
         | .annotations = {some: "thing"}' \
         --argjson a "$(hook prestart)" --argjson b "$(hook createRuntime)" --argjson c "$(hook poststart)" \
-        --argjson d "$(hook poststop)" --argjson x "$(hook createContainer)"
+        --argjson d "$(hook poststop)"
     vmm=$(vmm_of "$POD")
     quietly rt create --pod "$POD" --bundle "$BUNDLE" "$ID"
     [ "$(cut -d' ' -f1 "$WORK/hooks" | tr '\n' ' ')" = "prestart createRuntime " ]
@@ -425,6 +425,17 @@ hook() {
     rt delete --force "$ID"
     tail -n 1 "$WORK/hooks" | grep -q '^poststop {.*"status":"stopped","bundle"'
     [ "$(wc -l <"$WORK/hooks")" -eq 4 ]
+}
+
+@test "a hook that cannot run is refused, and no feature" {
+    local kinds
+    bundle hooked
+    config '.hooks = {createContainer: $a}' --argjson a "$(hook createContainer)"
+    fails_with "its program is on the host, the namespaces that it is to run in are in the guest" \
+        rt create --pod "$POD" --bundle "$BUNDLE" "$ID"
+    [ ! -e "$STATE/$ID" ]
+    kinds=$(rt features | jq -r '.hooks | join(" ")')
+    [ "$kinds" = "prestart createRuntime startContainer poststart poststop" ]
 }
 
 @test "a hook that fails, or takes too long, fails the creation or the start" {

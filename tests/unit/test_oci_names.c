@@ -94,13 +94,14 @@ static void tables_map_both_ways(void **state)
 
 static void features_are_one_document(void **state)
 {
+	static const char *const hooks[] = { "prestart", "createRuntime", NULL };
 	static const char *const options[] = { "rw", "bind", NULL };
 	static const char *const actions[] = { "SCMP_ACT_LOG", "SCMP_ACT_ALLOW", NULL };
 	static const char *const none[] = { NULL };
 	static const char *const unsafe[] = { "bundle", "org.systemd.property.", NULL };
 	static const char *const wanted[] = {
 		"{\n    \"ociVersionMin\": \"1.0.0\",\n    \"ociVersionMax\": \"1.3.0\",\n"
-		"    \"hooks\": [\n        \"prestart\",\n        \"createRuntime\",\n",
+		"    \"hooks\": [\n        \"prestart\",\n        \"createRuntime\"\n    ],\n",
 		"    \"mountOptions\": [\n        \"bind\",\n        \"rw\"\n    ],\n",
 		"        \"namespaces\": [\n            \"cgroup\",\n            \"ipc\",\n",
 		"            \"CAP_CHECKPOINT_RESTORE\"\n        ],\n",
@@ -122,6 +123,7 @@ static void features_are_one_document(void **state)
 		"        \"org.systemd.property.\"\n    ]\n}\n",
 	};
 	const struct bh_features features = {
+		.hooks = hooks,
 		.mount_options = options,
 		.cgroup = { .v1 = true },
 		.seccomp = { .actions = actions, .archs = none, .library_version = "2.5.4" },
@@ -129,6 +131,7 @@ static void features_are_one_document(void **state)
 		.apparmor = true,
 		.id_mapped_mounts = true,
 		.net_devices = true,
+		.memory_policy = true,
 		.version = "9",
 		.commit = "abc",
 		.unsafe_annotations = unsafe,

@@ -485,6 +485,8 @@ static void test_fields(void **state)
 	       "'resources':{'cpu':{'shares':512},'memory':{'limit':1048576},"
 	       "'pids':{'limit':10},'unified':{'memory.high':'max'}}",
 	       "!mountLabel");
+	REFUSE(HEAD "'hooks':{'createContainer':[{'path':'/h'}]}}", "/hooks/createContainer",
+	       "its program is on the host");
 	REFUSE(LINUX "'namespaces':[{'type':'network'}],'netDevices':{'eth0':{}}}}",
 	       "/linux/netDevices", "cannot be moved");
 	REFUSE(LINUX "'seccomp':{'defaultAction':'SCMP_ACT_ALLOW','listenerPath':'/run/s',"

@@ -35,8 +35,8 @@ static const struct field process_fields[] = {
 static const struct field fields[] = {
 	{ "/hooks/prestart", DROP, HOOK },
 	{ "/hooks/createRuntime", DROP, HOOK },
-	{ "/hooks/createContainer", WARN,
-	  "its program is on the host, its namespaces are in the guest" },
+	{ "/hooks/createContainer", REFUSE,
+	  "its program is on the host, the namespaces that it is to run in are in the guest" },
 	{ "/hooks/poststart", DROP, HOOK },
 	{ "/hooks/poststop", DROP, HOOK },
 	{ "/linux/mountLabel", WARN, NO_LSM },

@@ -401,7 +401,7 @@ static void publish_exit(struct bh_vm_process *p)
 
 	event.container_id = (char *)p->container->record->id;
 	event.id = *p->exec_id ? p->exec_id : event.container_id;
-	event.pid = p->pid;
+	event.pid = bh_vm_container_pid(p->container);
 	event.exit_status = p->exit_status;
 	event.exited_at = &p->exited_at;
 	bh_vm_pod_event(p->container->pod, "/tasks/exit", &event.base);

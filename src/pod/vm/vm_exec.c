@@ -139,12 +139,12 @@ static void publish_start(struct bh_vm_process *p)
 
 	event.container_id = (char *)p->container->record->id;
 	event.exec_id = p->exec_id;
-	event.pid = p->pid;
+	event.pid = bh_vm_container_pid(p->container);
 	bh_vm_pod_event(p->container->pod, "/tasks/exec-started", &event.base);
 }
 
 /* Asked of a process that nobody has started: it is gone only if the pod's end took it. */
-static int start_in_guest(struct bh_vm_process *p, uint32_t *ret_pid, struct bh_err *err)
+static int start_in_guest(struct bh_vm_process *p, struct bh_err *err)
 {
 	struct bh_vm_pod *pod = p->container->pod;
 	Task__StartRequest q = TASK__START_REQUEST__INIT;
@@ -162,7 +162,7 @@ static int start_in_guest(struct bh_vm_process *p, uint32_t *ret_pid, struct bh_
 		r = err->code;
 	}
 	if (r == 0 && p->container) {
-		*ret_pid = p->pid = a->pid;
+		p->pid = a->pid;
 		if (p->status == TASK__STATUS__CREATED)
 			p->status = TASK__STATUS__RUNNING;
 		publish_start(p);
@@ -190,7 +190,8 @@ int bh_vm_exec_start(struct bh_vm_process *p, struct bh_rpc_call *call, struct b
 		bh_vm_process_end(p, BH_VM_STATUS_NOT_BEGUN);
 		return r;
 	}
-	r = start_in_guest(p, &reply.pid, err);
+	reply.pid = bh_vm_container_pid(c);
+	r = start_in_guest(p, err);
 	if (r == 0)
 		bh_rpc_reply(call, &reply.base);
 	return r;

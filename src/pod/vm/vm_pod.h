@@ -286,6 +286,13 @@ struct bh_vm_container *bh_vm_container_find(struct bh_vm_pod *pod, const char *
 struct bh_vm_process *bh_vm_process_find(struct bh_vm_pod *pod, const char *id, const char *exec_id,
 					 struct bh_err *err);
 
+/** bh_vm_container_pid() - what an engine is told as the pid of each of its processes: it takes any
+ * number for one of this host's */
+static inline uint32_t bh_vm_container_pid(const struct bh_vm_container *c)
+{
+	return (uint32_t)c->record->init.pid;
+}
+
 /** bh_vm_container_new() - read the bundle, take the id: ROOT/ID/ is made. Is in the pod's list */
 int bh_vm_container_new(struct bh_vm_pod *pod, const char *id, const char *bundle,
 			struct bh_vm_container **ret, struct bh_err *err) bh_must_check;

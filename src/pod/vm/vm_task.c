@@ -10,9 +10,8 @@
 #include "rpc/agent.pb-c.h"
 #include "task/metrics.h"
 
-#define BUSY_POLL_MS    5
-#define PIDS_TIMEOUT_MS 1000
-#define END_TIMEOUT_MS  10000 /* for a process to end after SIGKILL */
+#define BUSY_POLL_MS   5
+#define END_TIMEOUT_MS 10000 /* for a process to end after SIGKILL */
 
 static uint64_t quota_in(const struct bh_vm_pod *pod, const struct bh_cpu *cpu)
 {
@@ -74,7 +73,7 @@ static void remove_container(struct bh_vm_container *c, const Task__DeleteReques
 	struct bh_err err = BH_ERR_INIT;
 
 	event.container_id = q->id;
-	event.pid = (uint32_t)c->record->init.pid;
+	event.pid = bh_vm_container_pid(c);
 	event.exit_status = c->processes->exit_status;
 	event.exited_at = &at;
 	c->deleting = true;
@@ -178,7 +177,7 @@ static void publish_create(struct bh_vm_container *c, const Task__CreateRequest 
 	event.rootfs = q->rootfs;
 	event.n_rootfs = q->n_rootfs;
 	event.io = &io;
-	event.pid = (uint32_t)c->record->init.pid;
+	event.pid = bh_vm_container_pid(c);
 	bh_vm_pod_event(c->pod, "/tasks/create", &event.base);
 }
 
@@ -246,7 +245,7 @@ static int create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 		leave_if_empty(pod);
 		return bh_err_as(err, BH_ERR_PEER, -ECANCELED, "the caller is gone");
 	}
-	a.pid = (uint32_t)c->record->init.pid;
+	a.pid = bh_vm_container_pid(c);
 	bh_rpc_reply(call, &a.base);
 	return 0;
 }
@@ -258,7 +257,7 @@ static void publish_start(struct bh_vm_container *c)
 	Task__TaskStart event = TASK__TASK_START__INIT;
 
 	event.container_id = (char *)c->record->id;
-	event.pid = (uint32_t)c->record->init.pid;
+	event.pid = bh_vm_container_pid(c);
 	bh_vm_pod_event(c->pod, "/tasks/start", &event.base);
 }
 
@@ -293,7 +292,7 @@ static int start_container(struct bh_vm_pod *pod, struct bh_rpc_call *call,
 		if (p->status == TASK__STATUS__CREATED)
 			p->status = TASK__STATUS__RUNNING;
 		publish_start(p->container);
-		reply.pid = (uint32_t)p->container->record->init.pid;
+		reply.pid = bh_vm_container_pid(p->container);
 		r = bh_vm_hooks_poststart(p->container, err);
 	}
 	task__start_response__free_unpacked(a, NULL);
@@ -338,7 +337,7 @@ static int state(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *re
 	a.id = q->id;
 	a.exec_id = p->exec_id;
 	a.bundle = (char *)p->container->record->bundle;
-	a.pid = *p->exec_id ? p->pid : (uint32_t)p->container->record->init.pid;
+	a.pid = bh_vm_container_pid(p->container);
 	a.status = status_of(p);
 	a.stdin = p->uris[0];
 	a.stdout = p->uris[1];
@@ -375,28 +374,22 @@ static int wait_end(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void 
 	return 0;
 }
 
-/* The guest's numbers, or what stands for the container here when the guest does not answer:
- * engines take a container without processes for a dead one. */
+/* The guest's numbers would be taken for those of this host's processes, as `docker top` does: what
+ * stands for the container here is the monitor. The guest's are the verb Processes. */
 static int pids(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		struct bh_err *err)
 {
 	const Task__PidsRequest *q = request;
-	Task__PidsResponse *a = NULL, own = TASK__PIDS_RESPONSE__INIT;
+	const struct bh_vm_container *c = bh_vm_container_find(pod, q->id, err);
 	Task__ProcessInfo monitor = TASK__PROCESS_INFO__INIT, *list[] = { &monitor };
-	int r = bh_vm_container_find(pod, q->id, err) ? 0 : err->code;
+	Task__PidsResponse a = TASK__PIDS_RESPONSE__INIT;
 
-	if (r < 0)
-		return r;
-	monitor.pid = (uint32_t)pod->vmm.pid;
-	own.n_processes = 1;
-	own.processes = list;
-	r = pod->agent ? bh_rpc_call_wait(pod->agent, BH_TASK_SERVICE, "Pids", &q->base,
-					  PIDS_TIMEOUT_MS, &task__pids_response__descriptor,
-					  (ProtobufCMessage **)&a, err)
-		       : -ENOTCONN;
-	bh_rpc_reply(call, r == 0 && a->n_processes ? &a->base : &own.base);
-	if (a)
-		task__pids_response__free_unpacked(a, NULL);
+	if (!c)
+		return err->code;
+	monitor.pid = bh_vm_container_pid(c);
+	a.n_processes = 1;
+	a.processes = list;
+	bh_rpc_reply(call, &a.base);
 	return 0;
 }
 
@@ -597,7 +590,7 @@ static int delete_exec(struct bh_vm_pod *pod, struct bh_rpc_call *call,
 	Task__DeleteResponse a = TASK__DELETE_RESPONSE__INIT;
 	Wire__Timestamp at = p->exited_at;
 
-	a.pid = p->pid;
+	a.pid = bh_vm_container_pid(p->container);
 	a.exit_status = p->exit_status;
 	a.exited_at = &at;
 	/* What the guest does not know, or not any more, is deleted. */
@@ -616,7 +609,7 @@ static int delete_container(struct bh_vm_pod *pod, struct bh_rpc_call *call,
 	Task__DeleteResponse a = TASK__DELETE_RESPONSE__INIT;
 	Wire__Timestamp at = c->processes->exited_at;
 
-	a.pid = (uint32_t)c->record->init.pid;
+	a.pid = bh_vm_container_pid(c);
 	a.exit_status = c->processes->exit_status;
 	a.exited_at = &at;
 	remove_container(c, q);
