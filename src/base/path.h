@@ -67,10 +67,6 @@ int bh_fd_read(int fd, const char *name, size_t max, char **ret, size_t *ret_len
 /** bh_fd_write() - all of @len bytes to @fd, in as few write(2) as it takes. Return: 0 or -errno */
 int bh_fd_write(int fd, const void *data, size_t len) bh_must_check;
 
-/** bh_fd_send() - one message of @len bytes over a unix socket, with @fd attached unless it is
- * negative Return: 0 or -errno. Source: sendmsg(2), unix(7) SCM_RIGHTS */
-int bh_fd_send(int sock, const void *data, size_t len, int fd) bh_must_check;
-
 /** bh_path_write() - open an existing file below @dirfd for writing and write @text in one
  * write(2), as control files of the kernel want it. Return: 0, or -errno with @err naming path and
  * text */

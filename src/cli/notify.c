@@ -10,9 +10,11 @@
 #include <sys/un.h>
 
 #include "base/log.h"
+#include "base/socket.h"
 
 #define READY             "READY=1"
-#define MESSAGE_BYTES_MAX 4096  /* of one that is looked at; READY=1 stands in its beginning */
+#define MESSAGE_BYTES_MAX 4096 /* of one that is looked at; READY=1 stands in its beginning */
+#define BARRIER           "BARRIER=1"
 #define BARRIER_MS        30000 /* a manager that does not know barriers lets us wait so long */
 
 const char *bh_notify_host(void)
@@ -65,13 +67,6 @@ static int connect_host(const char *host)
 /* The manager closes the descriptor that comes with it once everything before it is dealt with. */
 static void barrier(int sock)
 {
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = (void *)"BARRIER=1", .iov_len = strlen("BARRIER=1") };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	bh_auto_close int ours = -EBADF, theirs = -EBADF;
 	struct pollfd wait = { .events = 0 };
 	int ends[2];
@@ -80,16 +75,12 @@ static void barrier(int sock)
 		return;
 	ours = ends[0];
 	theirs = ends[1];
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &theirs, sizeof(theirs));
-	if (sendmsg(sock, &msg, MSG_NOSIGNAL) < 0)
+	if (bh_fd_send(sock, BARRIER, strlen(BARRIER), theirs, 0) < 0)
 		return;
 	theirs = bh_close(theirs);
 	wait.fd = ours;
 	if (TEMP_FAILURE_RETRY(poll(&wait, 1, BARRIER_MS)) == 0)
-		bh_warn("NOTIFY_SOCKET: no answer to BARRIER=1 within %d s", BARRIER_MS / 1000);
+		bh_warn("NOTIFY_SOCKET: no answer to " BARRIER " within %d s", BARRIER_MS / 1000);
 }
 
 void bh_notify_send_ready(const char *host, pid_t main_pid, bool leaving)

@@ -16,7 +16,6 @@
 #include "loop/fiber.h"
 
 #define SUPERVISOR "bulkhead-pod"
-#define PODS_DIR   "@pods"
 
 /* ---- places ---- */
 

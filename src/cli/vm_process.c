@@ -112,16 +112,7 @@ static int check_create(const struct bh_create_opts *create, bool terminal, stru
 			err, BH_ERR_SPEC, -EOPNOTSUPP,
 			"kata: --preserve-fds %u: descriptors do not reach into a micro-VM",
 			io->preserve_fds);
-	if (terminal && !io->console_socket && !io->want_master)
-		return bh_err_spec(
-			err, "/process/terminal",
-			"cannot allocate tty if runc will detach without setting console "
-			"socket");
-	if (!terminal && io->console_socket)
-		return bh_err_spec(
-			err, "/process/terminal",
-			"cannot use console socket if runc will not detach or allocate tty");
-	return 0;
+	return bh_process_io_check(io, terminal, err);
 }
 
 /* To the pod's supervisor, which is started when there is none. */

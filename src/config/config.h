@@ -120,9 +120,8 @@ extern const size_t bh_config_n_keys;
 /* The handlers there are: NULL-terminated. */
 extern const char *const bh_config_handlers[];
 
-/* The names of choices, for those who take them as flags. */
-extern const struct bh_names bh_config_accelerators, bh_config_cgroup_managers,
-	bh_config_log_formats, bh_config_log_levels;
+/* Names of choices, for who hands them on. */
+extern const struct bh_names bh_config_cgroup_managers;
 
 /* Where a value is from. */
 enum bh_config_rank {

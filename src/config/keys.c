@@ -41,11 +41,10 @@ static const struct bh_name caches_v[] = {
 	}
 static const struct bh_names runtimes = NAMES(runtimes_v), rootless = NAMES(rootless_v),
 			     hypervisors = NAMES(hypervisors_v), caches = NAMES(caches_v),
-			     rule_levels = NAMES(rule_levels_v);
-const struct bh_names bh_config_accelerators = NAMES(accelerators_v),
-		      bh_config_cgroup_managers = NAMES(managers_v),
-		      bh_config_log_formats = NAMES(formats_v),
-		      bh_config_log_levels = NAMES(levels_v);
+			     rule_levels = NAMES(rule_levels_v),
+			     accelerators = NAMES(accelerators_v), log_formats = NAMES(formats_v),
+			     log_levels = NAMES(levels_v);
+const struct bh_names bh_config_cgroup_managers = NAMES(managers_v);
 
 const char *const bh_config_handlers[] = { "runc", "kata", NULL };
 
@@ -103,9 +102,9 @@ const struct bh_config_key bh_config_keys[] = {
 	  .help = "file to which root's command line and the supervisors of its pods append their "
 		  "log; the shim's goes to containerd. The command line goes by the handler of "
 		  "new containers" },
-	{ "log.format", CHOICE(log.format, bh_config_log_formats), LOGS, .fallback = "text",
+	{ "log.format", CHOICE(log.format, log_formats), LOGS, .fallback = "text",
 	  .help = "format of log lines" },
-	{ "log.level", CHOICE(log.level, bh_config_log_levels), LOGS, .fallback = "info",
+	{ "log.level", CHOICE(log.level, log_levels), LOGS, .fallback = "info",
 	  .help = "least important level that is logged" },
 
 	{ "metrics.listen", TEXT(metrics.listen), ONE_ENDPOINT, .fallback = "127.0.0.1:9758",
@@ -127,7 +126,7 @@ const struct bh_config_key bh_config_keys[] = {
 	{ "hooks", BOOL(hooks), .fallback = "true",
 	  .help = "whether containers may have hooks: programs that run on the host" },
 
-	{ "accelerator", CHOICE(accelerator, bh_config_accelerators), .fallback = "kvm",
+	{ "accelerator", CHOICE(accelerator, accelerators), .fallback = "kvm",
 	  .help = "what runs a micro-VM; emulation is many times slower; auto: emulation where KVM "
 		  "does not work" },
 	{ "guest", PATH(guest), ROOT_OPENS, .unset = "the installed one",

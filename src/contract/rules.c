@@ -12,7 +12,6 @@
 #define RAM_ALIGN (2 * BH_POD_MIB)
 
 const struct bh_amounts bh_pod_min = { { BH_POD_CPU_MIN, BH_POD_MEMORY_MIN } };
-const struct bh_amounts bh_pod_overhead = { { BH_POD_CPU_OVERHEAD, BH_POD_MEMORY_OVERHEAD } };
 
 const struct bh_rule_info bh_rules[BH_RULE_MAX_] = {
 	[BH_RULE_HOST_NETWORK] = { "host-network", BH_RULE_ENFORCE,
@@ -22,13 +21,6 @@ const struct bh_rule_info bh_rules[BH_RULE_MAX_] = {
 	[BH_RULE_SMALLEST_POD] = { "smallest-pod", BH_RULE_ENFORCE,
 				   "a pod has at least 0.25 core and 256 MiB" },
 	[BH_RULE_RATIO] = { "ratio", BH_RULE_WARN, "a core comes with 1 to 8 GiB of memory" },
-};
-
-const char *const bh_rule_level_names[BH_RULE_LEVEL_MAX_] = {
-	[BH_RULE_DEFAULT] = "default",
-	[BH_RULE_ENFORCE] = "enforce",
-	[BH_RULE_WARN] = "warn",
-	[BH_RULE_OFF] = "off",
 };
 
 static bool host_network(const struct bh_demand *d, enum bh_resource r)

@@ -24,7 +24,7 @@
 #define BH_POD_RATIO_MIN (1 * BH_POD_GIB)
 #define BH_POD_RATIO_MAX (8 * BH_POD_GIB)
 
-extern const struct bh_amounts bh_pod_min, bh_pod_overhead;
+extern const struct bh_amounts bh_pod_min;
 
 /* As an administrator knows them; a rule may have several rows in the table. */
 enum bh_rule {
@@ -41,16 +41,14 @@ enum bh_rule_level {
 	BH_RULE_ENFORCE,     /* it is refused */
 	BH_RULE_WARN,
 	BH_RULE_OFF,
-	BH_RULE_LEVEL_MAX_,
 };
 
-/* As in the configuration: "host-network"; "enforce". */
+/* As in the configuration: "host-network". */
 extern const struct bh_rule_info {
 	const char *name;
 	enum bh_rule_level fallback; /* never BH_RULE_DEFAULT */
 	const char *help;            /* one line for the manual */
 } bh_rules[BH_RULE_MAX_];
-extern const char *const bh_rule_level_names[BH_RULE_LEVEL_MAX_];
 
 /* Zeroed: the defaults. */
 struct bh_rule_levels {

@@ -28,6 +28,7 @@ struct editor {
 	struct bh_arena arena;
 	const char *name, *text;
 	size_t len;
+	const char *program; /* of our runtime */
 	struct bh_buf *notes;
 	struct bh_err *err;
 };
@@ -149,7 +150,7 @@ static void note(const struct editor *e, const struct member *m, const char *wha
 }
 
 /* Whether a value is an object with nothing but our path. */
-static bool is_ours(const struct editor *e, const struct member *m, const char *program)
+static bool is_ours(const struct editor *e, const struct member *m)
 {
 	struct json_object *value = NULL, *path = NULL;
 	struct bh_err ignored = BH_ERR_INIT;
@@ -161,7 +162,7 @@ static bool is_ours(const struct editor *e, const struct member *m, const char *
 	ours = json_object_object_length(value) == 1 &&
 	       json_object_object_get_ex(value, "path", &path) &&
 	       json_object_is_type(path, json_type_string) &&
-	       !strcmp(json_object_get_string(path), program);
+	       !strcmp(json_object_get_string(path), e->program);
 	json_object_put(value);
 	return ours;
 }
@@ -233,7 +234,7 @@ static int insert(struct editor *e, const struct object *o, const char *member, 
 	return ret->failed ? bh_err_oom(e->err) : 0;
 }
 
-static int insert_runtime(struct editor *e, const char *program, struct bh_buf *ret)
+static int insert_runtime(struct editor *e, struct bh_buf *ret)
 {
 	struct object top, runtimes;
 	const struct member *m, *own;
@@ -243,7 +244,7 @@ static int insert_runtime(struct editor *e, const char *program, struct bh_buf *
 
 	if (r < 0)
 		return r;
-	bh_buf_json_string(&path, program);
+	bh_buf_json_string(&path, e->program);
 	entry = bh_arena_printf(&e->arena, "\"" BH_DOCKER_RUNTIME "\": {\"path\": %s}",
 				bh_buf_str(&path));
 	if (!entry || path.failed)
@@ -257,7 +258,7 @@ static int insert_runtime(struct editor *e, const char *program, struct bh_buf *
 		return refuse(e, m, "must be an object");
 	r = scan_object(e, m->value_start, &runtimes);
 	own = r == 0 ? find(e, &runtimes, BH_DOCKER_RUNTIME) : NULL;
-	if (r < 0 || (own && !is_ours(e, own, program)))
+	if (r < 0 || (own && !is_ours(e, own)))
 		return r < 0 ? r : refuse(e, own, "somebody else's runtime has this name");
 	if (!own)
 		return insert(e, &runtimes, entry, ret);
@@ -282,25 +283,6 @@ static int insert_default(struct editor *e, struct bh_buf *ret)
 	return 0;
 }
 
-int bh_docker_edit(const char *name, const char *text, size_t len, const char *program,
-		   struct bh_buf *ret, struct bh_buf *notes, struct bh_err *err)
-{
-	bh_auto_buf struct bh_buf with_runtime = BH_BUF_INIT;
-	struct editor e = { .arena = BH_ARENA_INIT,
-			    .name = name,
-			    .text = text,
-			    .len = len,
-			    .notes = notes,
-			    .err = err };
-	int r = insert_runtime(&e, program, &with_runtime);
-
-	e.text = bh_buf_str(&with_runtime);
-	e.len = with_runtime.len;
-	r = r < 0 ? r : insert_default(&e, ret);
-	bh_arena_deinit(&e.arena);
-	return r < 0 || !ret->failed ? r : bh_err_oom(err);
-}
-
 /* ---- taking out ------------------------------------------------------------------------------ */
 
 static void remove_member(const struct editor *e, const struct object *o, const struct member *m,
@@ -321,7 +303,7 @@ static void remove_member(const struct editor *e, const struct object *o, const 
 }
 
 /* Return: 1 when the runtime is there and was changed by somebody, so that it stays */
-static int remove_runtime(struct editor *e, const char *program, struct bh_buf *ret)
+static int remove_runtime(struct editor *e, struct bh_buf *ret)
 {
 	const struct member *m, *own = NULL;
 	struct object top, runtimes = { .n = 0 };
@@ -335,7 +317,7 @@ static int remove_runtime(struct editor *e, const char *program, struct bh_buf *
 	own = r == 0 ? find(e, &runtimes, BH_DOCKER_RUNTIME) : NULL;
 	if (r < 0)
 		return r;
-	if (own && is_ours(e, own, program)) {
+	if (own && is_ours(e, own)) {
 		if (runtimes.n == 1)
 			remove_member(e, &top, m, ret);
 		else
@@ -364,26 +346,44 @@ static int remove_default(struct editor *e, struct bh_buf *ret)
 	return 0;
 }
 
+/* ---- both ------------------------------------------------------------------------------------ */
+
+/* The text with one member in or out. Return: 1 = and that is all; 0; -errno with e->err */
+typedef int (*step_fn)(struct editor *e, struct bh_buf *ret);
+
+static int take_steps(struct editor *e, const step_fn steps[static 2], struct bh_buf *ret)
+{
+	bh_auto_buf struct bh_buf between = BH_BUF_INIT;
+	int r = steps[0](e, &between);
+
+	e->text = bh_buf_str(&between);
+	e->len = between.len;
+	if (r >= 0 && between.failed)
+		r = bh_err_oom(e->err);
+	if (r == 0)
+		r = steps[1](e, ret);
+	else if (r > 0)
+		bh_buf_add(ret, e->text, e->len);
+	bh_arena_deinit(&e->arena);
+	if (r < 0)
+		return r;
+	return ret->failed ? bh_err_oom(e->err) : 0;
+}
+
+int bh_docker_edit(const char *name, const char *text, size_t len, const char *program,
+		   struct bh_buf *ret, struct bh_buf *notes, struct bh_err *err)
+{
+	static const step_fn steps[] = { insert_runtime, insert_default };
+	struct editor e = { BH_ARENA_INIT, name, text, len, program, notes, err };
+
+	return take_steps(&e, steps, ret);
+}
+
 int bh_docker_undo(const char *name, const char *text, size_t len, const char *program,
 		   struct bh_buf *ret, struct bh_buf *notes, struct bh_err *err)
 {
-	bh_auto_buf struct bh_buf without_runtime = BH_BUF_INIT;
-	struct editor e = { .arena = BH_ARENA_INIT,
-			    .name = name,
-			    .text = text,
-			    .len = len,
-			    .notes = notes,
-			    .err = err };
-	int r = remove_runtime(&e, program, &without_runtime);
+	static const step_fn steps[] = { remove_runtime, remove_default };
+	struct editor e = { BH_ARENA_INIT, name, text, len, program, notes, err };
 
-	e.text = bh_buf_str(&without_runtime);
-	e.len = without_runtime.len;
-	if (r == 0)
-		r = remove_default(&e, ret);
-	else if (r > 0)
-		bh_buf_add(ret, e.text, e.len);
-	bh_arena_deinit(&e.arena);
-	if (r >= 0 && (ret->failed || without_runtime.failed))
-		return bh_err_oom(err);
-	return r < 0 ? r : 0;
+	return take_steps(&e, steps, ret);
 }

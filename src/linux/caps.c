@@ -61,17 +61,6 @@ static const char *cap_name(int cap)
 	return name ? name : "a capability without a name";
 }
 
-int bh_caps_last(void)
-{
-	int cap = CAP_LAST_CAP;
-
-	while (cap > 0 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) < 0)
-		cap--;
-	while (cap + 1 < CAP_BITS && prctl(PR_CAPBSET_READ, cap + 1, 0, 0, 0) >= 0)
-		cap++;
-	return cap;
-}
-
 int bh_caps_bound(const struct bh_caps *caps, struct bh_err *err)
 {
 	for (int cap = 0; cap < CAP_BITS; cap++) {

@@ -5,9 +5,6 @@
 
 #include "oci/spec.h"
 
-/** bh_caps_last() - the highest capability of the running kernel */
-int bh_caps_last(void);
-
 /**
  * bh_caps_bound() - drop from the bounding set what @caps does not name
  *

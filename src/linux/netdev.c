@@ -3,12 +3,12 @@
 
 #include <fcntl.h>
 #include <net/if.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/path.h"
+#include "linux/ns.h"
 #include "linux/rtnetlink.h"
 
 #define ADDRESSES_MAX 1024
@@ -115,16 +115,12 @@ static int set_up(int fd, int index)
 }
 
 /* A socket stays in the namespace that it was made in. */
-static int open_netlink_in(int netns_fd, int own_fd, struct bh_err *err)
+static int open_netlink(void *arg, struct bh_err *err)
 {
-	bh_auto_close int fd = -EBADF;
+	int *fd = arg;
 
-	if (setns(netns_fd, CLONE_NEWNET) < 0)
-		return bh_err_set(err, -errno, "enter the container's network namespace");
-	fd = bh_rtnl_open(err);
-	if (setns(own_fd, CLONE_NEWNET) < 0)
-		return bh_err_set(err, -errno, "return to the own network namespace");
-	return fd < 0 ? fd : bh_take_fd(&fd);
+	*fd = bh_rtnl_open(err);
+	return *fd < 0 ? *fd : 0;
 }
 
 /* The name that the interface will have: @wanted, with "%d" replaced by the first free number. */
@@ -213,14 +209,14 @@ int bh_netdev_move(const struct bh_net_device *device, int netns_fd, struct bh_e
 	bh_auto_close int own_fd =
 		bh_path_open(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0, BH_PATH_HOST, err);
 	bh_auto_close int here = own_fd < 0 ? own_fd : bh_rtnl_open(err);
-	bh_auto_close int there = here < 0 ? here : open_netlink_in(netns_fd, own_fd, err);
-	struct move move = { .host_name = device->host_name,
-			     .netns_fd = netns_fd,
-			     .own_fd = own_fd,
-			     .here = here,
-			     .there = there };
-	int r = there < 0 ? there : prepare_and_move(&move, device, err);
+	bh_auto_close int there = -EBADF;
+	struct move move = {
+		.host_name = device->host_name, .netns_fd = netns_fd, .own_fd = own_fd, .here = here
+	};
+	int r = here < 0 ? here : bh_ns_visit_network(netns_fd, open_netlink, &there, err);
 
+	move.there = there;
+	r = r < 0 ? r : prepare_and_move(&move, device, err);
 	address_list_deinit(&move.addresses);
 	return r < 0 ? bh_err_ctx(err, "network device '%s'", device->host_name) : 0;
 }

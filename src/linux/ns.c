@@ -193,17 +193,9 @@ int bh_ns_visit_network(int netns_fd, int (*fn)(void *arg, struct bh_err *err), 
 	if (own < 0)
 		return own;
 	if (setns(netns_fd, CLONE_NEWNET) < 0)
-		return bh_err_set(err, -errno, "enter the pod's network namespace");
+		return bh_err_set(err, -errno, "enter the network namespace");
 	r = fn(arg, err);
 	if (setns(own, CLONE_NEWNET) < 0)
 		return bh_err_set(err, -errno, "return to the own network namespace");
 	return r;
-}
-
-bool bh_ns_supported(enum bh_ns_kind kind)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/ns/%s", bh_ns_info(kind)->proc_name);
-	return access(path, F_OK) == 0;
 }

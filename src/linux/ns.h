@@ -60,11 +60,8 @@ int bh_ns_unshare_late(const struct bh_ns_plan *plan, const struct bh_linux *lin
 		       struct bh_err *err) bh_must_check;
 
 /** bh_ns_visit_network() - @fn within the network namespace @netns_fd; what it opens there stays
- * there Context: the thread enters and comes back. Return: what @fn returned; -errno with @err */
+ * there. Context: the thread enters and comes back. Return: what @fn returned; -errno with @err */
 int bh_ns_visit_network(int netns_fd, int (*fn)(void *arg, struct bh_err *err), void *arg,
 			struct bh_err *err) bh_must_check;
-
-/** bh_ns_features() - whether the running kernel has @kind */
-bool bh_ns_supported(enum bh_ns_kind kind);
 
 #endif

@@ -73,13 +73,6 @@ static int open_root(struct bh_err *err)
 	return bh_path_open(AT_FDCWD, point, O_RDONLY | O_DIRECTORY, 0, BH_PATH_HOST, err);
 }
 
-bool bh_rdt_available(void)
-{
-	bh_auto_close int fd = open_root(NULL);
-
-	return fd >= 0;
-}
-
 /* ---- groups ---------------------------------------------------------------------------------- */
 
 /* The kernel's own words on what it refused, for the end of an error. */

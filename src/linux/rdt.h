@@ -9,9 +9,6 @@
 
 #include "oci/spec.h"
 
-/** bh_rdt_available() - whether a resctrl file system is mounted */
-bool bh_rdt_available(void);
-
 /**
  * bh_rdt_create() - make or check the CLOS group (clos_id or the container's @id), write the
  * schemata, and with monitoring make mon_groups/@id

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "base/log.h"
+#include "base/socket.h"
 #include "base/sys.h"
 #include "linux/seccomp_internal.h"
 
@@ -277,34 +278,18 @@ static int connect_agent(const char *path, struct bh_err *err)
 int bh_seccomp_send_listener(const char *path, int listener_fd, const char *state, size_t len,
 			     struct bh_err *err)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)state, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	bh_auto_close int fd = connect_agent(path, err);
 
 	if (fd < 0)
 		return fd;
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &listener_fd, sizeof(int));
 	/* The descriptor goes with the first bytes; a full socket takes the rest later. */
-	while (iov.iov_len > 0) {
-		ssize_t n = TEMP_FAILURE_RETRY(sendmsg(fd, &msg, MSG_NOSIGNAL));
+	for (size_t sent = 0; sent < len;) {
+		ssize_t n =
+			bh_fd_send(fd, state + sent, len - sent, sent ? -EBADF : listener_fd, 0);
 
 		if (n < 0)
-			return bh_err_set(err, -errno, "cannot send seccomp fd to '%s'", path);
-		iov.iov_base = (char *)iov.iov_base + n;
-		iov.iov_len -= (size_t)n;
-		msg.msg_control = NULL;
-		msg.msg_controllen = 0;
+			return bh_err_set(err, (int)n, "cannot send seccomp fd to '%s'", path);
+		sent += (size_t)n;
 	}
 	return 0;
 }

@@ -18,8 +18,6 @@
 #define MS_PER_S    1000U
 #define USEC_PER_MS 1000.0
 #define NS_PER_MS   1000000U
-#define TITLE_BYTES 512
-#define HEAD_LINES  2 /* above the table, its titles not counted */
 #define FRAME_LINES 4 /* all that is not a pod */
 
 static const bh_columns columns = {

@@ -199,7 +199,6 @@ static const struct bh_name signals[] = {
 	{ "IO", SIGIO },     { "PWR", SIGPWR },       { "SYS", SIGSYS },   { "CLD", SIGCHLD },
 	{ "IOT", SIGABRT },  { "POLL", SIGPOLL },     { "RTMIN", RTMIN },  { "RTMAX", RTMAX },
 };
-const struct bh_names bh_names_signal = { signals, BH_ARRAY_SIZE(signals) };
 
 /* Up to two decimal digits, all of @text. Return: -EINVAL otherwise */
 static int parse_number(const char *text)

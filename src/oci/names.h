@@ -28,7 +28,6 @@ extern const struct bh_names bh_names_mpol_mode;      /* "MPOL_BIND" → MPOL_BI
 extern const struct bh_names bh_names_mpol_flag;      /* "MPOL_F_STATIC_NODES" → bit */
 extern const struct bh_names bh_names_propagation;    /* "rshared" → MS_SHARED | MS_REC */
 extern const struct bh_names bh_names_personality;    /* "LINUX32" → PER_LINUX32 */
-extern const struct bh_names bh_names_signal;         /* "TERM" → SIGTERM */
 
 /** bh_signal_parse() - "TERM", "SIGTERM", "term", "15", "RTMIN+3". Return: number, or -EINVAL */
 int bh_signal_parse(const char *text);

@@ -43,11 +43,6 @@ void bh_pod_give_up(struct bh_pod *pod, const struct bh_err *why)
 		pod->kind->give_up(pod, why);
 }
 
-int bh_pod_kind_known(const char *name, struct bh_err *err)
-{
-	return find(name, err) ? 0 : -EINVAL;
-}
-
 bool bh_pod_own_mounts(const char *name)
 {
 	const struct bh_pod_kind *kind = find(name, NULL);

@@ -103,9 +103,6 @@ void bh_pod_give_up(struct bh_pod *pod, const struct bh_err *why);
 int bh_pod_plan(const char *kind, const struct bh_pod_config *config, struct bh_buf *out,
 		struct bh_err *err) bh_must_check;
 
-/** bh_pod_kind_known() - whether there is such a kind. Return: 0, or -EINVAL with @err */
-int bh_pod_kind_known(const char *kind, struct bh_err *err) bh_must_check;
-
 /** bh_pod_own_mounts() - whether pods of @kind are to be served from a mount namespace that is not
  * the host's, so that what they mount goes with their server */
 bool bh_pod_own_mounts(const char *kind);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/socket.h"
 #include "container/attend.h"
 #include "container/sync.h"
 #include "fuzz.h"
@@ -30,24 +31,8 @@ enum prepared { FOR_EXEC = 1, STARTED = 2, FOR_TERMINAL = 4 };
 
 static void say(int sock, const uint8_t *data, size_t len, bool with_fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (with_fd) {
-		struct cmsghdr *cmsg;
-
-		msg.msg_control = control;
-		msg.msg_controllen = sizeof(control);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &sock, sizeof(sock));
-	}
 	/* One that does not fit into the socket's buffer is not said. */
-	if (sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		return;
+	(void)!bh_fd_send(sock, data, len, with_fd ? sock : -EBADF, MSG_DONTWAIT);
 }
 
 static void say_all(int sock, const uint8_t *data, size_t size)

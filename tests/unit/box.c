@@ -22,9 +22,6 @@
 #include "container/rootfs.h"
 #include "linux/userns.h"
 
-#define USERNS_FIRST 100000
-#define USERNS_SIZE  65536
-
 _Noreturn void box_fail(const char *file, int line, const char *what)
 {
 	fprintf(stderr, "%s:%d: not true: %s (errno: %s)\n", file, line, what, strerror(errno));

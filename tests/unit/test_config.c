@@ -80,7 +80,7 @@ static void test_rules(void **state)
 		snprintf(name, sizeof(name), "rules.%s", bh_rules[i].name);
 		key = bh_config_key_find(name, NULL);
 		assert_non_null(key);
-		assert_string_equal(key->fallback, bh_rule_level_names[bh_rules[i].fallback]);
+		assert_string_equal(key->fallback, bh_names_of(key->names, bh_rules[i].fallback));
 		assert_string_equal(key->help, bh_rules[i].help);
 		assert_ptr_equal((char *)&c + key->offset, &c.rules.v[i]);
 	}

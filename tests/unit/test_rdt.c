@@ -282,7 +282,7 @@ static void nothing_happens_without_resctrl(void **state)
 	bool owned;
 
 	(void)state;
-	if (bh_rdt_available()) {
+	if (access("/sys/fs/resctrl/schemata", F_OK) == 0) {
 		print_message("skipped: this machine has a resctrl file system\n");
 		return;
 	}

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/socket.h"
 
 /* ---- messages ---------------------------------------------------------------------------------
  */
@@ -240,28 +241,10 @@ static int on_readable(struct bh_source *source, uint32_t events, struct bh_err 
 
 static int send_all(struct bh_qmp *qmp, const struct bh_buf *text, int fd)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { .bytes = { 0 } };
-	struct iovec part = { .iov_base = text->data, .iov_len = text->len };
-	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
-	ssize_t n;
+	ssize_t n = bh_fd_send(qmp->source.fd, text->data, text->len, fd, MSG_DONTWAIT);
 
-	if (fd >= 0) {
-		struct cmsghdr *cmsg;
-
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	}
-	n = sendmsg(qmp->source.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
-		return -errno;
+		return (int)n;
 	/* Commands are far smaller than the socket's buffer: who lets it run full reads nothing. */
 	return (size_t)n == text->len ? 0 : -EAGAIN;
 }

@@ -509,17 +509,7 @@ pts/ptmx" ]
 }
 
 @test "docker: eight at the same time" {
-    local i pids=()
-    for i in {1..8}; do
-        box --name="p$i" sh -c "echo out$i; exit $i" >"$WORK/out.$i" &
-        pids+=($!)
-    done
-    for i in {1..8}; do
-        local status=0
-        wait "${pids[i - 1]}" || status=$?
-        [ "$status" -eq "$i" ]
-        [ "$(cat "$WORK/out.$i")" = "out$i" ]
-    done
+    boxes_at_once 8
 }
 
 # bats test_tags=essential

@@ -52,6 +52,21 @@ caller_teardown() {
     workspace_remove
 }
 
+# boxes_at_once N: so many of the caller's boxes; each has its own output and exit status.
+boxes_at_once() {
+    local i pids=()
+    for ((i = 1; i <= $1; i++)); do
+        box --name="p$i" sh -c "echo out$i; exit $i" >"$WORK/out.$i" &
+        pids+=($!)
+    done
+    for ((i = 1; i <= $1; i++)); do
+        local status=0
+        wait "${pids[i - 1]}" || status=$?
+        [ "$status" -eq "$i" ]
+        [ "$(cat "$WORK/out.$i")" = "out$i" ]
+    done
+}
+
 # host_cgroup CONTROLLER PATH: directory of cgroup PATH for CONTROLLER, v1 or v2.
 host_cgroup() {
     if [ -d "/sys/fs/cgroup/$1" ]; then

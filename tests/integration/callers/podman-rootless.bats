@@ -241,17 +241,7 @@ require_user_cgroups() {
 }
 
 @test "podman rootless: six at the same time" {
-    local i pids=()
-    for i in {1..6}; do
-        box --name="p$i" sh -c "echo out$i; exit $i" >"$WORK/out.$i" &
-        pids+=($!)
-    done
-    for i in {1..6}; do
-        local status=0
-        wait "${pids[i - 1]}" || status=$?
-        [ "$status" -eq "$i" ]
-        [ "$(cat "$WORK/out.$i")" = "out$i" ]
-    done
+    boxes_at_once 6
 }
 
 @test "podman rootless: no process, mount, cgroup, link, rule or file is left" {
