@@ -117,9 +117,6 @@ bool bh_cg_pure_v2(const struct bh_cgroup *cg);
 int bh_cg_set_path(struct bh_cgroup *cg, size_t i, const char *path,
 		   struct bh_err *err) bh_must_check;
 
-/** bh_cg_drop() - hierarchy @i is left out from now on */
-void bh_cg_drop(struct bh_cgroup *cg, size_t i);
-
 /* ---- control files --------------------------------------------------------------------------- */
 
 #define BH_CG_FILE_MAX 65536 /* bytes read of a control file at most */
@@ -217,9 +214,6 @@ bool bh_cg_v2_may_enter(const char *mountpoint, const char *path);
 /** bh_cg_v2_enable() - make @ctrls usable in the group @dir by enabling them in those above it.
  * Return: 0 or -errno */
 int bh_cg_v2_enable(const char *mountpoint, const char *dir, uint32_t ctrls) bh_must_check;
-
-/** bh_cg_v2_chown() - give the group to @uid, as /sys/kernel/cgroup/delegate says */
-int bh_cg_v2_chown(const char *dir, uid_t uid, struct bh_err *err) bh_must_check;
 
 int bh_cg_v1_freeze(const char *dir, bool frozen, struct bh_err *err) bh_must_check;
 int bh_cg_v2_freeze(const char *dir, bool frozen, struct bh_err *err) bh_must_check;

@@ -156,6 +156,25 @@ static int take_over(const char *dir, struct bh_err *err)
 	return e;
 }
 
+/* Give the group to @uid, as /sys/kernel/cgroup/delegate says. */
+static int give(const char *dir, uid_t uid, struct bh_err *err)
+{
+	/* The kernel's list, and what cgroups(7) names for those before 4.15. */
+	char files[4096] = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads", *save = NULL;
+	bh_auto_close int fd = bh_cg_open(dir, ".", O_RDONLY | O_DIRECTORY);
+
+	if (fd < 0)
+		return bh_err_set(err, fd, "open '%s'", dir);
+	if (bh_cg_read("/sys/kernel/cgroup", "delegate", files, sizeof(files)) < 0)
+		strcpy(files, "cgroup.procs\ncgroup.subtree_control\ncgroup.threads");
+	if (fchown(fd, uid, (gid_t)-1) < 0)
+		return bh_err_set(err, -errno, "give '%s' to uid %u", dir, uid);
+	for (char *file = strtok_r(files, "\n", &save); file; file = strtok_r(NULL, "\n", &save))
+		if (fchownat(fd, file, uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+			return bh_err_set(err, -errno, "give '%s/%s' to uid %u", dir, file, uid);
+	return 0;
+}
+
 /* What a group needs once it is there. */
 static int adopt(struct bh_cgroup *cg, size_t i, struct bh_err *err)
 {
@@ -167,7 +186,7 @@ static int adopt(struct bh_cgroup *cg, size_t i, struct bh_err *err)
 	if (bh_cg_pure_v2(cg))
 		e = enable_all(cg, i, err);
 	if (e == 0 && cg->owner_uid >= 0 && bh_cg_pure_v2(cg))
-		e = bh_cg_v2_chown(h->dir, (uid_t)cg->owner_uid, err);
+		e = give(h->dir, (uid_t)cg->owner_uid, err);
 	return e;
 }
 
@@ -230,24 +249,6 @@ bool bh_cg_v2_may_enter(const char *mountpoint, const char *path)
 	return snprintf(dir, sizeof(dir), "%s%.*s/cgroup.procs", mountpoint, (int)common, path) <
 		       (int)sizeof(dir) &&
 	       faccessat(AT_FDCWD, dir, W_OK, AT_EACCESS) == 0;
-}
-
-int bh_cg_v2_chown(const char *dir, uid_t uid, struct bh_err *err)
-{
-	/* The kernel's list, and what cgroups(7) names for those before 4.15. */
-	char files[4096] = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads", *save = NULL;
-	bh_auto_close int fd = bh_cg_open(dir, ".", O_RDONLY | O_DIRECTORY);
-
-	if (fd < 0)
-		return bh_err_set(err, fd, "open '%s'", dir);
-	if (bh_cg_read("/sys/kernel/cgroup", "delegate", files, sizeof(files)) < 0)
-		strcpy(files, "cgroup.procs\ncgroup.subtree_control\ncgroup.threads");
-	if (fchown(fd, uid, (gid_t)-1) < 0)
-		return bh_err_set(err, -errno, "give '%s' to uid %u", dir, uid);
-	for (char *file = strtok_r(files, "\n", &save); file; file = strtok_r(NULL, "\n", &save))
-		if (fchownat(fd, file, uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
-			return bh_err_set(err, -errno, "give '%s/%s' to uid %u", dir, file, uid);
-	return 0;
 }
 
 /* ---- freezer --------------------------------------------------------------------------------- */

@@ -251,8 +251,9 @@ static void run_job(void *arg)
 		bh_fiber_wake(&job.round->done);
 }
 
-int bh_node_ask(struct bh_loop *loop, const struct bh_node_query *query, struct bh_node *node,
-		struct bh_err *err)
+/* Everything from the server of each pod that has one. Suspends. */
+static int ask_pods(struct bh_loop *loop, const struct bh_node_query *query, struct bh_node *node,
+		    struct bh_err *err)
 {
 	struct round round = { .running = 1 };
 	uint64_t until = now_ms() + query->deadline_ms;
@@ -284,5 +285,5 @@ int bh_node_look(struct bh_loop *loop, const struct bh_node_query *query, struct
 {
 	int r = bh_node_find(query, ret, err);
 
-	return r < 0 ? r : bh_node_ask(loop, query, ret, err);
+	return r < 0 ? r : ask_pods(loop, query, ret, err);
 }

@@ -41,8 +41,4 @@ const char *bh_node_text(struct bh_arena *arena, const char *text);
 int bh_node_judge(struct bh_arena *arena, struct bh_node_pod *pod,
 		  struct bh_err *err) bh_must_check;
 
-/** bh_node_ask() - everything from the server of each pod that has one. Suspends */
-int bh_node_ask(struct bh_loop *loop, const struct bh_node_query *query, struct bh_node *node,
-		struct bh_err *err) bh_must_check;
-
 #endif

@@ -20,7 +20,8 @@
 #define SMALL_FILE    8192
 #define ADDRESS_START "unix://"
 
-int bh_shim_print(const ProtobufCMessage *message, struct bh_err *err)
+/* @message, packed, on standard output. */
+static int print(const ProtobufCMessage *message, struct bh_err *err)
 {
 	size_t len = protobuf_c_message_get_packed_size(message);
 	bh_auto_free uint8_t *data = malloc(len + 1);
@@ -93,7 +94,7 @@ int bh_shim_delete(const struct bh_shim_call *call, struct bh_err *err)
 	answer.pid = (uint32_t)pid;
 	answer.exit_status = STATUS_KILLED;
 	answer.exited_at = &at;
-	return bh_shim_print(&answer.base, err);
+	return print(&answer.base, err);
 }
 
 /* ---- info ------------------------------------------------------------------------------------ */
@@ -123,5 +124,5 @@ int bh_shim_info(const struct bh_shim_call *call, struct bh_err *err)
 	info.version = &version;
 	info.options = (Wire__Any *)bh_shim_input_options(&input);
 	info.features = &features;
-	return bh_shim_print(&info.base, err);
+	return print(&info.base, err);
 }

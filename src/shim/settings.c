@@ -84,8 +84,9 @@ static int on_key(void *arg, const char *name, const struct bh_toml_value *value
 	return 0;
 }
 
-int bh_shim_settings_toml(struct bh_config_set *set, const char *name, const char *text, size_t len,
-			  struct bh_err *err)
+/* From a document, @len bytes; @name is for @err. */
+static int read_toml(struct bh_config_set *set, const char *name, const char *text, size_t len,
+		     struct bh_err *err)
 {
 	struct target t = { .set = set, .name = name };
 	struct bh_err own = BH_ERR_INIT;
@@ -104,7 +105,7 @@ static int read_file(struct bh_config_set *set, const char *path, struct bh_err 
 
 	r = r < 0 ? r
 		  : bh_path_read(AT_FDCWD, path, BH_PATH_HOST, CONFIG_BYTES_MAX, &text, &len, err);
-	return r < 0 ? r : bh_shim_settings_toml(set, path, text, len, err);
+	return r < 0 ? r : read_toml(set, path, text, len, err);
 }
 
 /* The document by value goes before the file. */
@@ -117,8 +118,8 @@ static int read_runtime_options(struct bh_config_set *set, const Wire__Any *any,
 	if (!o)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "options: no %s", any->type_url);
 	if (o->config_body.len)
-		r = bh_shim_settings_toml(set, OPTIONS, (const char *)o->config_body.data,
-					  o->config_body.len, err);
+		r = read_toml(set, OPTIONS, (const char *)o->config_body.data, o->config_body.len,
+			      err);
 	else if (*o->config_path)
 		r = read_file(set, o->config_path, err);
 	shim__runtime_options__free_unpacked(o, NULL);

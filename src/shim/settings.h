@@ -51,8 +51,4 @@ int bh_shim_settings_find(struct bh_shim_settings *settings, const char *program
 int bh_shim_settings_read(struct bh_config_set *set, const Wire__Any *options,
 			  struct bh_err *err) bh_must_check;
 
-/** bh_shim_settings_toml() - from a document, @len bytes; @name is for @err */
-int bh_shim_settings_toml(struct bh_config_set *set, const char *name, const char *text, size_t len,
-			  struct bh_err *err) bh_must_check;
-
 #endif

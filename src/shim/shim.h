@@ -66,9 +66,6 @@ void bh_shim_unmark(const char *socket_path);
 /** bh_shim_enter_cgroup() - this process, in all hierarchies where there is that group */
 int bh_shim_enter_cgroup(const char *path, struct bh_err *err) bh_must_check;
 
-/** bh_shim_print() - @message, packed, on standard output */
-int bh_shim_print(const ProtobufCMessage *message, struct bh_err *err) bh_must_check;
-
 /** bh_shim_read_input() - standard input to its end, at most BH_SHIM_STDIN_MAX bytes; malloc'd */
 int bh_shim_read_input(char **ret, size_t *ret_len, struct bh_err *err) bh_must_check;
 

@@ -113,6 +113,19 @@ static void a_group_without_schemata_must_exist(void **state)
 	assert_file("gold/schemata", "L3:0=fff\n");
 }
 
+static void an_update_changes_the_schemata(void **state)
+{
+	const struct bh_intel_rdt rdt = { .set = true, .l3_cache_schema = "L3:0=3" };
+	struct bh_err err = BH_ERR_INIT;
+
+	(void)state;
+	/* The group is called as the container is, where it has no name. */
+	assert_int_equal(bh_rdt_update_at(root_fd, &rdt, "c1", &err), -ENOENT);
+	make_group("c1", "");
+	assert_int_equal(bh_rdt_update_at(root_fd, &rdt, "c1", &err), 0);
+	assert_file("c1/schemata", "L3:0=3\n");
+}
+
 /* The stand-in has no schemata file in a new group: the write fails, and the group is gone again.
  */
 static void a_failed_create_leaves_nothing(void **state)
@@ -297,6 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_STAND_IN(an_existing_group_must_have_the_schemata),
 		ON_STAND_IN(a_group_without_schemata_must_exist),
+		ON_STAND_IN(an_update_changes_the_schemata),
 		ON_STAND_IN(a_failed_create_leaves_nothing),
 		ON_STAND_IN(the_containers_own_group_comes_and_goes),
 		ON_STAND_IN(a_named_group_outlives_the_container_that_made_it),
