@@ -29,4 +29,9 @@ void bh_harmless_add(struct bh_harmless *text, const char *data, size_t len, str
  * at most @max bytes. Only what has to be changed is written to. Return: @text */
 char *bh_harmless_line(char *text, size_t max);
 
+/** bh_harmless_text() - @text in place: well-formed UTF-8 without control characters other than
+ * newline and tab, as protocols want it; any other byte becomes a question mark. Return: @text
+ * Source: RFC 3629 */
+char *bh_harmless_text(char *text);
+
 #endif

@@ -212,6 +212,27 @@ int bh_fd_write(int fd, const void *data, size_t len)
 	return 0;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const int *left = a, *right = b;
+
+	return (*left > *right) - (*left < *right);
+}
+
+int bh_fds_close_from(int first, int *keep, size_t n)
+{
+	qsort(keep, n, sizeof(*keep), by_number);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < first)
+			continue;
+		if (keep[i] > first &&
+		    close_range((unsigned int)first, (unsigned int)keep[i] - 1, 0) < 0)
+			return -errno;
+		first = keep[i] + 1;
+	}
+	return close_range((unsigned int)first, ~0U, 0) < 0 ? -errno : 0;
+}
+
 int bh_path_write(int dirfd, const char *path, const char *text, enum bh_path_policy policy,
 		  struct bh_err *err)
 {

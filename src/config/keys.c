@@ -148,8 +148,8 @@ const struct bh_config_key bh_config_keys[] = {
 	  .help = "for the guest's agent to answer; three times as long under emulation" },
 	{ "silence-timeout", DURATION(silence_timeout_ns), .min = SECOND, .max = 3600 * SECOND,
 	  .fallback = "60s",
-	  .help = "how long a guest may answer nothing before its pod is ended; three times as "
-		  "long under emulation" },
+	  .help = "how long a guest may answer nothing, or let live what was killed, before its "
+		  "pod is ended; three times as long under emulation" },
 	{ "console-log", SIZE(console_log), .min = 4 * KIB, .max = 64 * MIB, .fallback = "16KiB",
 	  .help = "how much of the last output to the guest's console is kept" },
 

@@ -147,8 +147,8 @@ static int become(struct execution *ex, struct bh_err *err)
 		r = bh_attr_affinity_all(err);
 	r = r < 0 ? r : open_terminal(ex, &terminal, err);
 	r = r < 0 ? r : bh_launch_stdio(&ex->launch, &terminal, err);
-	r = r < 0 ? r : bh_launch_become(&ex->launch, err);
 	bh_terminal_deinit(&terminal);
+	r = r < 0 ? r : bh_launch_become(&ex->launch, ex->spawn.child_sock, -1, err);
 	return r < 0 ? r : bh_sync_send(ex->spawn.child_sock, BH_SYNC_READY, -1, err);
 }
 

@@ -191,8 +191,8 @@ static int become(struct bh_creation *cr, struct bh_err *err)
 	r = r < 0 ? r : build_root(cr, &terminal, err);
 	r = r < 0 ? r : bh_launch_stdio(&cr->launch, &terminal, err);
 	r = r < 0 ? r : bh_rootfs_stdio(cr->rootfs, err);
-	r = r < 0 ? r : bh_launch_become(&cr->launch, err);
 	bh_terminal_deinit(&terminal);
+	r = r < 0 ? r : bh_launch_become(&cr->launch, cr->spawn.child_sock, cr->listen_fd, err);
 	if (r == 0 && cr->listen_fd >= 0)
 		r = prepare_wait(cr, err);
 	return r < 0 ? r : bh_sync_send(cr->spawn.child_sock, BH_SYNC_READY, -1, err);

@@ -341,18 +341,31 @@ static int find_exe(struct bh_launch *launch, struct bh_err *err)
 	return r < 0 ? bh_err_set(err, r, "exec: \"%s\"", name) : 0;
 }
 
-int bh_launch_become(struct bh_launch *launch, struct bh_err *err)
+/* Names of the image's and of the process follow, and "/proc/self/fd/N/.." among them would lead
+ * out through any directory of the host's that is still open (CVE-2024-21626). The log can stay. */
+static int close_host(const struct bh_launch *launch, int sock, int listen_fd, struct bh_err *err)
+{
+	int keep[] = { sock, listen_fd, bh_log_fd() };
+	int r = bh_fds_close_from(3 + (int)kept_fds(launch), keep, BH_ARRAY_SIZE(keep));
+
+	return r < 0 ? bh_err_set(err, r, "close descriptors") : 0;
+}
+
+int bh_launch_become(struct bh_launch *launch, int sock, int listen_fd, struct bh_err *err)
 {
 	const struct bh_process *process = launch->process;
 	int r;
 
+	r = set_limits(launch, err);
+	r = r < 0 ? r : set_labels(launch, err);
+	r = r < 0 ? r : close_host(launch, sock, listen_fd, err);
+	if (r < 0)
+		return r;
 	launch->env = bh_env_make(process, launch->listen_fds, err);
 	if (!launch->env)
 		return -ENOMEM;
-	r = set_limits(launch, err);
-	r = r < 0 ? r : set_labels(launch, err);
 	/* Without process.capabilities there are none. */
-	r = r < 0 ? r : bh_caps_bound(&process->capabilities, err);
+	r = bh_caps_bound(&process->capabilities, err);
 	r = r < 0 ? r : set_user(launch, err);
 	/* While the capabilities are whole: a directory of another user may be the working one. */
 	if (r == 0 && process->set)
@@ -367,15 +380,12 @@ int bh_launch_become(struct bh_launch *launch, struct bh_err *err)
 
 int bh_launch_close(const struct bh_launch *launch, int sock, int listen_fd, struct bh_err *err)
 {
-	const unsigned int keep[] = { (unsigned int)(sock < listen_fd ? sock : listen_fd),
-				      (unsigned int)(sock < listen_fd ? listen_fd : sock), ~0U };
-	unsigned int first = 3 + kept_fds(launch);
+	int keep[] = { sock, listen_fd };
+	int r;
 
 	bh_log_end();
-	for (size_t i = 0; i < BH_ARRAY_SIZE(keep); first = keep[i++] + 1)
-		if (keep[i] > first && close_range(first, keep[i] - (keep[i] != ~0U), 0) < 0)
-			return bh_err_set(err, -errno, "close_range");
-	return 0;
+	r = bh_fds_close_from(3 + (int)kept_fds(launch), keep, BH_ARRAY_SIZE(keep));
+	return r < 0 ? bh_err_set(err, r, "close descriptors") : 0;
 }
 
 /* From the loading of the filter on only write(2) is sure to be answered: the parent takes the

@@ -3,11 +3,11 @@
  * The last stretch, alike for a container's init and for exec: from a process in the right
  * namespaces and on the right root to execve(2). Prepared in the parent, carried out in the child.
  *
- * Order in the child, each step needing what the next takes away: descriptors, resource limits and
- * scheduling, keyring and LSM labels, user and groups, capabilities, working directory, program
- * found; then, when the word comes to start: seccomp, remaining capabilities, execve(2). A filter
- * that needs CAP_SYS_ADMIN to be loaded (no_new_privs is off) goes before the capabilities, else
- * after them.
+ * Order in the child, each step needing what the next takes away: resource limits and scheduling,
+ * keyring and LSM labels, the host's descriptors, user and groups, capabilities, working directory,
+ * program found; then, when the word comes to start: seccomp, remaining capabilities, execve(2). A
+ * filter that needs CAP_SYS_ADMIN to be loaded (no_new_privs is off) goes before the capabilities,
+ * else after them.
  */
 #ifndef BH_CONTAINER_PROCESS_H
 #define BH_CONTAINER_PROCESS_H
@@ -55,8 +55,11 @@ int bh_launch_fds(const struct bh_launch *launch, struct bh_err *err) bh_must_ch
 int bh_launch_stdio(const struct bh_launch *launch, struct bh_terminal *terminal,
 		    struct bh_err *err) bh_must_check;
 
-/** bh_launch_become() - child: everything up to the start signal; finds the program */
-int bh_launch_become(struct bh_launch *launch, struct bh_err *err) bh_must_check;
+/** bh_launch_become() - child: everything up to the start signal; finds the program. What is open
+ * of the host is closed before any name of the image's or of the process is looked up, but @sock,
+ * @listen_fd (or -1) and the log */
+int bh_launch_become(struct bh_launch *launch, int sock, int listen_fd,
+		     struct bh_err *err) bh_must_check;
 
 /** bh_launch_close() - child that will wait: close what neither it nor the container's program
  * needs, but not @sock and @listen_fd; ends logging. Nothing of the host can be had from it

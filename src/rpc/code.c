@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Codes of ttrpc and the errors of this program. */
+#include "base/harmless.h"
 #include "rpc/rpc.h"
 
 static const struct {
@@ -29,9 +30,13 @@ enum bh_rpc_code bh_rpc_code_of(const struct bh_err *err)
 int bh_rpc_answer_err(const struct bh_rpc_answer *answer, struct bh_err *err)
 {
 	size_t i = 0;
+	int r;
 
 	while (i < BH_ARRAY_SIZE(codes) && codes[i].code != answer->code)
 		i++;
-	return bh_err_as(err, BH_ERR_PEER, i < BH_ARRAY_SIZE(codes) ? codes[i].error : -EREMOTEIO,
-			 "%s", answer->message);
+	r = bh_err_as(err, BH_ERR_PEER, i < BH_ARRAY_SIZE(codes) ? codes[i].error : -EREMOTEIO,
+		      "%s", answer->message);
+	if (err)
+		bh_harmless_text(err->text); /* who said it may be a guest */
+	return r;
 }

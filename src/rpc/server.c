@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/harmless.h"
 #include "rpc/conn.h"
 #include "rpc/rpc.h"
 #include "rpc/wire.pb-c.h"
@@ -141,7 +142,8 @@ void bh_rpc_fail(struct bh_rpc_call *call, enum bh_rpc_code code, const char *fm
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	respond_status(call->server, call->stream, code, text);
+	/* It may quote a guest, an image or a name that was cut; a peer drops what is no UTF-8. */
+	respond_status(call->server, call->stream, code, bh_harmless_text(text));
 	end_call(call);
 }
 

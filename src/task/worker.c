@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sources: fork(2), close_range(2), prctl(2) PR_SET_CHILD_SUBREAPER */
+/* Sources: fork(2), prctl(2) PR_SET_CHILD_SUBREAPER */
 #include "task/worker.h"
 
 #include <signal.h>
@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
+#include "base/path.h"
 #include "base/socket.h"
 
 #define POLL_MS 10
@@ -40,30 +41,16 @@ static void send_report(int sock, const struct report *report, int fd)
 	(void)!bh_fd_send(sock, report, sizeof(*report), fd, 0);
 }
 
-static int by_number(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
 /* The server's other descriptors must not live on in a worker whose hook takes long: who waits for
  * the end of a stream would wait for that. */
 static void close_others(const struct bh_worker_call *call, int sock)
 {
 	int keep[BH_WORKER_KEEP_MAX + 2] = { sock, bh_log_fd() };
 	size_t n = 2;
-	int from = STDERR_FILENO + 1;
 
 	for (size_t i = 0; i < call->n_keep; i++)
 		keep[n++] = call->keep[i];
-	qsort(keep, n, sizeof(*keep), by_number);
-	for (size_t i = 0; i < n; i++) {
-		if (keep[i] < from)
-			continue;
-		if (keep[i] > from)
-			close_range((unsigned int)from, (unsigned int)keep[i] - 1, 0);
-		from = keep[i] + 1;
-	}
-	close_range((unsigned int)from, ~0U, 0);
+	(void)bh_fds_close_from(STDERR_FILENO + 1, keep, n);
 }
 
 static _Noreturn void work(const struct bh_worker_call *call, const sigset_t *ignored, int sock)

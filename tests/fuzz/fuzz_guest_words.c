@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a guest says to an administrator: its console is harmless on a terminal, in whatever pieces
- * it comes; figures of a container are numbers or are not believed. */
+ * it comes; its errors are UTF-8; figures of a container are numbers or are not believed. */
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,22 @@ static void console(const char *data, size_t size)
 		CHECK(a.data[i] == '\n' || (a.data[i] >= ' ' && a.data[i] <= '~'));
 }
 
+/* As in a message to an engine, which drops one that is no UTF-8. */
+static void text(const char *data, size_t size)
+{
+	bh_auto_free char *said = strndup(data, size), *again = NULL;
+
+	CHECK(said);
+	bh_harmless_text(said);
+	for (const char *p = said; *p; p++) {
+		CHECK((unsigned char)*p >= ' ' || *p == '\n' || *p == '\t');
+		CHECK(*p != 0x7f && !(p[0] == '\302' && (unsigned char)p[1] < 0xa0));
+	}
+	CHECK((again = strdup(said)));
+	CHECK(mbstowcs(NULL, said, 0) != (size_t)-1);
+	CHECK(strcmp(bh_harmless_text(again), said) == 0);
+}
+
 static void figures(const char *data, size_t size)
 {
 	struct bh_node_container c = { .id = "c", .memory = 1, .cpu_usec = 1 };
@@ -36,9 +53,15 @@ static void figures(const char *data, size_t size)
 		CHECK(c.memory == 1 && c.cpu_usec == 1);
 }
 
+__attribute__((constructor)) static void speak_utf8(void)
+{
+	setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	console((const char *)data, size);
 	figures((const char *)data, size);
+	text((const char *)data, size);
 	return 0;
 }

@@ -185,6 +185,29 @@ END
     done
 }
 
+@test "CVE-2024-21626: no program is found outside, by run, exec or a search" {
+    local fd up=/../../../../../../../../../../.. outside=$WORK/program
+    mkdir "$outside"
+    ln "$(command -v busybox)" "$outside/busybox" 2>/dev/null || cp "$(command -v busybox)" "$outside"
+    bundle running
+    quietly rt run --detach --bundle "$BUNDLE" "$ID"
+    # A program of the host's own would find itself executed, and be open to the container as /proc/self/exe.
+    for fd in $(seq 3 24); do
+        run rt exec "$ID" "/proc/self/fd/$fd$up$outside/busybox" echo out
+        [[ $status -ne 0 && $output == *"stat /proc/self/fd/"* ]]
+        run rt exec --env "PATH=/proc/self/fd/$fd$up$outside" "$ID" busybox echo out
+        [[ $status -ne 0 && $output == *"executable file not found"* ]]
+    done
+    rt delete --force "$ID"
+    bundle
+    for fd in $(seq 3 24); do
+        args "/proc/self/fd/$fd$up$outside/busybox" echo out
+        run rt run --bundle "$BUNDLE" "$ID"
+        [[ $status -ne 0 && $output == *"stat /proc/self/fd/"* ]]
+    done
+    rm -r "$outside"
+}
+
 @test "CVE-2024-45310: making a mount's target makes nothing outside" {
     bundle
     own_rootfs

@@ -262,7 +262,7 @@ static void lie_kill(void *self, struct bh_rpc_call *call, const void *request)
 {
 	(void)self;
 	(void)request;
-	bh_rpc_fail(call, (enum bh_rpc_code)1000, "\033[2Jforged\nline");
+	bh_rpc_fail(call, (enum bh_rpc_code)1000, "\033[2J\302\2332J\377forged\nline");
 }
 
 /* ---- the tables ---- */

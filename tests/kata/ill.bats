@@ -192,3 +192,18 @@ PYTHON
     rt delete --force "$POD"
     nothing_left
 }
+
+@test "a guest that lets nobody die" {
+    hostile lies
+    POD=$ID
+    echo 'silence-timeout: 1s' >"$WORK/brief.yaml"
+    RUNTIME_FLAGS="--config $WORK/brief.yaml $RUNTIME_FLAGS"
+    quietly rt run --detach --bundle "$BUNDLE" "$POD"
+    sleep 4 # it does not end before somebody wants it to
+    has_status "$POD" running
+    rt kill "$POD" KILL || :
+    wait_until 15 has_status "$POD" stopped
+    rt pod list | grep -q "guest: container $POD was killed and has not ended for 3 s"
+    rt delete "$POD"
+    nothing_left
+}

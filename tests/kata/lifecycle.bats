@@ -348,6 +348,7 @@ limit_of() {
     # One core and 0.1; 256 MiB and what the pod costs beside.
     [[ $(limit_of "$vmm" cpu cpu.cfs_quota_us cpu.max) == 110000* ]]
     [ "$(limit_of "$vmm" memory memory.limit_in_bytes memory.max)" -ge $((356 << 20)) ]
+    [ "$(limit_of "$vmm" pids pids.max pids.max)" -eq 1024 ]
     rt update --cpu-period 100000 --cpu-quota 50000 "$POD"
     [[ $(limit_of "$vmm" cpu cpu.cfs_quota_us cpu.max) == 60000* ]]
     rt exec "$POD" grep -q ^50000 /sys/fs/cgroup/cpu.max

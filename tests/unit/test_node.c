@@ -37,6 +37,27 @@ static void pieces(void **state)
 	assert_string_equal(bh_buf_str(&out), "ab? c\n\nz?");
 }
 
+static void text_is(const char *said, const char *wanted)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s", said);
+	assert_string_equal(bh_harmless_text(text), wanted);
+}
+
+/* UTF-8 stays; what is none, and what a terminal obeys in it, does not. */
+static void texts(void **state)
+{
+	(void)state;
+	text_is("5 \302\265s, \342\200\246 \360\237\220\263\n\tz",
+		"5 \302\265s, \342\200\246 \360\237\220\263\n\tz");
+	text_is("\033[2J\r\a\177", "?[2J???");
+	text_is("\302\2332J", "??2J");                                     /* CSI, as U+009B */
+	text_is("\377\300\257\340\200\257\365\200\200\200", "??????????"); /* overlong, or beyond */
+	text_is("\355\240\200\364\220\200\200", "???????"); /* surrogate, above U+10FFFF */
+	text_is("cut \342\200", "cut ??");
+}
+
 /* ---- the ledger ------------------------------------------------------------------------------ */
 
 static void create(struct bh_ledger *ledger, const char *id, const char *bundle)
@@ -423,12 +444,12 @@ static void expositions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pieces),      cmocka_unit_test(ledgers),
-		cmocka_unit_test(consoles),    cmocka_unit_test(stats),
-		cmocka_unit_test(judgements),  cmocka_unit_test(overheads),
-		cmocka_unit_test(names),       cmocka_unit_test(tables),
-		cmocka_unit_test(keys),        cmocka_unit_test(counters),
-		cmocka_unit_test(expositions),
+		cmocka_unit_test(pieces),    cmocka_unit_test(texts),
+		cmocka_unit_test(ledgers),   cmocka_unit_test(consoles),
+		cmocka_unit_test(stats),     cmocka_unit_test(judgements),
+		cmocka_unit_test(overheads), cmocka_unit_test(names),
+		cmocka_unit_test(tables),    cmocka_unit_test(keys),
+		cmocka_unit_test(counters),  cmocka_unit_test(expositions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -319,7 +319,7 @@ static const char *last_words(struct bh_share *share, char buf[static TAIL_BYTES
 		len--;
 	buf[len] = '\0';
 	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)buf[i] < ' ' || buf[i] == 0x7f)
+		if (buf[i] < ' ' || buf[i] > '~')
 			buf[i] = ' ';
 	return buf;
 }

@@ -36,7 +36,8 @@
  * its time. Without any cache (none) there would be no shared mmap(2). Locks stay in the guest,
  * whose containers are all that share them: passed on, blocking ones would fail. No write-back
  * cache: the host sees what was written. No pool of threads: with one, Debian 12's daemon ends
- * under load.
+ * under load. No file handles in place of descriptors: the right to open by handle reaches every
+ * file of the file system that a shared directory lies on, and so out of the jail.
  */
 #define CACHE_AT_RUST 1
 static const char *const caches_rust[] = {
@@ -53,7 +54,7 @@ static const char *const argv_rust[] = {
 	"--seccomp=kill",
 	"--xattr",
 	"--announce-submounts",
-	"--inode-file-handles=prefer",
+	"--inode-file-handles=never",
 	"--allow-direct-io",
 	"--thread-pool-size=0",
 	"--rlimit-nofile=0",
@@ -82,11 +83,9 @@ static const char *const argv_c[] = {
 /* What tells QEMU's own daemon from the one that came after it. */
 #define C_DIRECTORY "/qemu/"
 static const struct bh_share_daemon daemons[] = {
-	/* File handles instead of descriptors take the right to open by handle. */
 	{ "/usr/libexec/virtiofsd", argv_rust, CACHE_AT_RUST, caches_rust,
-	  CAPS_FILES | CAPS_SETUP | CAP(DAC_READ_SEARCH) },
-	{ "/usr/lib/virtiofsd", argv_rust, CACHE_AT_RUST, caches_rust,
-	  CAPS_FILES | CAPS_SETUP | CAP(DAC_READ_SEARCH) },
+	  CAPS_FILES | CAPS_SETUP },
+	{ "/usr/lib/virtiofsd", argv_rust, CACHE_AT_RUST, caches_rust, CAPS_FILES | CAPS_SETUP },
 	{ "/usr/lib/qemu/virtiofsd", argv_c, CACHE_AT_C, caches_c, CAPS_FILES | CAPS_SETUP },
 };
 static_assert(BH_ARRAY_SIZE(argv_rust) <= ARGS_MAX && BH_ARRAY_SIZE(argv_c) <= ARGS_MAX,

@@ -14,9 +14,12 @@
 
 #define KVM_MAJOR 10
 #define KVM_MINOR 232
+/* Threads and processes: a monitor has one for each processor, and up to 64 that wait for disks. */
+#define TASKS_MAX 1024
 
 /* What the pod's cgroup holds its processes to. They open no device but KVM: what else they work on
- * they are handed. */
+ * they are handed. Who breaks out of the guest into one of them is not to use up the host's process
+ * numbers either. */
 static struct bh_resources host_limits(const struct bh_vm_pod *pod)
 {
 	static struct bh_device_rule kvm = { .allow = true,
@@ -29,6 +32,7 @@ static struct bh_resources host_limits(const struct bh_vm_pod *pod)
 		.set = true,
 		.devices = { &kvm, pod->accelerator == BH_ACCELERATOR_KVM },
 		.memory.limit = { .set = true, .v = (int64_t)pod->size.cgroup_memory },
+		.pids_limit = { .set = true, .v = TASKS_MAX },
 	};
 }
 

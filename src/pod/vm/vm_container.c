@@ -18,8 +18,10 @@
 
 /* Streams that nothing comes out of for so long have nothing more to tell of a process that ended.
  */
-#define QUIET_MS       500
-#define QUIET_POLL_MS  1
+#define QUIET_MS      500
+#define QUIET_POLL_MS 1
+/* However much comes: what it left behind may write without end. */
+#define DRAIN_MS       30000
 #define RESIZE_POLL_MS 250
 
 #define NULL_DEVICE      makedev(1, 3)
@@ -418,15 +420,16 @@ static bool output_open(const struct bh_vm_process *p)
 }
 
 /* The news of a process's end can come before the last of what it wrote, where its streams wait for
- * the reader. Their end is waited for as long as they move: what it left behind may hold them for
- * ever. */
+ * the reader. Their end is waited for as long as they move, up to a bound: what it left behind may
+ * hold them for ever. */
 static void drain_output(struct bh_vm_process *p, struct bh_loop *loop)
 {
 	struct bh_err err = BH_ERR_INIT;
 	uint64_t moved = output_moved(p);
 
 	bh_relay_end(&p->relays[0]);
-	for (int quiet = 0; quiet < QUIET_MS && output_open(p); quiet += QUIET_POLL_MS) {
+	for (int quiet = 0, all = 0; quiet < QUIET_MS && all < DRAIN_MS && output_open(p);
+	     quiet += QUIET_POLL_MS, all += QUIET_POLL_MS) {
 		if (bh_fiber_sleep(loop, QUIET_POLL_MS, &err) < 0 || !p->container)
 			return;
 		if (output_moved(p) != moved)

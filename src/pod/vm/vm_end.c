@@ -129,6 +129,15 @@ void bh_vm_pod_silent(struct bh_vm_pod *pod, unsigned int seconds)
 	become_dead(pod);
 }
 
+void bh_vm_pod_disobeyed(struct bh_vm_pod *pod, const char *id, unsigned int seconds)
+{
+	if (pod->dead || pod->closed)
+		return;
+	bh_err_as(&pod->why, BH_ERR_PEER, -ETIMEDOUT,
+		  "guest: container %s was killed and has not ended for %u s", id, seconds);
+	become_dead(pod);
+}
+
 void bh_vm_pod_lost(struct bh_vm_pod *pod, const char *what, const struct bh_err *why)
 {
 	if (pod->dead || pod->closed || pod->verdict.armed)

@@ -27,6 +27,7 @@
 #include "container/state.h"
 #include "loop/fiber.h"
 #include "rpc/agent.pb-c.h"
+#include "rpc/conn.h"
 #include "vmm/kvm_probe.h"
 
 #define RESOLV_BYTES_MAX (64U << 10)
@@ -390,7 +391,8 @@ static void on_agent_event(struct bh_vm_pod *pod, const Agent__Event *e)
 
 	if (strcmp(e->topic, "/tasks/oom") != 0 || !e->event)
 		return;
-	oom = task__task_oom__unpack(NULL, e->event->value.len, e->event->value.data);
+	oom = (Task__TaskOOM *)bh_rpc_unpack(&task__task_oom__descriptor, e->event->value.data,
+					     e->event->value.len);
 	c = oom ? bh_vm_container_find(pod, oom->container_id, NULL) : NULL;
 	if (c)
 		bh_vm_container_oom(c);
@@ -480,7 +482,7 @@ static void on_forwarded(void *arg, const struct bh_rpc_answer *answer)
 	    bh_fiber_start(f->pod->loop, tell_of_end, f, &err) == 0)
 		return;
 	if (answer->code == BH_RPC_OK)
-		bh_rpc_reply_bytes(f->call, answer->data, answer->len);
+		bh_rpc_reply(f->call, NULL); /* not with bytes of the guest's */
 	else
 		bh_rpc_fail(f->call, answer->code, "%s", answer->message);
 	free(f);

@@ -74,6 +74,8 @@ struct bh_vm_process {
 	/* Who still has it in hand, after it was forgotten: a fiber that waits for its end, the
 	 * guest's first answer, a fiber that starts it. */
 	bool followed, adding, held;
+	bool killed;          /* SIGKILL was asked for: it has to end */
+	unsigned int overdue; /* beats of the pulse since then */
 	Task__Status status;
 	uint32_t pid; /* in the guest */
 	uint32_t exit_status;
@@ -191,6 +193,9 @@ void bh_vm_pod_lost(struct bh_vm_pod *pod, const char *what, const struct bh_err
 /** bh_vm_pod_silent() - the guest has answered nothing for @seconds: the pod is over */
 void bh_vm_pod_silent(struct bh_vm_pod *pod, unsigned int seconds);
 
+/** bh_vm_pod_disobeyed() - container @id has not ended @seconds after SIGKILL: the pod is over */
+void bh_vm_pod_disobeyed(struct bh_vm_pod *pod, const char *id, unsigned int seconds);
+
 /** bh_vm_pod_await_verdict() - until it is known what was lost. Suspends */
 void bh_vm_pod_await_verdict(struct bh_vm_pod *pod);
 
@@ -222,7 +227,8 @@ int bh_vm_pod_ask(struct bh_vm_pod *pod, const char *service, const char *method
 		  const ProtobufCMessage *request, const ProtobufCMessageDescriptor *type,
 		  ProtobufCMessage **ret, struct bh_err *err) bh_must_check;
 
-/** bh_vm_pod_forward() - pass @call on to the agent as it is, and the answer back */
+/** bh_vm_pod_forward() - pass @call, of which nothing but an acknowledgment is wanted, on to the
+ * agent as it is, and back whether it did */
 void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc_call *call);
 
 /** bh_vm_pod_save() - put on record what bh_pod_undo() has to take away */

@@ -2,7 +2,9 @@
 /*
  * Whether the guest is still there: a monitor that runs says nothing about what runs in it. The
  * agent is asked for a sign of life at each beat, one question at a time; when it has owed an
- * answer for several beats on end, the pod is over.
+ * answer for several beats on end, the pod is over. So it is when a container that was killed has
+ * not ended for as long: of a guest that answers, but lets nobody die, nothing could ever be
+ * deleted.
  *
  * A beat does not count when it is not the guest's fault: the host, or this process, stood still
  * itself (suspended, stopped, starved), somebody froze the pod's cgroup, or the agent makes or
@@ -65,20 +67,37 @@ static bool counts(const struct bh_vm_pod *pod, uint64_t lasted_ms)
 	       !(pod->cg && bh_cgroup_frozen(pod->cg, &ignored) > 0);
 }
 
+/* A container that was to end several beats ago. Return: NULL when there is none */
+static const struct bh_vm_container *disobedient(const struct bh_vm_pod *pod)
+{
+	for (const struct bh_vm_container *c = pod->containers; c; c = c->next) {
+		struct bh_vm_process *p = c->processes;
+
+		if (p && p->killed && p->status != TASK__STATUS__STOPPED && ++p->overdue > BEATS)
+			return c;
+	}
+	return NULL;
+}
+
 static void on_beat(struct bh_timer *timer)
 {
 	struct bh_vm_pod *pod =
 		(struct bh_vm_pod *)((char *)timer - offsetof(struct bh_vm_pod, pulse.timer));
 	struct bh_vm_pulse *pulse = &pod->pulse;
+	const unsigned int limit_s = (unsigned int)(BEATS * pulse->beat_ms / MS_PER_S);
 	uint64_t now = now_ms(), lasted = now - pulse->beat_at_ms;
+	const struct bh_vm_container *c;
 
 	if (pod->dead || pod->closed || !pod->agent)
 		return;
 	pulse->beat_at_ms = now;
-	if (pulse->asked && !counts(pod, lasted))
+	if (!counts(pod, lasted)) {
 		pulse->missed = 0;
-	else if (pulse->asked && ++pulse->missed >= BEATS) {
-		bh_vm_pod_silent(pod, (unsigned int)(BEATS * pulse->beat_ms / MS_PER_S));
+	} else if (pulse->asked && ++pulse->missed >= BEATS) {
+		bh_vm_pod_silent(pod, limit_s);
+		return;
+	} else if ((c = disobedient(pod))) {
+		bh_vm_pod_disobeyed(pod, c->record->id, limit_s);
 		return;
 	}
 	ask(pod);

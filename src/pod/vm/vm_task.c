@@ -471,6 +471,7 @@ static int kill_process(struct bh_vm_pod *pod, struct bh_rpc_call *call, const v
 		bh_rpc_fail(call, BH_RPC_PRECONDITION, "process not created: failed precondition");
 		return 0;
 	}
+	p->killed |= q->signal == SIGKILL;
 	r = bh_vm_pulse_feel(pod, err);
 	if (r < 0)
 		return r;
