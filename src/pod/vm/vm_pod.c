@@ -696,6 +696,7 @@ static int open_pod(struct bh_loop *loop, const struct bh_pod_config *config,
 	pod->netns_fd = -EBADF;
 	pod->scope_fd = -EBADF;
 	bh_vm_pod_end_init(pod);
+	bh_vm_network_init(pod);
 	pod->workers.loop = loop;
 	pod->stdio = (struct bh_stdio){ .loop = loop,
 					.domain = config->domain,
