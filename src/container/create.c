@@ -144,9 +144,9 @@ static int prepare_launch(struct bh_creation *cr, struct bh_err *err)
 	cr->launch.userns = has_userns(spec);
 	cr->launch.rootless = cr->c->rootless;
 	cr->launch.keyring = cr->opts->io.keyring;
-	cr->wait_for_host = cr->launch.userns || systemd || spec->linux_.net_devices.n ||
-			    spec->linux_.intel_rdt.set;
 	cr->host_hooks = spec->hooks[BH_HOOK_PRESTART].n || spec->hooks[BH_HOOK_CREATE_RUNTIME].n;
+	cr->wait_for_host = cr->launch.userns || systemd || spec->linux_.net_devices.n ||
+			    spec->linux_.intel_rdt.set || cr->host_hooks;
 	r = bh_launch_init(&cr->launch, err);
 	if (r < 0)
 		return r;
@@ -211,15 +211,13 @@ static int move_net_devices(const struct bh_creation *cr, pid_t pid, struct bh_e
 	return 0;
 }
 
-/* What only the host's side may do for the process before it goes on. */
+/* What only the host's side may do for the process before it goes on, whose pid is on record. */
 static int serve_process(struct bh_creation *cr, struct bh_err *err)
 {
 	const struct bh_linux *linux_ = &cr->c->spec.linux_;
 	pid_t pid = cr->c->init.pid;
 	int r = 0;
 
-	if (!cr->wait_for_host)
-		return 0;
 	if (cr->ns.create & CLONE_NEWUSER)
 		r = bh_userns_write_maps(pid, &linux_->uid_mappings, &linux_->gid_mappings, err);
 	if (r == 0 && cr->c->cg && bh_cgroup_needs_scope(cr->c->cg)) {
@@ -232,7 +230,9 @@ static int serve_process(struct bh_creation *cr, struct bh_err *err)
 	if (r == 0 && cr->launch.userns)
 		r = bh_launch_host_limits(&cr->launch, pid, err);
 	r = r < 0 ? r : move_net_devices(cr, pid, err);
-	return r < 0 ? r : bh_sync_send(cr->spawn.parent_sock, BH_SYNC_GO, -1, err);
+	r = r < 0 ? r : bh_sync_send(cr->spawn.parent_sock, BH_SYNC_GO, -1, err);
+	/* Who is dead already has told why. */
+	return r == -EPIPE ? 0 : r;
 }
 
 /* Follows the process until it is ready, or with opts->run until it executed. */

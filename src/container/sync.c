@@ -76,11 +76,14 @@ int bh_sync_recv(int sock, struct bh_sync_msg *msg, int *ret_fd, struct bh_err *
 	bh_auto_close int fd = -EBADF;
 	ssize_t n;
 
-	n = TEMP_FAILURE_RETRY(recvmsg(sock, &hdr, MSG_CMSG_CLOEXEC));
+	/* A peer that died with a message of ours unread resets the connection, which is told once
+	 * and before what it had said. */
+	do
+		n = recvmsg(sock, &hdr, MSG_CMSG_CLOEXEC);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (ret_fd)
 		*ret_fd = -EBADF;
-	/* A peer that died with a message of ours unread resets the connection. */
-	if (n < 0 && errno != ECONNRESET)
+	if (n < 0)
 		return bh_err_set(err, -errno, "receive from the container's process");
 	if (n <= 0)
 		return BH_SYNC_EOF;
