@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "base/path.h"
@@ -16,6 +17,18 @@ static _Noreturn void child(const char *const argv[], int out_fd)
 	execvp(argv[0], (char *const *)argv);
 	dprintf(STDERR_FILENO, "execute %s: %m", argv[0]);
 	_exit(127);
+}
+
+static int tell_failure(const char *program, int status, char *text, struct bh_err *err)
+{
+	const bool killed = WIFSIGNALED(status);
+	size_t len = strlen(text);
+
+	while (len && text[len - 1] == '\n')
+		text[--len] = '\0';
+	return bh_err_as(err, BH_ERR_PEER, -EIO, "%s: %s %d%s%s", program,
+			 killed ? "signal" : "exit status",
+			 killed ? WTERMSIG(status) : WEXITSTATUS(status), len ? ": " : "", text);
 }
 
 int bh_capture(const char *const argv[], char **ret, struct bh_err *err)
@@ -42,9 +55,8 @@ int bh_capture(const char *const argv[], char **ret, struct bh_err *err)
 		;
 	if (r < 0)
 		return r;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return bh_err_as(err, BH_ERR_PEER, -EIO, "%s failed (status %#x): %s", argv[0],
-				 (unsigned int)status, text);
+	if (status != 0)
+		return tell_failure(argv[0], status, text, err);
 	*ret = bh_take(&text);
 	return 0;
 }

@@ -69,10 +69,32 @@ static int call(struct bh_pod_client *client, const char *service, const char *m
 	return bh_rpc_call_wait(client->rpc, service, method, request, 0, type, ret, err);
 }
 
+/* The Task verbs answer in words that containerd's clients look for; here the common runtime's
+ * own are wanted, which are between them. */
+static void take_out_engine_words(char *text)
+{
+	static const char *const fronts[] = { "OCI runtime create failed: ",
+					      "OCI runtime exec failed: " };
+	static const char end[] = ": failed precondition";
+	size_t len;
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(fronts); i++)
+		if (!strncmp(text, fronts[i], strlen(fronts[i])))
+			memmove(text, text + strlen(fronts[i]),
+				strlen(text + strlen(fronts[i])) + 1);
+	len = strlen(text);
+	if (len > strlen(end) && !strcmp(text + len - strlen(end), end))
+		text[len - strlen(end)] = '\0';
+}
+
 int bh_pod_task(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
 		const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
 {
-	return call(client, BH_TASK_SERVICE_NAME, method, request, type, ret, err);
+	int r = call(client, BH_TASK_SERVICE_NAME, method, request, type, ret, err);
+
+	if (r < 0 && err)
+		take_out_engine_words(err->text);
+	return r;
 }
 
 int bh_pod_ask(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,

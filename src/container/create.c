@@ -112,7 +112,7 @@ static int plan(struct bh_creation *cr, const struct config_text *text, struct b
 	if (r < 0)
 		return r;
 	if (!c->spec.process.set && opts->run)
-		return bh_err_spec(err, "/process", "is missing");
+		return bh_err_spec(err, "/process", "required, but missing");
 	if (opts->notify && c->spec.process.set)
 		r = bh_notify_plan(c, err);
 	r = r < 0 ? r : bh_sysctl_check(&c->spec, err);
@@ -235,6 +235,18 @@ static int serve_process(struct bh_creation *cr, struct bh_err *err)
 	return r == -EPIPE ? 0 : r;
 }
 
+/* The usual reason why a process dies on its way without a word. In runc's words. */
+static int explain_death(const struct bh_creation *cr, int code, struct bh_err *err)
+{
+	uint64_t kills = 0;
+
+	if (code == -ECHILD && cr->c->cg && bh_cgroup_oom_kills(cr->c->cg, &kills, NULL) == 0 &&
+	    kills)
+		return bh_err_as(err, BH_ERR_PEER, code,
+				 "container init was OOM-killed (memory limit too low?)");
+	return bh_err_ctx(err, "error during container init");
+}
+
 /* Follows the process until it is ready, or with opts->run until it executed. */
 static int attend(struct bh_creation *cr, int *ret_master, struct bh_err *err)
 {
@@ -249,7 +261,7 @@ static int attend(struct bh_creation *cr, int *ret_master, struct bh_err *err)
 	if (r == 0)
 		bh_rootfs_reap(cr->rootfs);
 	*ret_master = a.master_fd;
-	return r < 0 ? bh_err_ctx(err, "error during container init") : r;
+	return r < 0 ? explain_death(cr, r, err) : r;
 }
 
 static int spawn(struct bh_creation *cr, struct bh_err *err)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "container/state.h"
+#include "contract/resource.h"
 #include "loop/fiber.h"
 #include "pod/vm/vm_pod.h"
 #include "rpc/agent.pb-c.h"
@@ -543,6 +544,7 @@ static int check_update(const struct bh_vm_container *c, const struct bh_resourc
 {
 	const struct bh_vm_pod *pod = c->pod;
 	const uint64_t quota = quota_in(pod, &r->cpu), all = pod_quota_with(c, quota);
+	char wanted[BH_AMOUNT_BYTES], made[BH_AMOUNT_BYTES];
 
 	if (quota > c->quota_usec && all > most_quota(&pod->size))
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
@@ -554,9 +556,9 @@ static int check_update(const struct bh_vm_container *c, const struct bh_resourc
 	if (r->memory.limit.set && r->memory.limit.v > (int64_t)pod->size.memory)
 		return bh_err_as(
 			err, BH_ERR_SPEC, -EINVAL,
-			"kata: memory limit of %lld bytes: the pod was made with %llu bytes, "
-			"and its size is fixed",
-			(long long)r->memory.limit.v, (unsigned long long)pod->size.memory);
+			"kata: memory limit %s: the pod was made with %s, and its size is fixed",
+			bh_amount_format(BH_RESOURCE_MEMORY, r->memory.limit.v, wanted),
+			bh_amount_format(BH_RESOURCE_MEMORY, (int64_t)pod->size.memory, made));
 	return 0;
 }
 
