@@ -111,7 +111,7 @@ refused() {
     refused "No help topic for 'nosuch'" nosuch
     refused "No help topic for 'nosuch'" nosuch --help
     refused "No help topic for 'nosuch'" help nosuch
-    refused "No help topic for 'strat'; did you mean 'start'?" strat x
+    refused "No help topic for 'killl'; did you mean 'kill'?" killl x
     refused "contradicts" --systemd-cgroup --cgroup-manager cgroupfs list
     refused "should not be set to /" --root / list
     refused "should not be set to /" --root /../. list
