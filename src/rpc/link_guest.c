@@ -145,15 +145,27 @@ static void on_silence(struct bh_timer *timer)
 						  offsetof(struct bh_link_incoming, timer))));
 }
 
+/* Of those that say nothing there may be as many as somebody likes: it is the oldest that goes, as
+ * the supervisor speaks at once. */
+static void make_room(struct bh_link *link)
+{
+	struct bh_link_incoming *oldest = NULL;
+
+	for (struct bh_link_incoming *i = link->incoming; i; i = i->next)
+		oldest = i->held ? oldest : i;
+	if (link->n_incoming >= INCOMING_MAX && oldest)
+		bh_close(drop(oldest));
+}
+
 void bh_link_take_stream(struct bh_link *link, int fd, bool keyed)
 {
-	struct bh_link_incoming *incoming =
-		link->n_incoming < INCOMING_MAX ? calloc(1, sizeof(*incoming)) : NULL;
+	struct bh_link_incoming *incoming = calloc(1, sizeof(*incoming));
 
 	if (!incoming) {
 		bh_close(fd);
 		return;
 	}
+	make_room(link);
 	incoming->link = link;
 	incoming->keyed = keyed;
 	incoming->source = (struct bh_source){ .fd = fd, .fn = on_incoming, .what = "stream" };
