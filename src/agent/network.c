@@ -13,9 +13,12 @@
 #include "linux/rtnetlink.h"
 
 #define NET_CLASS   "/sys/class/net"
+#define VIRTIO      "/sys/bus/virtio"
+#define VIRTIO_NET  "0x0001\n" /* kind of a device, as sysfs has it */
 #define MAC_BYTES   6
 #define COUNT_MAX   4096 /* interfaces, addresses of one, routes, neighbours */
 #define ADDRESS_MAX sizeof(struct in6_addr)
+#define NAME_SHORT  32 /* longer than that of any virtio device */
 
 /* What a process may set of an interface's flags; that it is up comes last. */
 #define LINK_FLAGS (IFF_NOARP | IFF_ALLMULTI | IFF_PROMISC | IFF_MULTICAST)
@@ -91,21 +94,40 @@ static int check_route(const Agent__Route *route, struct bh_err *err)
 	return 0;
 }
 
+static int check_interfaces(Agent__Interface *const *interfaces, size_t n, struct bh_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = check_interface(interfaces[i], err);
+	return r;
+}
+
+static int check_routes(Agent__Route *const *routes, size_t n, struct bh_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = check_route(routes[i], err);
+	return r;
+}
+
 int bh_network_check(const Agent__NetworkRequest *request, struct bh_err *err)
 {
 	int r = 0;
 
 	if (request->n_interfaces > COUNT_MAX || request->n_routes > COUNT_MAX ||
-	    request->n_neighbours > COUNT_MAX || request->n_surplus > COUNT_MAX)
+	    request->n_neighbours > COUNT_MAX || request->n_surplus > COUNT_MAX ||
+	    request->n_gone_addresses > COUNT_MAX || request->n_gone_routes > COUNT_MAX)
 		return bh_err_as(err, BH_ERR_SPEC, -E2BIG,
 				 "more than %d interfaces, routes or neighbours", COUNT_MAX);
 	for (size_t i = 0; i < request->n_surplus; i++)
 		if (request->surplus[i].len != MAC_BYTES)
 			return refuse(err, "hardware address", "surplus");
-	for (size_t i = 0; i < request->n_interfaces && r == 0; i++)
-		r = check_interface(request->interfaces[i], err);
-	for (size_t i = 0; i < request->n_routes && r == 0; i++)
-		r = check_route(request->routes[i], err);
+	r = check_interfaces(request->interfaces, request->n_interfaces, err);
+	r = r < 0 ? r : check_interfaces(request->gone_addresses, request->n_gone_addresses, err);
+	r = r < 0 ? r : check_routes(request->routes, request->n_routes, err);
+	r = r < 0 ? r : check_routes(request->gone_routes, request->n_gone_routes, err);
 	for (size_t i = 0; i < request->n_neighbours && r == 0; i++) {
 		const Agent__Neighbour *n = request->neighbours[i];
 
@@ -184,6 +206,48 @@ static bool find_by_mac(const ProtobufCBinaryData *mac, char ret[static IF_NAMES
 	return false;
 }
 
+/* Whether it is a network device that was surplus, and so has no driver. */
+static bool is_idle(const char *device)
+{
+	bh_auto_free char *kind = NULL;
+	struct bh_err ignored;
+	char path[128];
+
+	snprintf(path, sizeof(path), VIRTIO "/devices/%s/driver", device);
+	if (access(path, F_OK) == 0)
+		return false;
+	snprintf(path, sizeof(path), VIRTIO "/devices/%s/device", device);
+	return bh_path_read(AT_FDCWD, path, BH_PATH_HOST, 64, &kind, NULL, &ignored) == 0 &&
+	       !strcmp(kind, VIRTIO_NET);
+}
+
+/* @verb: "bind" or "unbind" */
+static int tell_driver(const char *verb, const char *device, struct bh_err *err)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), VIRTIO "/drivers/virtio_net/%s", verb);
+	return bh_path_write(AT_FDCWD, path, device, BH_PATH_HOST, err);
+}
+
+/* Of a device that was surplus until now. Its name in @ret. Return: whether there is one */
+static bool bring_back(const ProtobufCBinaryData *mac, char ret[static IF_NAMESIZE])
+{
+	bh_auto_closedir DIR *dir = opendir(VIRTIO "/devices");
+	struct bh_err ignored;
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || strlen(entry->d_name) > NAME_SHORT ||
+		    !is_idle(entry->d_name) || tell_driver("bind", entry->d_name, &ignored) < 0)
+			continue;
+		if (find_by_mac(mac, ret))
+			return true;
+		(void)!tell_driver("unbind", entry->d_name, &ignored);
+	}
+	return false;
+}
+
 /* Return: number of the interface, its name in @ret; -ENODEV with @err. One that has its address
  * already was told of before */
 static int find_device(int fd, const Agent__Interface *interface, char ret[static IF_NAMESIZE],
@@ -192,7 +256,8 @@ static int find_device(int fd, const Agent__Interface *interface, char ret[stati
 	const uint8_t *mac = interface->mac.data;
 
 	if ((interface->device_mac.len && find_by_mac(&interface->device_mac, ret)) ||
-	    find_by_mac(&interface->mac, ret))
+	    find_by_mac(&interface->mac, ret) ||
+	    (interface->device_mac.len && bring_back(&interface->device_mac, ret)))
 		return bh_rtnl_find(fd, ret);
 	return bh_err_set(err, -ENODEV,
 			  "find an interface with hardware address %02x:%02x:%02x:%02x:%02x:%02x",
@@ -273,20 +338,27 @@ static int set_link(int fd, int index, const Agent__Interface *interface, struct
 	return send_message(fd, &m, "set up", interface->name, err);
 }
 
-static int add_address(int fd, int index, const Agent__Address *a, struct bh_err *err)
+static struct message address_message(uint16_t type, uint16_t flags, int index,
+				      const Agent__Address *a)
 {
-	struct message m = { .request = bh_rtnl_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE,
-							sizeof(struct ifaddrmsg)) };
+	struct message m = { .request = bh_rtnl_request(type, flags, sizeof(struct ifaddrmsg)) };
 	const ProtobufCBinaryData *peer = a->peer.len ? &a->peer : &a->ip;
-	int family = family_of(&a->ip);
-	char text[TEXT_BYTES];
 
-	m.request.address = (struct ifaddrmsg){ .ifa_family = (uint8_t)family,
+	m.request.address = (struct ifaddrmsg){ .ifa_family = (uint8_t)family_of(&a->ip),
 						.ifa_prefixlen = (uint8_t)a->prefix,
 						.ifa_scope = (uint8_t)a->scope,
 						.ifa_index = (uint32_t)index };
 	put(&m, IFA_LOCAL, a->ip.data, a->ip.len);
 	put(&m, IFA_ADDRESS, peer->data, peer->len);
+	return m;
+}
+
+static int add_address(int fd, int index, const Agent__Address *a, struct bh_err *err)
+{
+	struct message m = address_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, a);
+	int family = family_of(&a->ip);
+	char text[TEXT_BYTES];
+
 	if (a->broadcast.len && family == AF_INET)
 		put(&m, IFA_BROADCAST, a->broadcast.data, a->broadcast.len);
 	/* That no one else has it was found out on the host, whose namespace keeps it. */
@@ -312,6 +384,23 @@ static int apply_interface(int fd, const Agent__Interface *interface, struct bh_
 	return r < 0 ? bh_err_ctx(err, "interface '%s'", interface->name) : 0;
 }
 
+/* An interface, or an address, that is gone already stays so. */
+static int remove_addresses(int fd, const Agent__Interface *interface, struct bh_err *err)
+{
+	char name[IF_NAMESIZE], text[TEXT_BYTES];
+	int index = find_by_mac(&interface->mac, name) ? bh_rtnl_find(fd, name) : -ENODEV;
+
+	for (size_t i = 0; index >= 0 && i < interface->n_addresses; i++) {
+		const Agent__Address *a = interface->addresses[i];
+		struct message m = address_message(RTM_DELADDR, 0, index, a);
+		int r = send_message(fd, &m, "remove address", print_ip(&a->ip, text), err);
+
+		if (r < 0 && r != -EADDRNOTAVAIL && r != -ENODEV)
+			return bh_err_ctx(err, "interface '%s'", name);
+	}
+	return 0;
+}
+
 /* Its driver lets it go; one that is gone stays so. */
 static int remove_surplus(const ProtobufCBinaryData *mac, struct bh_err *err)
 {
@@ -327,8 +416,7 @@ static int remove_surplus(const ProtobufCBinaryData *mac, struct bh_err *err)
 	slash = strrchr(device, '/');
 	if (!slash)
 		return bh_err_set(err, -ENODEV, "find the device of interface '%s'", name);
-	snprintf(path, sizeof(path), NET_CLASS "/%s/device/driver/unbind", name);
-	return bh_path_write(AT_FDCWD, path, slash + 1, BH_PATH_HOST, err);
+	return tell_driver("unbind", slash + 1, err);
 }
 
 /* ---- routes ---------------------------------------------------------------------------------- */
@@ -385,18 +473,12 @@ static void put_mtu(struct message *m, uint32_t mtu)
 	bh_rtnl_nest_end(&m->request, metrics);
 }
 
-static int add_route(int fd, const Agent__Route *route, struct bh_err *err)
+/* @index: of its interface; 0 = none */
+static struct message route_message(uint16_t type, uint16_t flags, int index,
+				    const Agent__Route *route)
 {
-	/* Not NLM_F_REPLACE: two routes to one destination by two interfaces are two. */
-	struct message m = { .request = bh_rtnl_request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND,
-							sizeof(struct rtmsg)) };
-	char text[TEXT_BYTES], why[BH_RTNL_WHY_BYTES] = "";
-	int index = route->device[0] ? bh_rtnl_find(fd, route->device) : 0, r;
+	struct message m = { .request = bh_rtnl_request(type, flags, sizeof(struct rtmsg)) };
 
-	print_ip(&route->destination, text);
-	if (index < 0)
-		return bh_err_set(err, index, "route to %s: find interface '%s'", text,
-				  route->device);
 	m.request.route = (struct rtmsg){
 		.rtm_family = (uint8_t)route->family,
 		.rtm_dst_len = route->destination.len ? (uint8_t)route->prefix : 0,
@@ -415,6 +497,21 @@ static int add_route(int fd, const Agent__Route *route, struct bh_err *err)
 		put(&m, RTA_PREFSRC, route->source.data, route->source.len);
 	if (route->metric)
 		put_u32(&m, RTA_PRIORITY, route->metric);
+	return m;
+}
+
+static int add_route(int fd, const Agent__Route *route, struct bh_err *err)
+{
+	char text[TEXT_BYTES], why[BH_RTNL_WHY_BYTES] = "";
+	int index = route->device[0] ? bh_rtnl_find(fd, route->device) : 0, r;
+	struct message m;
+
+	print_ip(&route->destination, text);
+	if (index < 0)
+		return bh_err_set(err, index, "route to %s: find interface '%s'", text,
+				  route->device);
+	/* Not NLM_F_REPLACE: two routes to one destination by two interfaces are two. */
+	m = route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, index, route);
 	if (route->mtu)
 		put_mtu(&m, route->mtu);
 	r = m.r < 0 ? m.r : bh_rtnl_talk(fd, &m.request, why);
@@ -424,6 +521,20 @@ static int add_route(int fd, const Agent__Route *route, struct bh_err *err)
 		return 0;
 	failed(err, r, why, "route to", text);
 	return bh_err_ctx(err, "interface '%s'", route->device);
+}
+
+/* One that went with its interface or address stays so. */
+static int remove_route(int fd, const Agent__Route *route, struct bh_err *err)
+{
+	int index = route->device[0] ? bh_rtnl_find(fd, route->device) : 0, r;
+	char text[TEXT_BYTES];
+	struct message m;
+
+	if (index < 0)
+		return 0;
+	m = route_message(RTM_DELROUTE, 0, index, route);
+	r = send_message(fd, &m, "remove the route to", print_ip(&route->destination, text), err);
+	return r == -ESRCH ? 0 : r;
 }
 
 static int add_neighbour(int fd, const Agent__Neighbour *n, struct bh_err *err)
@@ -473,13 +584,17 @@ int bh_network_apply(const Agent__NetworkRequest *request, struct bh_err *err)
 	fd = bh_rtnl_open(err);
 	if (fd < 0)
 		return fd;
+	for (size_t i = 0; i < request->n_surplus && r == 0; i++)
+		r = remove_surplus(&request->surplus[i], err);
 	for (size_t i = 0; i < request->n_interfaces && r == 0; i++)
 		r = apply_interface(fd, request->interfaces[i], err);
+	for (size_t i = 0; i < request->n_gone_addresses && r == 0; i++)
+		r = remove_addresses(fd, request->gone_addresses[i], err);
+	for (size_t i = 0; i < request->n_gone_routes && r == 0; i++)
+		r = remove_route(fd, request->gone_routes[i], err);
 	if (r == 0)
 		r = add_routes(fd, request, err);
 	for (size_t i = 0; i < request->n_neighbours && r == 0; i++)
 		r = add_neighbour(fd, request->neighbours[i], err);
-	for (size_t i = 0; i < request->n_surplus && r == 0; i++)
-		r = remove_surplus(&request->surplus[i], err);
 	return r;
 }

@@ -14,4 +14,7 @@
  */
 int bh_capture(const char *const argv[], char **ret, struct bh_err *err) bh_must_check;
 
+/** bh_capture_output() - as bh_capture(), but standard error stays the caller's */
+int bh_capture_output(const char *const argv[], char **ret, struct bh_err *err) bh_must_check;
+
 #endif

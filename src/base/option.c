@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/nearest.h"
 #include "base/quantity.h"
 
 /* ---- one option -------------------------------------------------------------------------- */
@@ -127,6 +128,27 @@ static bool is_help(const char *name, size_t n)
 	return (n == 1 && *name == 'h') || (n == 4 && !memcmp(name, "help", 4));
 }
 
+/* Go's words, which callers know, and what may have been meant. */
+static int not_defined(const struct bh_option_set *set, const char *name, size_t n,
+		       struct bh_err *err)
+{
+	bh_auto_free char *word = strndup(name, n);
+	struct bh_nearest near = BH_NEAREST(word);
+	char hint[BH_NEAREST_HINT_BYTES];
+
+	if (!word)
+		return bh_err_oom(err);
+	if (set->before && find(set->before, name, n))
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+				 "flag provided but not defined: -%s; it goes before the command",
+				 word);
+	for (const struct bh_option *o = set->options; o < set->options + set->n; o++)
+		if (!(o->flags & BH_OPTION_HIDDEN))
+			bh_nearest_try(&near, o->name);
+	return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "flag provided but not defined: -%s%s", word,
+			 bh_nearest_hint(&near, hint));
+}
+
 /*
  * Takes the option at @argv[0] with its value.
  * Return: how many strings were used; -errno; 0 for help.
@@ -147,8 +169,7 @@ static int take_option(struct bh_arena *arena, const struct bh_option_set *set, 
 	if (!option && is_help(name, n))
 		return 0;
 	if (!option)
-		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "flag provided but not defined: -%.*s",
-				 (int)n, name);
+		return not_defined(set, name, n, err);
 	value = equals ? equals + 1 : takes_value(option) ? argv[1] : "true";
 	if (!equals && takes_value(option) && argc < 2)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "flag needs an argument: -%s",

@@ -55,6 +55,7 @@ struct bh_option_set {
 	const struct bh_option *options;
 	size_t n;
 	bool stop_at_argument; /* the first argument ends the options: all after it is arguments */
+	const struct bh_option_set *before; /* those that go before the verb, for a hint; or NULL */
 };
 
 /* Outcome of bh_option_parse(): the user asked for help; nothing else was looked at. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/nearest.h"
 #include "container/commit.h"
 #include "linux/seccomp.h"
 #include "oci/version.h"
@@ -106,7 +107,13 @@ int bh_help_verb(const struct bh_cli *cli, const struct bh_verb *verb, struct bh
 
 int bh_help_unknown(const char *verb, struct bh_err *err)
 {
-	return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "No help topic for '%s'", verb);
+	struct bh_nearest near = BH_NEAREST(verb);
+	char hint[BH_NEAREST_HINT_BYTES];
+
+	for (const struct bh_verb *const *v = bh_verbs; *v; v++)
+		bh_nearest_try(&near, (*v)->name);
+	return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "No help topic for '%s'%s", verb,
+			 bh_nearest_hint(&near, hint));
 }
 
 int bh_help_version(const struct bh_cli *cli, struct bh_err *err)

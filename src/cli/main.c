@@ -344,12 +344,14 @@ static int run_verb(struct bh_cli *cli, const struct bh_verb *verb, int argc, ch
 		    bool *running, struct bh_err *err)
 {
 	void *options = bh_arena_alloc(&cli->arena, verb->options_bytes);
+	struct bh_option_set set = verb->set;
 	struct bh_strv args;
 	int r;
 
 	if (!options)
 		return bh_err_oom(err);
-	r = bh_option_parse(&cli->arena, &verb->set, argc, argv, options, &args, err);
+	set.before = &bh_global_options;
+	r = bh_option_parse(&cli->arena, &set, argc, argv, options, &args, err);
 	if (r == BH_OPTION_E_HELP)
 		return bh_help_verb(cli, verb, err);
 	if (r < 0)

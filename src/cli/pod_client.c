@@ -68,10 +68,32 @@ static int call(struct bh_pod_client *client, const char *service, const char *m
 	return bh_rpc_call_wait(client->rpc, service, method, request, 0, type, ret, err);
 }
 
+/* The Task verbs answer in words that containerd's clients look for; here the common runtime's
+ * own are wanted, which are between them. */
+static void take_out_engine_words(char *text)
+{
+	static const char *const fronts[] = { "OCI runtime create failed: ",
+					      "OCI runtime exec failed: " };
+	static const char end[] = ": failed precondition";
+	size_t len;
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(fronts); i++)
+		if (!strncmp(text, fronts[i], strlen(fronts[i])))
+			memmove(text, text + strlen(fronts[i]),
+				strlen(text + strlen(fronts[i])) + 1);
+	len = strlen(text);
+	if (len > strlen(end) && !strcmp(text + len - strlen(end), end))
+		text[len - strlen(end)] = '\0';
+}
+
 int bh_pod_task(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
 		const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
 {
-	return call(client, BH_TASK_SERVICE_NAME, method, request, type, ret, err);
+	int r = call(client, BH_TASK_SERVICE_NAME, method, request, type, ret, err);
+
+	if (r < 0 && err)
+		take_out_engine_words(err->text);
+	return r;
 }
 
 int bh_pod_ask(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
@@ -136,23 +158,28 @@ static int on_report(struct bh_source *source, uint32_t events, struct bh_err *e
 	return 0;
 }
 
+static int read_report(int fd, struct bh_err *ret)
+{
+	if (read(fd, ret, sizeof(*ret)) != (ssize_t)sizeof(*ret))
+		return -EPIPE;
+	ret->text[sizeof(ret->text) - 1] = ret->where[sizeof(ret->where) - 1] = '\0';
+	return 0;
+}
+
 /* The supervisor's word on how the pod came up. */
 static int await_report(struct bh_loop *loop, int fd, struct bh_err *err)
 {
 	struct report report = { .source = { .fd = fd, .fn = on_report, .what = "supervisor" } };
-	struct bh_err said = BH_ERR_INIT;
-	ssize_t n;
+	struct bh_err said;
 	int r = bh_loop_add(loop, &report.source, EPOLLIN, err);
 
 	r = r < 0 ? r : bh_fiber_wait(loop, &report.wait, err);
 	bh_loop_remove(loop, &report.source);
 	if (r < 0)
 		return r;
-	n = read(fd, &said, sizeof(said));
-	if (n != (ssize_t)sizeof(said))
+	if (read_report(fd, &said) < 0)
 		return bh_err_as(err, BH_ERR_PEER, -EPIPE,
 				 "the pod's supervisor ended before the pod was up");
-	said.text[sizeof(said.text) - 1] = said.where[sizeof(said.where) - 1] = '\0';
 	if (said.code < 0)
 		*err = said;
 	return said.code < 0 ? said.code : 0;
@@ -165,6 +192,7 @@ struct command {
 	char program[PATH_MAX];
 	const char *argv[ARGS_MAX];
 	size_t n;
+	char report[16];
 };
 
 static void add(struct command *c, const char *option, const char *value)
@@ -212,24 +240,32 @@ static int make_command(struct bh_cli *cli, const char *verb, const char *pod,
 	return 0;
 }
 
+/* The pipe for what the supervisor has to tell; @ret_writer is its end. */
+static int add_report(struct command *c, int *ret_reader, int *ret_writer, struct bh_err *err)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return bh_err_set(err, -errno, "make a pipe for the supervisor's report");
+	*ret_reader = fds[0];
+	*ret_writer = fds[1];
+	if (fcntl(fds[1], F_SETFD, 0) < 0)
+		return bh_err_set(err, -errno, "make a pipe for the supervisor's report");
+	snprintf(c->report, sizeof(c->report), "%d", fds[1]);
+	add(c, "--report", c->report);
+	return 0;
+}
+
 int bh_pod_start(struct bh_cli *cli, struct bh_loop *loop, const char *pod,
 		 const struct bh_create_opts *create, struct bh_pod_client *ret, struct bh_err *err)
 {
 	struct command command;
 	bh_auto_close int reader = -EBADF, writer = -EBADF;
-	char report[16];
-	int fds[2], r = make_command(cli, "serve", pod, create, &command, err);
+	int r = make_command(cli, "serve", pod, create, &command, err);
 
+	r = r < 0 ? r : add_report(&command, &reader, &writer, err);
 	if (r < 0)
 		return r;
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return bh_err_set(err, -errno, "make a pipe for the supervisor's report");
-	reader = fds[0];
-	writer = fds[1];
-	if (fcntl(writer, F_SETFD, 0) < 0)
-		return bh_err_set(err, -errno, "make a pipe for the supervisor's report");
-	snprintf(report, sizeof(report), "%d", writer);
-	add(&command, "--report", report);
 	r = spawn(command.program, (char *const *)command.argv, err);
 	writer = bh_close(writer);
 	r = r < 0 ? r : await_report(loop, reader, err);
@@ -240,14 +276,24 @@ int bh_pod_plan(struct bh_cli *cli, const char *pod, const struct bh_create_opts
 		struct bh_buf *out, struct bh_err *err)
 {
 	struct command command;
+	bh_auto_close int reader = -EBADF, writer = -EBADF;
 	bh_auto_free char *text = NULL;
+	struct bh_err said;
 	int r = make_command(cli, "plan", pod, create, &command, err);
 
-	r = r < 0 ? r : bh_capture(command.argv, &text, err);
-	if (r < 0)
-		return r;
-	bh_buf_puts(out, text);
-	return 0;
+	r = r < 0 ? r : add_report(&command, &reader, &writer, err);
+	/* Its warnings are no part of the plan. */
+	r = r < 0 ? r : bh_capture_output(command.argv, &text, err);
+	if (r == 0) {
+		bh_buf_puts(out, text);
+		return 0;
+	}
+	writer = bh_close(writer);
+	if (reader >= 0 && read_report(reader, &said) == 0) {
+		*err = said;
+		r = said.code;
+	}
+	return r;
 }
 
 int bh_pod_check(struct bh_cli *cli, struct bh_check_report *ret, struct bh_err *err)

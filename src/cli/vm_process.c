@@ -214,6 +214,8 @@ static int prepare(const struct bh_create_opts *create, struct bh_err *err)
 	bool terminal;
 	int r = bh_container_id_check(create->id, err);
 
+	/* Who makes it looks again; but a pod need not be started to hear that. */
+	r = r < 0 ? r : bh_state_check_free(create->root, create->id, err);
 	r = r < 0 ? r : read_terminal(create->bundle, &terminal, &size, err);
 	return r < 0 ? r : check_create(create, terminal, err);
 }

@@ -109,7 +109,7 @@ static int plan(struct bh_creation *cr, const struct config_text *text, struct b
 	if (r < 0)
 		return r;
 	if (!c->spec.process.set && opts->run)
-		return bh_err_spec(err, "/process", "is missing");
+		return bh_err_spec(err, "/process", "required, but missing");
 	if (opts->notify && c->spec.process.set)
 		r = bh_notify_plan(c, err);
 	r = r < 0 ? r : bh_sysctl_check(&c->spec, err);
@@ -141,9 +141,9 @@ static int prepare_launch(struct bh_creation *cr, struct bh_err *err)
 	cr->launch.userns = has_userns(spec);
 	cr->launch.rootless = cr->c->rootless;
 	cr->launch.keyring = cr->opts->io.keyring;
-	cr->wait_for_host = cr->launch.userns || systemd || spec->linux_.net_devices.n ||
-			    spec->linux_.intel_rdt.set;
 	cr->host_hooks = spec->hooks[BH_HOOK_PRESTART].n || spec->hooks[BH_HOOK_CREATE_RUNTIME].n;
+	cr->wait_for_host = cr->launch.userns || systemd || spec->linux_.net_devices.n ||
+			    spec->linux_.intel_rdt.set || cr->host_hooks;
 	r = bh_launch_init(&cr->launch, err);
 	if (r < 0)
 		return r;
@@ -208,15 +208,13 @@ static int move_net_devices(const struct bh_creation *cr, pid_t pid, struct bh_e
 	return 0;
 }
 
-/* What only the host's side may do for the process before it goes on. */
+/* What only the host's side may do for the process before it goes on, whose pid is on record. */
 static int serve_process(struct bh_creation *cr, struct bh_err *err)
 {
 	const struct bh_linux *linux_ = &cr->c->spec.linux_;
 	pid_t pid = cr->c->init.pid;
 	int r = 0;
 
-	if (!cr->wait_for_host)
-		return 0;
 	if (cr->ns.create & CLONE_NEWUSER)
 		r = bh_userns_write_maps(pid, &linux_->uid_mappings, &linux_->gid_mappings, err);
 	if (r == 0 && cr->c->cg && bh_cgroup_needs_scope(cr->c->cg)) {
@@ -229,7 +227,21 @@ static int serve_process(struct bh_creation *cr, struct bh_err *err)
 	if (r == 0 && cr->launch.userns)
 		r = bh_launch_host_limits(&cr->launch, pid, err);
 	r = r < 0 ? r : move_net_devices(cr, pid, err);
-	return r < 0 ? r : bh_sync_send(cr->spawn.parent_sock, BH_SYNC_GO, -1, err);
+	r = r < 0 ? r : bh_sync_send(cr->spawn.parent_sock, BH_SYNC_GO, -1, err);
+	/* Who is dead already has told why. */
+	return r == -EPIPE ? 0 : r;
+}
+
+/* The usual reason why a process dies on its way without a word. In runc's words. */
+static int explain_death(const struct bh_creation *cr, int code, struct bh_err *err)
+{
+	uint64_t kills = 0;
+
+	if (code == -ECHILD && cr->c->cg && bh_cgroup_oom_kills(cr->c->cg, &kills, NULL) == 0 &&
+	    kills)
+		return bh_err_as(err, BH_ERR_PEER, code,
+				 "container init was OOM-killed (memory limit too low?)");
+	return bh_err_ctx(err, "error during container init");
 }
 
 /* Follows the process until it is ready, or with opts->run until it executed. */
@@ -246,7 +258,7 @@ static int attend(struct bh_creation *cr, int *ret_master, struct bh_err *err)
 	if (r == 0)
 		bh_rootfs_reap(cr->rootfs);
 	*ret_master = a.master_fd;
-	return r < 0 ? bh_err_ctx(err, "error during container init") : r;
+	return r < 0 ? explain_death(cr, r, err) : r;
 }
 
 static int spawn(struct bh_creation *cr, struct bh_err *err)

@@ -18,7 +18,8 @@ struct bh_creation {
 	struct bh_spawn spawn;
 	int listen_fd;      /* where init waits for its start; -1 with opts->run */
 	int notify_fd;      /* the runtime's end of the notification socket; -1 = none */
-	bool wait_for_host; /* init waits for GO: maps, scope, interfaces, limits by the host */
+	bool wait_for_host; /* init waits for GO at once, not only before READY: maps, scope,
+			     * interfaces, limits by the host; hooks have a GO of their own */
 	bool host_hooks;    /* prestart or createRuntime hooks, which the runtime runs */
 };
 

@@ -195,6 +195,9 @@ static int become(struct bh_creation *cr, struct bh_err *err)
 	r = r < 0 ? r : bh_launch_become(&cr->launch, cr->spawn.child_sock, cr->listen_fd, err);
 	if (r == 0 && cr->listen_fd >= 0)
 		r = prepare_wait(cr, err);
+	/* Had the runtime died before this pid was on record, nobody could end the process. */
+	if (r == 0 && !cr->wait_for_host)
+		r = bh_sync_expect(cr->spawn.child_sock, BH_SYNC_GO, err);
 	return r < 0 ? r : bh_sync_send(cr->spawn.child_sock, BH_SYNC_READY, -1, err);
 }
 

@@ -84,6 +84,17 @@ static void plan_labels(struct bh_launch *launch)
 			process->selinux_label);
 }
 
+/* As runc does: images may ask for what a later kernel has. */
+static void warn_of_unknown_caps(const struct bh_strv *unknown)
+{
+	bh_auto_buf struct bh_buf names = BH_BUF_INIT;
+
+	for (size_t i = 0; i < unknown->n; i++)
+		bh_buf_printf(&names, " %s", unknown->v[i]);
+	if (unknown->n)
+		bh_warn("/process/capabilities: unknown, ignoring:%s", bh_buf_str(&names));
+}
+
 int bh_launch_init(struct bh_launch *launch, struct bh_err *err)
 {
 	bh_auto_close int cache = -EBADF;
@@ -99,6 +110,7 @@ int bh_launch_init(struct bh_launch *launch, struct bh_err *err)
 	if (launch->proc_fd < 0)
 		return launch->proc_fd;
 	plan_labels(launch);
+	warn_of_unknown_caps(&launch->process->capabilities.unknown);
 	if (!profile->set)
 		return 0;
 	cache = open_filter_cache(launch->io->filter_cache);

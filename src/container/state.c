@@ -35,6 +35,22 @@ static int open_root(const char *root, struct bh_err *err)
 	return bh_path_open(AT_FDCWD, root, O_RDONLY | O_DIRECTORY, 0, BH_PATH_HOST, err);
 }
 
+static int taken(const char *id, struct bh_err *err)
+{
+	return bh_err_as(err, BH_ERR_STATE, -EEXIST, "container with given ID already exists: %s",
+			 id);
+}
+
+int bh_state_check_free(const char *root, const char *id, struct bh_err *err)
+{
+	bh_auto_close int root_fd =
+		bh_path_try_open(AT_FDCWD, root, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST);
+
+	return root_fd >= 0 && faccessat(root_fd, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0
+		       ? taken(id, err)
+		       : 0;
+}
+
 int bh_state_reserve(const char *root, const char *id, struct bh_err *err)
 {
 	bh_auto_close int root_fd = open_root(root, err);
@@ -44,8 +60,7 @@ int bh_state_reserve(const char *root, const char *id, struct bh_err *err)
 		return root_fd;
 	if (mkdirat(root_fd, id, 0700) < 0) {
 		if (errno == EEXIST)
-			return bh_err_as(err, BH_ERR_STATE, -EEXIST,
-					 "container with given ID already exists: %s", id);
+			return taken(id, err);
 		return bh_err_set(err, -errno, "make '%s/%s'", root, id);
 	}
 	fd = bh_path_open(root_fd, id, O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH, err);
@@ -215,10 +230,13 @@ int bh_bundle_read(const char *bundle, char **ret, size_t *ret_len, struct bh_er
 {
 	bh_auto_close int dir =
 		bh_path_open(AT_FDCWD, bundle, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	bh_auto_close int fd = -EBADF;
 
 	if (dir < 0)
 		return bh_err_ctx(err, "bundle");
-	return bh_path_read(dir, CONFIG, BH_PATH_HOST, CONFIG_BYTES_MAX, ret, ret_len, err);
+	/* A FIFO must not stop this program, which holds back signals: it reads as empty. */
+	fd = bh_path_open(dir, CONFIG, O_RDONLY | O_NONBLOCK, 0, BH_PATH_HOST, err);
+	return fd < 0 ? fd : bh_fd_read(fd, CONFIG, CONFIG_BYTES_MAX, ret, ret_len, err);
 }
 
 struct annotated {

@@ -17,6 +17,9 @@
 
 #define BH_STATE_START_SOCKET "start.sock"
 
+/** bh_state_check_free() - refuse an id that is taken, as bh_state_reserve() does */
+int bh_state_check_free(const char *root, const char *id, struct bh_err *err) bh_must_check;
+
 /** bh_state_reserve() - make ROOT/ID (and ROOT); -EEXIST with runc's words when the id is taken
  * Return: descriptor of ROOT/ID, the caller's */
 int bh_state_reserve(const char *root, const char *id, struct bh_err *err) bh_must_check;

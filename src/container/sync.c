@@ -57,12 +57,16 @@ static bool is_message(const struct bh_sync_msg *msg, size_t n)
 int bh_sync_recv(int sock, struct bh_sync_msg *msg, int *ret_fd, struct bh_err *err)
 {
 	bh_auto_close int fd = -EBADF;
-	ssize_t n = bh_fd_receive(sock, msg, sizeof(*msg), &fd, 0);
+	ssize_t n;
 
+	/* A peer that died with a message of ours unread resets the connection, which is told once
+	 * and before what it had said. */
+	do
+		n = bh_fd_receive(sock, msg, sizeof(*msg), &fd, 0);
+	while (n == -ECONNRESET);
 	if (ret_fd)
 		*ret_fd = -EBADF;
-	/* A peer that died with a message of ours unread resets the connection. */
-	if (n < 0 && n != -ECONNRESET)
+	if (n < 0)
 		return bh_err_set(err, (int)n, "receive from the container's process");
 	if (n <= 0)
 		return BH_SYNC_EOF;

@@ -6,7 +6,9 @@
  *	runtime                                     container process
  *	   | <------------- JOINED pid ----------------- (only with a joiner in between)
  *	   |   id maps, scope, limits that need the host
- *	   | --------------- GO -----------------------> (only if something of that is to be done)
+ *	   |   pid on record
+ *	   | --------------- GO -----------------------> (awaited at once if something of that is
+ *	   |                                             |  to be done, else before READY)
  *	   |                                             | namespaces, mounts
  *	   | <------------- HOOKS ---------------------- (only if there are any)
  *	   |   prestart and createRuntime hooks

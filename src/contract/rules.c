@@ -162,5 +162,8 @@ uint64_t bh_pod_vcpus(int64_t cpu)
 
 uint64_t bh_pod_ram(uint64_t memory)
 {
-	return (memory + GUEST_OWN_MEMORY + RAM_ALIGN - 1) / RAM_ALIGN * RAM_ALIGN;
+	const uint64_t own = GUEST_OWN_MEMORY + RAM_ALIGN - 1;
+
+	/* Amounts end at INT64_MAX, in the guest as well. */
+	return ((memory < INT64_MAX - own ? memory + own : INT64_MAX) / RAM_ALIGN) * RAM_ALIGN;
 }

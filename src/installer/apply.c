@@ -77,10 +77,21 @@ int bh_install_step_revert(const struct bh_install_step *step, struct bh_err *er
 	return r;
 }
 
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 int bh_install_accepts(const char *config, struct bh_err *err)
 {
-	static const char *const handlers[][2] = { { "runc", "io.containerd.bulkhead.v2" },
-						   { "kata", "io.containerd.bulkhead-kata.v2" } };
+	static const struct {
+		const char *name, *type, *shim;
+	} handlers[] = {
+		{ "runc", "io.containerd.bulkhead.v2", "containerd-shim-bulkhead-v2" },
+		{ "kata", "io.containerd.bulkhead-kata.v2", "containerd-shim-bulkhead-kata-v2" },
+	};
 	const char *const argv[] = { "sh", "-c",
 				     "containerd --config \"$0\" config dump 2>/dev/null || exec "
 				     "containerd --config \"$0\" config dump",
@@ -95,15 +106,16 @@ int bh_install_accepts(const char *config, struct bh_err *err)
 	if (r < 0)
 		return bh_err_ctx(err, "containerd does not take the new configuration");
 	for (size_t i = 0; r == 0 && i < BH_ARRAY_SIZE(handlers); i++) {
-		const char *type;
+		const char *shim;
 
-		r = bh_containerd_handler_type(&arena, said, strlen(said), handlers[i][0], &type,
+		r = bh_containerd_handler_shim(&arena, said, strlen(said), handlers[i].name, &shim,
 					       err);
-		if (r == 0 && strcmp(type, handlers[i][1]) != 0)
+		if (r == 0 && strcmp(shim, handlers[i].type) != 0 &&
+		    strcmp(base_name(shim), handlers[i].shim) != 0)
 			return bh_err_as(err, BH_ERR_PEER, -EPROTO,
 					 "containerd reads handler %s as \"%s\", not \"%s\": "
 					 "another file that it imports says so",
-					 handlers[i][0], type, handlers[i][1]);
+					 handlers[i].name, shim, handlers[i].type);
 	}
 	return r;
 }

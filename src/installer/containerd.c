@@ -75,16 +75,16 @@ static void want_text(struct settings *s, const char *table, const char *key, co
 	want(s, table, key, bh_arena_printf(s->arena, "%c%s%c", s->quote, value, s->quote), flags);
 }
 
-static void want_handler(struct settings *s, const char *name, const char *shim,
+static void want_handler(struct settings *s, const char *name, const char *type, const char *shim,
 			 const struct bh_containerd_wants *wants, unsigned int flags)
 {
 	const char *table = bh_arena_printf(
 		s->arena, "%s" BH_TOML_SEP "containerd" BH_TOML_SEP "runtimes" BH_TOML_SEP "%s",
 		s->cri, name);
 
-	want_text(s, table, "runtime_type", bh_arena_printf(s->arena, "io.containerd.%s.v2", shim),
+	want_text(s, table, "runtime_type", bh_arena_printf(s->arena, "io.containerd.%s.v2", type),
 		  flags);
-	if (wants->shim_dir)
+	if (!wants->found || strcmp(type, shim) != 0)
 		want_text(s, table, "runtime_path",
 			  bh_arena_printf(s->arena, "%s/containerd-shim-%s-v2", wants->shim_dir,
 					  shim),
@@ -121,8 +121,8 @@ static int list_settings(struct bh_arena *arena, int format,
 	*ret = (struct settings){ .arena = arena,
 				  .cri = cri_plugin(format),
 				  .quote = format == FORMAT_OLDEST ? '"' : '\'' };
-	want_handler(ret, "runc", "bulkhead", wants, 0);
-	want_handler(ret, "kata", "bulkhead-kata", wants, MINE_ALONE);
+	want_handler(ret, "runc", wants->own_type ? "runc" : "bulkhead", "bulkhead", wants, 0);
+	want_handler(ret, "kata", "bulkhead-kata", "bulkhead-kata", wants, MINE_ALONE);
 	want_kata(ret, wants);
 	want_pool(ret, wants);
 	return ret->failed ? bh_err_oom(err) : 0;
@@ -341,13 +341,13 @@ static int apply_setting(struct editor *e, const struct setting *s, char quote)
 }
 
 /* A path of a handler's shim that is set already would win over the type. */
-static int check_runtime_path(struct editor *e, const struct settings *s,
-			      const struct bh_containerd_wants *wants)
+static int check_runtime_path(struct editor *e, const struct settings *s)
 {
-	for (size_t i = 0; i < s->n && !wants->shim_dir; i++) {
+	for (size_t i = 0; i + 1 < s->n; i++) {
 		const struct bh_toml_item *item;
 
-		if (strcmp(s->v[i].key, "runtime_type") != 0)
+		if (strcmp(s->v[i].key, "runtime_type") != 0 ||
+		    strcmp(s->v[i + 1].key, "runtime_path") == 0)
 			continue;
 		item = bh_toml_text_find(
 			&e->doc, BH_TOML_KEY,
@@ -400,7 +400,7 @@ static int edit(struct editor *e, const struct bh_containerd_wants *wants, struc
 	if (r != 0)
 		return r;
 	r = list_settings(e->arena, format, wants, &settings, e->err);
-	r = r < 0 ? r : check_runtime_path(e, &settings, wants);
+	r = r < 0 ? r : check_runtime_path(e, &settings);
 	for (size_t i = 0; r == 0 && i < settings.n; i++)
 		r = apply_setting(e, &settings.v[i], settings.quote);
 	if (r < 0)
@@ -469,23 +469,28 @@ int bh_containerd_imports(struct bh_arena *arena, const char *name, const char *
 	return 0;
 }
 
-int bh_containerd_handler_type(struct bh_arena *arena, const char *text, size_t len,
+int bh_containerd_handler_shim(struct bh_arena *arena, const char *text, size_t len,
 			       const char *handler, const char **ret, struct bh_err *err)
 {
+	static const char *const keys[] = { "runtime_path", "runtime_type" };
 	struct editor e = { .arena = arena, .name = "containerd config dump", .err = err };
-	const struct bh_toml_item *item = NULL;
 	int r = scan(&e, text, len);
-	size_t at = 0;
 
-	if (r < 0)
-		return r;
-	for (int format = FORMAT_OLDEST; !item && format <= FORMAT_OLDEST + 1; format++)
-		item = bh_toml_text_find(&e.doc, BH_TOML_KEY,
-					 bh_arena_printf(arena,
-							 "%s" BH_TOML_SEP "containerd" BH_TOML_SEP
-							 "runtimes" BH_TOML_SEP "%s" BH_TOML_SEP
-							 "runtime_type",
-							 cri_plugin(format), handler));
-	*ret = item ? bh_toml_text_next(arena, &e.doc, item, &at) : "";
-	return *ret ? 0 : bh_err_oom(err);
+	*ret = "";
+	for (size_t i = 0; r == 0 && !**ret && i < BH_ARRAY_SIZE(keys); i++) {
+		const struct bh_toml_item *item = NULL;
+		size_t at = 0;
+
+		for (int format = FORMAT_OLDEST; !item && format <= FORMAT_OLDEST + 1; format++)
+			item = bh_toml_text_find(
+				&e.doc, BH_TOML_KEY,
+				bh_arena_printf(arena,
+						"%s" BH_TOML_SEP "containerd" BH_TOML_SEP
+						"runtimes" BH_TOML_SEP "%s" BH_TOML_SEP "%s",
+						cri_plugin(format), handler, keys[i]));
+		*ret = item ? bh_toml_text_next(arena, &e.doc, item, &at) : "";
+		if (!*ret)
+			return bh_err_oom(err);
+	}
+	return r;
 }

@@ -16,9 +16,12 @@
 #include "base/err.h"
 
 struct bh_containerd_wants {
-	const char
-		*shim_dir; /* with the shims, where it is none that containerd looks into; NULL */
-	const char *pool;  /* thin pool of the snapshotter devmapper; NULL = none */
+	const char *shim_dir; /* with the shims */
+	bool found;           /* containerd looks into it by itself */
+	/* User namespaces of pods are granted to containerd's own type alone: from 2.0 on, where
+	 * Kubernetes asks for them, it is that type of which `runc` is, run by our shim. */
+	bool own_type;
+	const char *pool;         /* thin pool of the snapshotter devmapper; NULL = none */
 	bool handler_snapshotter; /* a handler can have a snapshotter of its own: from 1.7 on */
 };
 
@@ -49,9 +52,9 @@ void bh_containerd_drop_in(int format, const struct bh_containerd_wants *wants, 
 int bh_containerd_imports(struct bh_arena *arena, const char *name, const char *text, size_t len,
 			  int *ret_format, const char **ret_dir, struct bh_err *err) bh_must_check;
 
-/** bh_containerd_handler_type() - the runtime_type of a handler in a configuration, "" when it has
- * none; for what `containerd config dump` prints. In @arena */
-int bh_containerd_handler_type(struct bh_arena *arena, const char *text, size_t len,
+/** bh_containerd_handler_shim() - what runs a handler's pods by a configuration: runtime_path, else
+ * runtime_type, else ""; for what `containerd config dump` prints. In @arena */
+int bh_containerd_handler_shim(struct bh_arena *arena, const char *text, size_t len,
 			       const char *handler, const char **ret,
 			       struct bh_err *err) bh_must_check;
 

@@ -103,15 +103,15 @@ static int list_wants(const struct bh_install_options *o, struct bh_install_plan
 	const char *shim = bh_arena_printf(&plan->arena, "%s/containerd-shim-bulkhead-v2", o->bin);
 
 	*ret = (struct bh_containerd_wants){ .shim_dir = o->bin,
+					     .own_type = v.major >= 2,
 					     .pool = plan->wants_pool ? BH_POOL_NAME : NULL };
 	if (!shim)
 		return bh_err_oom(err);
 	if (access(shim, X_OK) < 0)
 		return bh_err_set(err, -errno, "find containerd's shim '%s'", shim);
 	for (size_t i = 0; i < BH_ARRAY_SIZE(search_path); i++)
-		if (!strcmp(o->bin, search_path[i]))
-			ret->shim_dir = NULL;
-	if (ret->shim_dir && v.major == 1 && v.minor < 7)
+		ret->found |= !strcmp(o->bin, search_path[i]);
+	if (!ret->found && v.major == 1 && v.minor < 7)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "containerd before 1.7 takes shims from its $PATH alone, where "
 				 "'%s' is not: install below /usr or /usr/local",

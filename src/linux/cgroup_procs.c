@@ -211,8 +211,9 @@ int bh_cgroup_signal(struct bh_cgroup *cg, int sig, struct bh_err *err)
 	return e < 0 ? bh_err_set(err, e, "signal %d to the processes in '%s'", sig, dir) : 0;
 }
 
-#define REMOVE_TRIES   13
-#define REMOVE_WAIT_US 500 /* doubled each time: 4 seconds in all */
+#define REMOVE_TRIES         13
+#define REMOVE_TRIES_NO_KILL 11
+#define REMOVE_WAIT_US       500 /* doubled each time: 4 seconds in all, 1 second */
 
 static bool remove_group(const char *dir)
 {
@@ -221,11 +222,14 @@ static bool remove_group(const char *dir)
 
 int bh_cg_remove(const char *dir, bool kill, const char *freezer, struct bh_err *err)
 {
+	/* Who may not be killed may be about to end: the process of a runtime that has just died.
+	 */
+	const int tries = kill ? REMOVE_TRIES : REMOVE_TRIES_NO_KILL;
 	unsigned int wait_us = REMOVE_WAIT_US;
 
 	if (remove_group(dir))
 		return 0;
-	for (int i = 0; i < REMOVE_TRIES && (errno == EBUSY || errno == ENOTEMPTY); i++) {
+	for (int i = 0; i < tries && (errno == EBUSY || errno == ENOTEMPTY); i++) {
 		/* Whatever fails here shows when the directory does not go away. */
 		if (kill && bh_cg_write(dir, "cgroup.kill", "1") < 0) {
 			thaw_tree(freezer);
@@ -234,8 +238,6 @@ int bh_cg_remove(const char *dir, bool kill, const char *freezer, struct bh_err 
 		}
 		if (walk_path(dir, NULL, REMOVE) == -ENOENT || remove_group(dir))
 			return 0;
-		if (!kill)
-			break;
 		bh_cg_sleep(wait_us);
 		wait_us *= 2;
 		if (remove_group(dir))

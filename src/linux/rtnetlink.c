@@ -26,6 +26,33 @@ int bh_rtnl_open(struct bh_err *err)
 	return bh_take_fd(&fd);
 }
 
+int bh_rtnl_listen(struct bh_err *err)
+{
+	static const int groups[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+				      RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE };
+	/* One without an address hears nothing. */
+	const struct sockaddr_nl any = { .nl_family = AF_NETLINK };
+	bh_auto_close int fd =
+		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&any, sizeof(any)) < 0)
+		return bh_err_set(err, -errno, "open a netlink socket");
+	for (size_t i = 0; i < BH_ARRAY_SIZE(groups); i++)
+		if (setsockopt(fd, SOL_NETLINK_, NETLINK_ADD_MEMBERSHIP, &groups[i],
+			       sizeof(groups[i])) < 0)
+			return bh_err_set(err, -errno, "listen to what changes in a network");
+	return bh_take_fd(&fd);
+}
+
+void bh_rtnl_skip(int fd)
+{
+	char some[64];
+
+	/* More than there was room for is told once, as an error. */
+	while (recv(fd, some, sizeof(some), MSG_DONTWAIT) >= 0 || errno == ENOBUFS)
+		continue;
+}
+
 struct bh_rtnl_request bh_rtnl_request(uint16_t type, uint16_t flags, size_t body)
 {
 	return (struct bh_rtnl_request){ .header = { .nlmsg_len = (uint32_t)NLMSG_LENGTH(body),

@@ -35,6 +35,13 @@ struct bh_rtnl_request {
  * the thread left it. Return: the caller's, or -errno */
 int bh_rtnl_open(struct bh_err *err) bh_must_check;
 
+/** bh_rtnl_listen() - a socket that can be read whenever interfaces, addresses or routes of the
+ * calling thread's network namespace change. Return: the caller's, non-blocking, or -errno */
+int bh_rtnl_listen(struct bh_err *err) bh_must_check;
+
+/** bh_rtnl_skip() - drop all that has come on a socket by bh_rtnl_listen() */
+void bh_rtnl_skip(int fd);
+
 /** bh_rtnl_request() - a request of @type (RTM_*) without attributes
  * @flags: NLM_F_* besides NLM_F_REQUEST
  * @body:  bytes of the struct that @type begins with */

@@ -270,6 +270,24 @@ static void write_validation(struct bh_buf *out, const struct bh_rule_row *row, 
 		      bh_rules[row->rule].name);
 }
 
+#define MEMORY_LIMITS(object)                                                                \
+	"(" object ".spec.containers + " object ".spec.?initContainers.orValue([])).map(c, " \
+	"string(c.?resources.?limits[?'memory'].orValue('')))"
+
+/* Of no pod that is there can the size of the VM change; how much of its processors it may use can.
+ */
+static void write_resize(struct bh_buf *out)
+{
+	bh_buf_puts(out,
+		    "  - expression: |-\n" INDENT
+		    "request.?subResource.orValue('') != 'resize' ||\n" INDENT MEMORY_LIMITS(
+			    "dyn(object)") " ==\n" INDENT MEMORY_LIMITS("dyn(oldObject)") "\n");
+	bh_buf_puts(out, "    messageExpression: |-\n" INDENT
+			 "variables.who + \"memory cannot change while the pod runs; the size of "
+			 "its VM is fixed\"\n"
+			 "    message: \"kata: resize\"\n    reason: Invalid\n");
+}
+
 /* ---- policies -------------------------------------------------------------------------------- */
 
 static bool is_advice(const struct bh_rule_row *row)
@@ -288,7 +306,9 @@ static void write_head(struct bh_buf *out, const char *name, const char *failure
 		      "  failurePolicy: %s\n"
 		      "  matchConstraints:\n"
 		      "    resourceRules:\n"
-		      "    # A pod's resources do not change once it is there.\n"
+		      "    # A pod's resources change by this alone once it is there.\n"
+		      "    - {apiGroups: [\"\"], apiVersions: [v1], operations: [UPDATE], "
+		      "resources: [pods/resize]}\n"
 		      "    - {apiGroups: [\"\"], apiVersions: [v1], operations: [CREATE], "
 		      "resources: [pods]}\n"
 		      "    - {apiGroups: [\"\"], apiVersions: [v1], operations: [CREATE, UPDATE], "
@@ -334,6 +354,8 @@ static void write_policy(struct bh_buf *out, const char *name, bool advice)
 	write_head(out, name, advice ? "Ignore" : "Fail");
 	write_variables(out);
 	bh_buf_puts(out, "  validations:\n");
+	if (!advice)
+		write_resize(out);
 	for (const struct bh_rule_row *row = bh_rule_rows; row < bh_rule_rows + bh_n_rule_rows;
 	     row++) {
 		if (is_advice(row) != advice)

@@ -25,21 +25,22 @@ struct bh_link *bh_link_new(struct bh_loop *loop, bh_link_dead_fn dead, void *ar
 	link->loop = loop;
 	link->dead = dead;
 	link->arg = arg;
-	link->socket.fd = -EBADF;
+	link->socket.fd = link->first.fd = -EBADF;
 	return link;
 }
 
-static void close_socket(struct bh_link *link)
+static void close_socket(struct bh_link *link, struct bh_source *socket)
 {
-	bh_loop_remove(link->loop, &link->socket);
-	link->socket.fd = bh_close(link->socket.fd);
+	bh_loop_remove(link->loop, socket);
+	socket->fd = bh_close(socket->fd);
 }
 
 static void shut(struct bh_link *link)
 {
 	bh_loop_disarm(link->loop, &link->again);
 	link->mux = bh_mux_free(link->mux);
-	close_socket(link);
+	close_socket(link, &link->socket);
+	close_socket(link, &link->first);
 	bh_link_end_incoming(link);
 }
 
@@ -80,6 +81,20 @@ int bh_link_add_mux(struct bh_link *link, int fd, enum bh_mux_side side, struct 
 	return bh_mux_new(link->loop, fd, side, &on, &link->mux, err);
 }
 
+int bh_link_take_caller(int listener, uint32_t cid, struct bh_err *err)
+{
+	struct sockaddr_vm from = { .svm_family = AF_UNSPEC };
+	socklen_t len = sizeof(from);
+	bh_auto_close int fd =
+		accept4(listener, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+		return bh_err_set(err, -errno, "accept over vsock");
+	if (fd < 0 || from.svm_family != AF_VSOCK || from.svm_cid != cid)
+		return -EAGAIN;
+	return bh_take_fd(&fd);
+}
+
 /* ---- host ------------------------------------------------------------------------------------ */
 
 int bh_link_serial(struct bh_loop *loop, int fd, bh_link_dead_fn dead, void *arg,
@@ -99,23 +114,6 @@ int bh_link_serial(struct bh_loop *loop, int fd, bh_link_dead_fn dead, void *arg
 	else
 		*ret = link;
 	return r;
-}
-
-int bh_link_vsock(struct bh_loop *loop, uint32_t cid, bh_link_dead_fn dead, void *arg,
-		  struct bh_link **ret, struct bh_err *err)
-{
-	struct bh_link *link = bh_link_new(loop, dead, arg);
-
-	*ret = NULL;
-	if (!link)
-		return bh_err_oom(err);
-	link->cid = cid;
-	if (getrandom(link->key, sizeof(link->key), 0) != (ssize_t)sizeof(link->key)) {
-		bh_link_free(link);
-		return bh_err_set(err, -EIO, "get random bytes");
-	}
-	*ret = link;
-	return 0;
 }
 
 /* What begins a stream. Return: its length */
@@ -158,81 +156,104 @@ static int try_connect(uint32_t cid, bool *ret_pending, struct bh_err *err)
 	return bh_take_fd(&fd);
 }
 
-static int outcome(int fd)
-{
-	int error = 0;
-	socklen_t len = sizeof(error);
-
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? -errno : -error;
-}
-
 /* One byte acknowledges the key; any other word, and the end, is the end of the link. */
-static int on_first_readable(struct bh_link *link, struct bh_err *err)
+static int first_readable(struct bh_link *link, struct bh_err *err)
 {
 	uint8_t byte;
-	ssize_t n = read(link->socket.fd, &byte, sizeof(byte));
+	ssize_t n = read(link->first.fd, &byte, sizeof(byte));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n < 0)
 		return bh_err_set(err, -errno, "read from the agent's vsock");
 	if (n == 0)
-		return bh_err_as(err, BH_ERR_PEER, -EPIPE,
-				 link->keyed ? "the agent closed its vsock"
-					     : "the agent refused the key");
+		return bh_err_as(err, BH_ERR_PEER, -EPIPE, "the agent closed its vsock");
 	if (link->keyed)
 		return bh_err_as(err, BH_ERR_PEER, -EPROTO, "the agent spoke out of turn");
 	link->keyed = true;
 	return 0;
 }
 
-static int on_first_connected(struct bh_link *link, struct bh_err *err)
-{
-	if (outcome(link->socket.fd) <
-	    0) { /* not there yet: the next bh_link_ready() tries again */
-		close_socket(link);
-		return 0;
-	}
-	if (send_preamble(link, link->socket.fd, BH_LINK_KEY, 0, err) < 0)
-		return err->code;
-	return bh_loop_watch(link->loop, &link->socket, EPOLLIN, err);
-}
-
 static int on_first(struct bh_source *source, uint32_t events, struct bh_err *loop_err)
 {
-	struct bh_link *link =
-		(struct bh_link *)((char *)source - offsetof(struct bh_link, socket));
+	struct bh_link *link = (struct bh_link *)((char *)source - offsetof(struct bh_link, first));
 	struct bh_err err = BH_ERR_INIT;
-	int r;
 
 	(void)events;
 	(void)loop_err;
-	r = source->events & EPOLLOUT ? on_first_connected(link, &err)
-				      : on_first_readable(link, &err);
-	if (r < 0)
+	if (first_readable(link, &err) < 0)
 		bh_link_die(link, &err);
 	return 0;
 }
 
-/* Errors of a guest that does not listen yet, or whose device is not there yet. */
-static bool is_not_yet(int r)
+/* The guest's one call; whoever else calls is not heard. */
+static int take_first(struct bh_link *link, struct bh_err *err)
 {
-	return r == -ECONNRESET || r == -ETIMEDOUT || r == -ENODEV || r == -ECONNREFUSED ||
-	       r == -EHOSTUNREACH;
-}
-
-static int begin_first(struct bh_link *link, struct bh_err *err)
-{
-	bool pending;
-	int fd = try_connect(link->cid, &pending, err), r;
+	int fd = bh_link_take_caller(link->socket.fd, link->cid, err);
 
 	if (fd < 0)
-		return is_not_yet(fd) ? 0 : fd;
-	link->socket = (struct bh_source){ .fd = fd, .fn = on_first, .what = "agent's vsock" };
-	r = bh_loop_add(link->loop, &link->socket, EPOLLOUT, err);
+		return fd == -EAGAIN ? 0 : fd;
+	close_socket(link, &link->socket);
+	link->first = (struct bh_source){ .fd = fd, .fn = on_first, .what = "agent's vsock" };
+	/* A new socket takes these few bytes at once. */
+	if (send(fd, link->key, sizeof(link->key), MSG_NOSIGNAL | MSG_DONTWAIT) !=
+	    (ssize_t)sizeof(link->key))
+		return bh_err_set(err, -EPIPE, "give the agent its key");
+	return bh_loop_add(link->loop, &link->first, EPOLLIN, err);
+}
+
+static int on_call(struct bh_source *source, uint32_t events, struct bh_err *loop_err)
+{
+	struct bh_link *link =
+		(struct bh_link *)((char *)source - offsetof(struct bh_link, socket));
+	struct bh_err err = BH_ERR_INIT;
+
+	(void)events;
+	(void)loop_err;
+	if (take_first(link, &err) < 0)
+		bh_link_die(link, &err);
+	return 0;
+}
+
+static int await_call(struct bh_link *link, struct bh_err *err)
+{
+	struct sockaddr_vm at = { .svm_family = AF_VSOCK,
+				  .svm_cid = VMADDR_CID_ANY,
+				  .svm_port = VMADDR_PORT_ANY };
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	link->socket = (struct bh_source){ .fd = fd, .fn = on_call, .what = "vsock" };
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&at, &len) < 0 || listen(fd, SOMAXCONN) < 0)
+		return bh_err_set(err, -errno, "listen on vsock");
+	link->port = at.svm_port;
+	return bh_loop_add(link->loop, &link->socket, EPOLLIN, err);
+}
+
+int bh_link_vsock(struct bh_loop *loop, uint32_t cid, bh_link_dead_fn dead, void *arg,
+		  struct bh_link **ret, struct bh_err *err)
+{
+	struct bh_link *link = bh_link_new(loop, dead, arg);
+	int r = 0;
+
+	*ret = NULL;
+	if (!link)
+		return bh_err_oom(err);
+	link->cid = cid;
+	if (getrandom(link->key, sizeof(link->key), 0) != (ssize_t)sizeof(link->key))
+		r = bh_err_set(err, -EIO, "get random bytes");
+	r = r < 0 ? r : await_call(link, err);
 	if (r < 0)
-		close_socket(link);
+		bh_link_free(link);
+	else
+		*ret = link;
 	return r;
+}
+
+uint32_t bh_link_vsock_port(const struct bh_link *link)
+{
+	return link->port;
 }
 
 int bh_link_ready(struct bh_link *link, struct bh_err *err)
@@ -241,18 +262,14 @@ int bh_link_ready(struct bh_link *link, struct bh_err *err)
 		*err = link->why;
 		return link->why.code;
 	}
-	if (link->mux)
-		return bh_mux_ready(link->mux);
-	if (!link->keyed && link->socket.fd < 0 && begin_first(link, err) < 0)
-		return err->code;
-	return link->keyed;
+	return link->mux ? bh_mux_ready(link->mux) : link->keyed;
 }
 
 static int open_vsock(struct bh_link *link, uint32_t kind, uint32_t token, struct bh_err *err)
 {
 	struct bh_link copy = { .loop = link->loop }; /* the link may end while this waits */
 	bh_auto_close int fd = -EBADF;
-	bool pending;
+	bool pending = false;
 
 	if (!link->keyed)
 		return bh_err_as(err, BH_ERR_PEER, -ENOTCONN, "the agent was not reached yet");

@@ -8,10 +8,11 @@
  * numbers of 32 bits). The guest is not trusted: it can end the link, nothing else.
  *
  * Over vsock any process of the host can reach the guest, whatever its user or its network
- * namespace. So the supervisor's first connection, which stays open and is otherwise silent, brings
- * a key of 16 random bytes; the guest acknowledges the first such with one byte, refuses any other,
- * and takes no stream that does not begin with the key. Whoever comes before the supervisor keeps
- * it out, and the pod does not start; nobody gets in. That connection's end is the link's end.
+ * namespace. So it is the guest that makes the first connection: to a port that the supervisor has
+ * taken before the guest starts, which the kernel's command line names, and where the supervisor
+ * takes nobody but the guest. This connection, which stays open and is otherwise silent, brings the
+ * guest a key of 16 random bytes, which it acknowledges with one byte; it takes no stream that does
+ * not begin with the key. The connection's end is the link's end.
  */
 #ifndef BH_RPC_LINK_H
 #define BH_RPC_LINK_H
@@ -22,6 +23,8 @@
 #include "loop/loop.h"
 
 #define BH_LINK_VSOCK_PORT 1024U
+/* On the command line of the guest's kernel, before the port to call. */
+#define BH_LINK_VSOCK_OPTION "bulkhead.vsock="
 /* Name of the virtio-serial port, as /sys/class/virtio-ports/vportNpM/name has it in the guest. */
 #define BH_LINK_SERIAL_NAME "bulkhead.agent"
 
@@ -45,13 +48,15 @@ typedef void (*bh_link_dead_fn)(void *arg, const struct bh_err *why);
 int bh_link_serial(struct bh_loop *loop, int fd, bh_link_dead_fn dead, void *arg,
 		   struct bh_link **ret, struct bh_err *err) bh_must_check;
 
-/** bh_link_vsock() - over vsock, to the guest @cid */
+/** bh_link_vsock() - over vsock, to the guest @cid, which has not started yet */
 int bh_link_vsock(struct bh_loop *loop, uint32_t cid, bh_link_dead_fn dead, void *arg,
 		  struct bh_link **ret, struct bh_err *err) bh_must_check;
 
-/** bh_link_ready() - whether the agent can be reached by now. Over vsock it is this that tries, so
- * ask again and again. Return: 1; 0 = not yet; -errno = the link is dead, as bh_link_dead_fn said
- */
+/** bh_link_vsock_port() - what the guest is to call; for BH_LINK_VSOCK_OPTION */
+uint32_t bh_link_vsock_port(const struct bh_link *link);
+
+/** bh_link_ready() - whether the agent can be reached by now.
+ * Return: 1; 0 = not yet; -errno = the link is dead, as bh_link_dead_fn said */
 int bh_link_ready(struct bh_link *link, struct bh_err *err) bh_must_check;
 
 /**
@@ -70,7 +75,8 @@ int bh_link_open(struct bh_link *link, enum bh_stream_kind kind, uint32_t token,
 typedef void (*bh_link_accept_fn)(void *arg, enum bh_stream_kind kind, uint32_t token, int fd);
 
 /** bh_link_listen() - the guest's side, over whichever of the two this machine has, or both (the
- * serial port is found by its name). Return: 0; -ENODEV when it has neither; -errno; with @err */
+ * serial port is found by its name, vsock by the port to call). Return: 0; -ENODEV when it has
+ * neither; -errno; with @err */
 int bh_link_listen(struct bh_loop *loop, bh_link_accept_fn accept, bh_link_dead_fn dead, void *arg,
 		   struct bh_link **ret, struct bh_err *err) bh_must_check;
 

@@ -17,10 +17,11 @@
 /* Connections that have not yet said what they are for. */
 #define INCOMING_MAX 256U
 /* How long one may take to say it. */
-#define PREAMBLE_MS 5000U
-#define AGAIN_MS    100U
-#define NAME_BYTES  64U
-#define PORTS       "/sys/class/virtio-ports"
+#define PREAMBLE_MS       5000U
+#define AGAIN_MS          100U
+#define NAME_BYTES        64U
+#define PORTS             "/sys/class/virtio-ports"
+#define CMDLINE_BYTES_MAX (64U << 10)
 
 struct bh_link_incoming {
 	struct bh_link *link;
@@ -28,7 +29,6 @@ struct bh_link_incoming {
 	struct bh_source source; /* fd is owned */
 	struct bh_timer timer;
 	bool keyed; /* the key comes first */
-	bool held;  /* this is the one that brought the key */
 	size_t len;
 	uint8_t data[BH_LINK_KEY_BYTES + BH_LINK_PREAMBLE_BYTES];
 };
@@ -66,21 +66,6 @@ static bool is_key(const struct bh_link *link, const uint8_t *data)
 	return link->keyed && !difference;
 }
 
-/* The first that brings a key, whoever that is; see link.h. Return: whether it is that */
-static bool take_key(struct bh_link_incoming *incoming)
-{
-	static const uint8_t acknowledged = 1;
-	struct bh_link *link = incoming->link;
-
-	if (link->keyed || send(incoming->source.fd, &acknowledged, 1, MSG_NOSIGNAL) != 1)
-		return false;
-	memcpy(link->key, incoming->data, sizeof(link->key));
-	link->keyed = true;
-	incoming->held = true;
-	bh_loop_disarm(link->loop, &incoming->timer);
-	return true;
-}
-
 /* All of the preamble is there. The link may be gone afterwards: the stream's taker may end it. */
 static void on_preamble(struct bh_link_incoming *incoming)
 {
@@ -92,21 +77,11 @@ static void on_preamble(struct bh_link_incoming *incoming)
 	memcpy(words, at, sizeof(words));
 	words[0] = be32toh(words[0]);
 	words[1] = be32toh(words[1]);
-	if (incoming->keyed && words[0] == BH_LINK_KEY && take_key(incoming))
-		return;
-	if (!welcome || words[0] == BH_LINK_KEY || words[0] >= BH_STREAM_KIND_MAX_) {
+	if (!welcome || !words[0] || words[0] >= BH_STREAM_KIND_MAX_) {
 		bh_close(drop(incoming));
 		return;
 	}
 	link->accept(link->arg, (enum bh_stream_kind)words[0], words[1], drop(incoming));
-}
-
-static void supervisor_gone(struct bh_link *link)
-{
-	struct bh_err err;
-
-	bh_err_as(&err, BH_ERR_PEER, -EPIPE, "the supervisor closed its vsock");
-	bh_link_die(link, &err);
 }
 
 static int on_incoming(struct bh_source *source, uint32_t events, struct bh_err *err)
@@ -115,20 +90,12 @@ static int on_incoming(struct bh_source *source, uint32_t events, struct bh_err 
 		(struct bh_link_incoming *)((char *)source -
 					    offsetof(struct bh_link_incoming, source));
 	size_t want = incoming->keyed ? sizeof(incoming->data) : BH_LINK_PREAMBLE_BYTES;
-	uint8_t more;
-	ssize_t n = incoming->held ? read(source->fd, &more, sizeof(more))
-				   : read(source->fd, incoming->data + incoming->len,
-					  want - incoming->len);
+	ssize_t n = read(source->fd, incoming->data + incoming->len, want - incoming->len);
 
 	(void)events;
 	(void)err;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (incoming->held) {
-		if (n <= 0)
-			supervisor_gone(incoming->link);
-		return 0;
-	}
 	if (n <= 0) {
 		bh_close(drop(incoming));
 		return 0;
@@ -145,15 +112,27 @@ static void on_silence(struct bh_timer *timer)
 						  offsetof(struct bh_link_incoming, timer))));
 }
 
+/* Of those that say nothing there may be as many as somebody likes: it is the oldest that goes, as
+ * the supervisor speaks at once. */
+static void make_room(struct bh_link *link)
+{
+	struct bh_link_incoming *oldest = NULL;
+
+	for (struct bh_link_incoming *i = link->incoming; i; i = i->next)
+		oldest = i;
+	if (link->n_incoming >= INCOMING_MAX && oldest)
+		bh_close(drop(oldest));
+}
+
 void bh_link_take_stream(struct bh_link *link, int fd, bool keyed)
 {
-	struct bh_link_incoming *incoming =
-		link->n_incoming < INCOMING_MAX ? calloc(1, sizeof(*incoming)) : NULL;
+	struct bh_link_incoming *incoming = calloc(1, sizeof(*incoming));
 
 	if (!incoming) {
 		bh_close(fd);
 		return;
 	}
+	make_room(link);
 	incoming->link = link;
 	incoming->keyed = keyed;
 	incoming->source = (struct bh_source){ .fd = fd, .fn = on_incoming, .what = "stream" };
@@ -181,22 +160,17 @@ static int on_listener(struct bh_source *source, uint32_t events, struct bh_err 
 {
 	struct bh_link *link =
 		(struct bh_link *)((char *)source - offsetof(struct bh_link, socket));
-	struct sockaddr_vm from = { .svm_family = AF_UNSPEC };
-	socklen_t len = sizeof(from);
-	int fd = accept4(source->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	/* Not the guest's own processes: a container's could call, too. */
+	int fd = bh_link_take_caller(source->fd, link->cid, err);
 
 	(void)events;
-	if (fd < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM)
-		return 0; /* it went away */
+	if (fd == -EAGAIN)
+		return 0;
 	if (fd < 0) {
 		bh_loop_arm(link->loop, &link->again, AGAIN_MS);
 		return bh_loop_watch(link->loop, source, 0, err);
 	}
-	/* Not the guest's own processes: a container's could call, too. */
-	if (from.svm_family != AF_VSOCK || from.svm_cid != link->cid)
-		bh_close(fd);
-	else
-		bh_link_take_stream(link, fd, true);
+	bh_link_take_stream(link, fd, true);
 	return 0;
 }
 
@@ -206,6 +180,66 @@ int bh_link_add_listener(struct bh_link *link, int fd, uint32_t cid, struct bh_e
 	link->again.fn = on_again;
 	link->socket = (struct bh_source){ .fd = fd, .fn = on_listener, .what = "vsock" };
 	return bh_loop_add(link->loop, &link->socket, EPOLLIN, err);
+}
+
+static void supervisor_gone(struct bh_link *link)
+{
+	struct bh_err err;
+
+	bh_err_as(&err, BH_ERR_PEER, -EPIPE, "the supervisor closed its vsock");
+	bh_link_die(link, &err);
+}
+
+/* The supervisor has nothing to say but the key. */
+static int on_first(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	static const uint8_t acknowledged = 1;
+	struct bh_link *link = (struct bh_link *)((char *)source - offsetof(struct bh_link, first));
+	uint8_t more;
+	ssize_t n = link->keyed ? recv(source->fd, &more, sizeof(more), MSG_DONTWAIT)
+				: recv(source->fd, link->key + link->key_bytes,
+				       sizeof(link->key) - link->key_bytes, MSG_DONTWAIT);
+
+	(void)events;
+	(void)err;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n > 0 && !link->keyed) {
+		link->key_bytes += (size_t)n;
+		link->keyed = link->key_bytes == sizeof(link->key);
+		n = link->keyed ? send(source->fd, &acknowledged, 1, MSG_NOSIGNAL) : n;
+	}
+	if (n <= 0)
+		supervisor_gone(link);
+	return 0;
+}
+
+int bh_link_call(struct bh_link *link, uint32_t cid, uint32_t port, struct bh_err *err)
+{
+	struct sockaddr_vm to = { .svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port };
+	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	link->first = (struct bh_source){ .fd = fd, .fn = on_first, .what = "supervisor" };
+	/* The host's kernel answers, not the supervisor: this does not wait. */
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return bh_err_set(err, -errno, "call vsock %u:%u", cid, port);
+	return bh_loop_add(link->loop, &link->first, EPOLLIN, err);
+}
+
+/* Return: the port to call, of the kernel's command line; 0 = there is none */
+static uint32_t port_to_call(void)
+{
+	bh_auto_free char *words = NULL;
+	unsigned long port = 0;
+	char *save = NULL;
+
+	(void)!bh_path_read(AT_FDCWD, "/proc/cmdline", BH_PATH_HOST, CMDLINE_BYTES_MAX, &words,
+			    NULL, NULL);
+	for (char *word = words ? strtok_r(words, " \n", &save) : NULL; word;
+	     word = strtok_r(NULL, " \n", &save))
+		if (!strncmp(word, BH_LINK_VSOCK_OPTION, strlen(BH_LINK_VSOCK_OPTION)))
+			port = strtoul(word + strlen(BH_LINK_VSOCK_OPTION), NULL, 10);
+	return port < VMADDR_PORT_ANY ? (uint32_t)port : 0;
 }
 
 /* Whether this machine is a guest that its host can call: the number that it is called by. */
@@ -218,16 +252,18 @@ static bool has_vsock(void)
 	       cid > VMADDR_CID_HOST && cid != VMADDR_CID_ANY;
 }
 
-static int listen_vsock(struct bh_link *link, struct bh_err *err)
+static int listen_vsock(struct bh_link *link, uint32_t port, struct bh_err *err)
 {
 	struct sockaddr_vm at = { .svm_family = AF_VSOCK,
 				  .svm_cid = VMADDR_CID_ANY,
 				  .svm_port = BH_LINK_VSOCK_PORT };
 	bh_auto_close int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, SOMAXCONN) < 0)
 		return bh_err_set(err, -errno, "listen on vsock port %u", BH_LINK_VSOCK_PORT);
-	return bh_link_add_listener(link, bh_take_fd(&fd), VMADDR_CID_HOST, err);
+	r = bh_link_add_listener(link, bh_take_fd(&fd), VMADDR_CID_HOST, err);
+	return r < 0 ? r : bh_link_call(link, VMADDR_CID_HOST, port, err);
 }
 
 /* ---- serial ---------------------------------------------------------------------------------- */
@@ -268,17 +304,17 @@ static int open_serial(int *ret_fd, struct bh_err *err)
 
 static int listen_all(struct bh_link *link, struct bh_err *err)
 {
-	bool vsock = has_vsock();
+	uint32_t port = has_vsock() ? port_to_call() : 0;
 	int fd, r = open_serial(&fd, err);
 
 	if (r < 0)
 		return r;
-	if (fd < 0 && !vsock)
+	if (fd < 0 && !port)
 		return bh_err_set(err, -ENODEV,
 				  "find vsock or a serial port named " BH_LINK_SERIAL_NAME);
 	if (fd >= 0)
 		r = bh_link_add_mux(link, fd, BH_MUX_GUEST, err);
-	return r == 0 && vsock ? listen_vsock(link, err) : r;
+	return r == 0 && port ? listen_vsock(link, port, err) : r;
 }
 
 int bh_link_listen(struct bh_loop *loop, bh_link_accept_fn accept, bh_link_dead_fn dead, void *arg,

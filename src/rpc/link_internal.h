@@ -8,7 +8,6 @@
 
 #define BH_LINK_KEY_BYTES      16U
 #define BH_LINK_PREAMBLE_BYTES 8U
-#define BH_LINK_KEY            0U /* kind of the connection that brings the key; over vsock alone */
 
 struct bh_link_incoming;
 
@@ -24,11 +23,14 @@ struct bh_link {
 	/* over vsock */
 	uint8_t key[BH_LINK_KEY_BYTES];
 	bool keyed;              /* host: it was acknowledged; guest: it is known */
-	struct bh_source socket; /* host: the first connection; guest: what listens; fd is owned */
-	uint32_t cid;            /* host: the guest's; guest: the only one that may connect */
+	struct bh_source first;  /* the connection that brings the key; fd is owned */
+	struct bh_source socket; /* what listens; host: until the first connection; fd is owned */
+	uint32_t cid;            /* the other end's: the only one that may connect */
+	uint32_t port;           /* host: where it listens */
 
 	/* guest */
 	bh_link_accept_fn accept;
+	size_t key_bytes;      /* so many have come */
 	struct bh_timer again; /* listens again: descriptors had run out */
 	struct bh_link_incoming *incoming;
 	unsigned int n_incoming;
@@ -49,7 +51,15 @@ int bh_link_add_mux(struct bh_link *link, int fd, enum bh_mux_side side,
 int bh_link_add_listener(struct bh_link *link, int fd, uint32_t cid,
 			 struct bh_err *err) bh_must_check;
 
+/** bh_link_take_caller() - the next of those who call @listener, if it is @cid
+ * Return: its socket, non-blocking; -EAGAIN when it is not, or went away; -errno with @err */
+int bh_link_take_caller(int listener, uint32_t cid, struct bh_err *err) bh_must_check;
+
 /* link_guest.c */
+
+/** bh_link_call() - the guest's first connection, to the supervisor's @port at @cid */
+int bh_link_call(struct bh_link *link, uint32_t cid, uint32_t port,
+		 struct bh_err *err) bh_must_check;
 
 /** bh_link_take_stream() - a stream that begins with its preamble; @keyed: with the key before it
  */

@@ -454,10 +454,9 @@ static int run(struct options *o, const char *verb, struct bh_err *err)
 			r = err->code;
 		}
 		r = r < 0 ? r : find_settings(o, err);
-		if (r == 0)
-			return verbs[i].run(o, err);
+		r = r < 0 ? r : verbs[i].run(o, err);
 		/* Whoever waits for a report gets it there. */
-		return write(o->report_fd, err, sizeof(*err)) == (ssize_t)sizeof(*err)
+		return r < 0 && write(o->report_fd, err, sizeof(*err)) == (ssize_t)sizeof(*err)
 			       ? EXIT_FAILURE
 			       : r;
 	}

@@ -70,6 +70,7 @@ pod() {
 
 @test "a node's configuration is what its manifests are judged by" {
     local node=$WORK/node.yaml
+    pod web '{cpu: 500m, memory: 128Mi}' '{cpu: 500m, memory: 256Mi}' >"$WORK/bad.yaml"
     echo '{rules: {ratio: enforce}, handlers: {kata: {rules: {requests-equal-limits: warn, ratio: off}, overhead: {memory: 128MiB}}}}' >"$node"
     run -1 "$BULKHEAD" --config "" admit "$WORK/bad.yaml"
     run -0 "$BULKHEAD" --config "$node" admit "$WORK/bad.yaml"
@@ -78,7 +79,7 @@ pod() {
     run -0 env BULKHEAD_CONFIG="$node" "$BULKHEAD" admit "$WORK/bad.yaml"
     # Of one that is wrong nothing is known.
     echo 'rulez: {}' >"$node"
-    run -2 "$BULKHEAD" --config "$node" admit "$WORK/good.yaml"
+    run -2 "$BULKHEAD" --config "$node" admit "$WORK/bad.yaml"
     [[ $output == *"there is no key 'rulez'; did you mean 'rules'?"* ]]
 }
 

@@ -94,6 +94,8 @@ refused() {
     refused "flag provided but not defined: -nosuch" run --nosuch x
     refused "flag provided but not defined: -nosuch" run x --nosuch=1
     refused "flag provided but not defined: -9" kill x -9
+    refused "not defined: -detahc; did you mean 'detach'?" run --detahc x
+    refused "not defined: -log-format; it goes before the command" list --log-format json
     refused "flag needs an argument: -log" --log
     refused "bad flag syntax: ---root" ---root x list
     refused "invalid log-format: xml" --log-format xml list
@@ -109,6 +111,7 @@ refused() {
     refused "No help topic for 'nosuch'" nosuch
     refused "No help topic for 'nosuch'" nosuch --help
     refused "No help topic for 'nosuch'" help nosuch
+    refused "No help topic for 'killl'; did you mean 'kill'?" killl x
     refused "contradicts" --systemd-cgroup --cgroup-manager cgroupfs list
     refused "should not be set to /" --root / list
     refused "should not be set to /" --root /../. list

@@ -40,3 +40,18 @@ teardown_file() {
         [ -z "$(leaks_list_cgroups "$ID")" ]
     done
 }
+
+@test "no process is left by a runtime killed before it had recorded it" {
+    local verb
+    for verb in create run; do
+        bundle "unrecorded-$verb"
+        args sleep 1000
+        # The first state.json has no process yet, the second has.
+        strace -DD -qq -o "$BUNDLE/trace" -e trace=renameat -e inject=renameat:signal=KILL:when=2 \
+            "$BULKHEAD" --root "$STATE" "$verb" --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- || :
+        wait_until 10 grep -q "killed by SIGKILL" "$BUNDLE/trace"
+        rt delete --force "$ID"
+        [ ! -e "$STATE/$ID" ]
+        [ -z "$(leaks_list_cgroups "$ID")" ]
+    done
+}

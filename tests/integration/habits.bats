@@ -105,6 +105,30 @@ require_cgroup() {
     [[ $output == *$'CapAmb:\t0000000000000020'* ]]
 }
 
+@test "a capability that nobody knows is left out with a warning" {
+    bundle
+    args true
+    config '.process.capabilities.bounding += ["CAP_TOMORROW"]'
+    run rt run --bundle "$BUNDLE" "$ID"
+    [ "$status" -eq 0 ]
+    [[ $output == *"/process/capabilities: unknown, ignoring: CAP_TOMORROW"* ]]
+}
+
+@test "a first process for which there is not enough memory is told as such" {
+    bundle
+    args true
+    config '.linux.resources.memory = {limit: 4096}'
+    fails_with "OOM-killed (memory limit too low?)" rt run --bundle "$BUNDLE" "$ID"
+    [ ! -e "$STATE/$ID" ]
+}
+
+@test "a FIFO in place of config.json stops nobody" {
+    bundle
+    rm "$BUNDLE/config.json"
+    mkfifo "$BUNDLE/config.json"
+    fails_with "not valid JSON" timeout -s KILL 20 "$BULKHEAD" --root "$STATE" run --bundle "$BUNDLE" "$ID"
+}
+
 @test "device rules stand in the controller in the document's order" {
     require_cgroup 1
     bundle

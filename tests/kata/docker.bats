@@ -114,6 +114,37 @@ teardown() { docker_remove_all; }
     [[ $output == *"smallest pod"* ]]
 }
 
+# interfaces NAME WANTED: of the container.
+interfaces() {
+    [ "$(docker exec "$1" ls /sys/class/net | tr '\n' ' ')" = "$2 " ]
+}
+
+@test "docker: kata: networks that come and go while the container runs" {
+    box_start server --runtime=runc --network=side sleep 1000
+    box_start c1 sleep 1000
+    interfaces c1 "eth0 lo"
+    local turn before
+    before=$(docker exec c1 ip route | sort)
+    for turn in 1 2; do
+        docker network connect side c1
+        wait_until 10 interfaces c1 "eth0 eth1 lo"
+        wait_until 10 docker exec c1 ping -c 1 -W 20 server
+        [ "$(docker exec c1 cat /sys/class/net/eth1/address)" = \
+            "$(field c1 '(index .NetworkSettings.Networks "side").MacAddress')" ]
+        node busybox ping -c 1 -W 20 "$(field c1 '(index .NetworkSettings.Networks "side").IPAddress')"
+        docker network disconnect side c1
+        wait_until 10 interfaces c1 "eth0 lo"
+        [ "$(docker exec c1 ip route | sort)" = "$before" ]
+    done
+    # The one that it began with, and its default route, go over to another.
+    docker network connect side c1
+    docker network disconnect bridge c1
+    wait_until 10 interfaces c1 "eth1 lo"
+    run -0 docker exec c1 ip route
+    [[ $output == *"default via "*"dev eth1"* && $output != *eth0* ]]
+    docker exec c1 ping -c 1 -W 20 server
+}
+
 @test "docker: kata: the daemon restarts, the VMM is killed" {
     box_start server --runtime=runc --network=side sleep 1000
     box_start c1 --network=side sleep 1000

@@ -323,6 +323,8 @@ PYTHON
     [ "$(rt exec "$POD" cat /sys/fs/cgroup/memory.max)" -eq 134217728 ]
     [ "$(rt exec "$POD" cat /sys/fs/cgroup/pids.max)" -eq 77 ]
     fails_with "its size is fixed" rt update --memory 512m "$POD"
+    fails_with "cpu limits of 1500m: the pod was made with 1 processor, and its size is fixed" \
+        rt update --cpu-period 100000 --cpu-quota 150000 "$POD"
     rt update --memory 256m "$POD"
 }
 

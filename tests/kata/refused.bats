@@ -84,6 +84,22 @@ refused() {
     refused "/run/netns/nobody"
 }
 
+@test "a name that is taken, before a pod is made for it" {
+    mkdir "$STATE/$ID"
+    fails_with "container with given ID already exists: $ID" rt run --pod another --bundle "$BUNDLE" "$ID"
+    pod_gone another
+    rmdir "$STATE/$ID"
+}
+
+@test "a plan that is refused is one line, and warnings are no part of one that is not" {
+    config '.linux.resources.memory.limit = 134217728'
+    run rt run --dry-run --bundle "$BUNDLE" "$ID"
+    [[ ${lines[-1]} == *"run failed: pod "*"memory limit 128Mi is less than 256Mi, the smallest pod"* ]]
+    config '.linux.resources.memory.limit = 268435456'
+    # shellcheck disable=SC2086  # a list of words
+    [[ $("$BULKHEAD" --root "$STATE" $RUNTIME_FLAGS run --dry-run --bundle "$BUNDLE" "$ID" 2>/dev/null) == "container "* ]]
+}
+
 @test "a document that is not one" {
     echo '{' >"$BUNDLE/config.json"
     refused "not valid JSON"

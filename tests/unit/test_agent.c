@@ -376,6 +376,17 @@ static void a_network_is_checked_before_it_is_touched(void **state)
 	assert_int_equal(bh_network_check(&request, &err), 0);
 	route.family = AF_UNIX;
 	assert_int_equal(bh_network_check(&request, &err), -EINVAL);
+	/* What is gone is checked as what is there. */
+	request.n_routes = 0;
+	request.n_gone_routes = 1;
+	request.gone_routes = routes;
+	assert_int_equal(bh_network_check(&request, &err), -EINVAL);
+	request.n_gone_routes = request.n_interfaces = 0;
+	request.n_gone_addresses = 1;
+	request.gone_addresses = interfaces;
+	assert_int_equal(bh_network_check(&request, &err), 0);
+	address.ip.len = 5;
+	assert_int_equal(bh_network_check(&request, &err), -EINVAL);
 }
 
 /* ---- figures --------------------------------------------------------------------------------- */

@@ -161,6 +161,14 @@ static struct bh_findings judge(int64_t cpu_request, int64_t cpu, int64_t reques
 	return found;
 }
 
+static void the_guest_cannot_be_larger_than_what_can_be_said(void **state)
+{
+	(void)state;
+	assert_int_equal(bh_pod_ram(256 * BH_POD_MIB), 304 * BH_POD_MIB);
+	assert_in_range(bh_pod_ram(INT64_MAX), INT64_MAX - 2 * BH_POD_MIB, INT64_MAX);
+	assert_in_range(bh_pod_ram(UINT64_MAX), INT64_MAX - 2 * BH_POD_MIB, INT64_MAX);
+}
+
 static void the_smallest_pod_has_nothing_to_hear(void **state)
 {
 	(void)state;
@@ -239,6 +247,7 @@ int main(void)
 		cmocka_unit_test(init_containers_count_with_the_sidecars_before_them),
 		cmocka_unit_test(what_is_said_of_the_pod_goes_first),
 		cmocka_unit_test(sums_do_not_wrap),
+		cmocka_unit_test(the_guest_cannot_be_larger_than_what_can_be_said),
 		cmocka_unit_test(the_smallest_pod_has_nothing_to_hear),
 		cmocka_unit_test(each_rule_says_what_it_found),
 		cmocka_unit_test(levels_are_the_administrators),

@@ -20,7 +20,10 @@
 static const struct bh_containerd_wants all_wants = { .shim_dir = "/opt/b",
 						      .pool = "bulkhead-pool",
 						      .handler_snapshotter = true };
-static const struct bh_containerd_wants few_wants = { .shim_dir = NULL };
+static const struct bh_containerd_wants few_wants = { .shim_dir = "/usr/bin", .found = true };
+static const struct bh_containerd_wants own_wants = { .shim_dir = "/usr/bin",
+						      .found = true,
+						      .own_type = true };
 
 #define CRI2 "plugins.\"io.containerd.grpc.v1.cri\""
 #define CRI3 "plugins.'io.containerd.cri.v1.runtime'"
@@ -49,14 +52,14 @@ static void comes_out(const char *edited, const char *original)
 	assert_string_equal(bh_buf_str(&out), original);
 }
 
-static const char *type_of(struct bh_arena *arena, const char *text, const char *handler)
+static const char *shim_of(struct bh_arena *arena, const char *text, const char *handler)
 {
 	struct bh_err err = BH_ERR_INIT;
-	const char *type;
+	const char *shim;
 
-	if (bh_containerd_handler_type(arena, text, strlen(text), handler, &type, &err) < 0)
+	if (bh_containerd_handler_shim(arena, text, strlen(text), handler, &shim, &err) < 0)
 		fail_msg("%s\nof:\n%s", err.text, text);
-	return type;
+	return shim;
 }
 
 static void test_in_and_out(void **state)
@@ -81,18 +84,29 @@ static void test_in_and_out(void **state)
 		"c = {d = \"}\"}\ne = 1979-05-27 07:32:00Z\n\"\" = \"\"\"\n\\\"\"\"\"\"\"\n[[l]]\n",
 	};
 
+	static const struct {
+		const struct bh_containerd_wants *wants;
+		const char *runc, *kata;
+	} rows[] = {
+		{ &few_wants, "io.containerd.bulkhead.v2", "io.containerd.bulkhead-kata.v2" },
+		{ &own_wants, "/usr/bin/containerd-shim-bulkhead-v2",
+		  "io.containerd.bulkhead-kata.v2" },
+		{ &all_wants, "/opt/b/containerd-shim-bulkhead-v2",
+		  "/opt/b/containerd-shim-bulkhead-kata-v2" },
+	};
+
 	(void)state;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(texts); i++)
-		for (int all = 0; all < 2; all++) {
-			const struct bh_containerd_wants *wants = all ? &all_wants : &few_wants;
+		for (size_t j = 0; j < BH_ARRAY_SIZE(rows); j++) {
+			const struct bh_containerd_wants *wants = rows[j].wants;
 			bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
 			bh_auto_buf struct bh_buf once = BH_BUF_INIT, twice = BH_BUF_INIT;
 
 			edits(texts[i], wants, &once);
-			assert_string_equal(type_of(&arena, bh_buf_str(&once), "runc"),
-					    "io.containerd.bulkhead.v2");
-			assert_string_equal(type_of(&arena, bh_buf_str(&once), "kata"),
-					    "io.containerd.bulkhead-kata.v2");
+			assert_string_equal(shim_of(&arena, bh_buf_str(&once), "runc"),
+					    rows[j].runc);
+			assert_string_equal(shim_of(&arena, bh_buf_str(&once), "kata"),
+					    rows[j].kata);
 			comes_out(bh_buf_str(&once), texts[i]);
 			/* What is there is not put in again. */
 			edits(bh_buf_str(&once), wants, &twice);
@@ -120,7 +134,9 @@ static void test_what_is_written(void **state)
 	edits("version = 2\n[" CRI2 ".containerd.runtimes.runc]\n"
 	      "  runtime_type = \"io.containerd.runc.v2\" # mine\n"
 	      "[plugins.\"io.containerd.snapshotter.v1.devmapper\"]\n  pool_name = \"\"\n",
-	      &(struct bh_containerd_wants){ .pool = "p", .handler_snapshotter = true }, &out);
+	      &(struct bh_containerd_wants){
+		      .found = true, .pool = "p", .handler_snapshotter = true },
+	      &out);
 	assert_string_equal(bh_buf_str(&out),
 			    "version = 2\n[" CRI2 ".containerd.runtimes.runc]\n"
 			    "# bulkhead node install: begin d272dc1d\n"
@@ -235,9 +251,13 @@ static void test_drop_in(void **state)
 	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
 
 	(void)state;
-	bh_containerd_drop_in(3, &all_wants, &out);
-	assert_string_equal(type_of(&arena, bh_buf_str(&out), "kata"),
+	bh_containerd_drop_in(3, &own_wants, &out);
+	assert_string_equal(shim_of(&arena, bh_buf_str(&out), "kata"),
 			    "io.containerd.bulkhead-kata.v2");
+	/* containerd's own type, which it grants user namespaces to, with our shim. */
+	assert_non_null(strstr(bh_buf_str(&out),
+			       "runtimes.runc]\n  runtime_type = 'io.containerd.runc.v2'\n"
+			       "  runtime_path = '/usr/bin/containerd-shim-bulkhead-v2'\n"));
 	comes_out(bh_buf_str(&out), "");
 }
 

@@ -150,6 +150,49 @@ static void the_end_is_told_to_the_other_side(void **state)
 	finish(&b);
 }
 
+/* Return: the host's end of a connection over what could be vsock; it says the key, if @key, and
+ * what it is for */
+static int connection(struct bench *b, const char *key, uint8_t kind)
+{
+	uint8_t head[BH_LINK_KEY_BYTES + BH_LINK_PREAMBLE_BYTES] = { 0 };
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends),
+			 0);
+	bh_link_take_stream(b->guest, ends[1], true);
+	if (!key)
+		return ends[0];
+	memcpy(head, key, strlen(key));
+	head[BH_LINK_KEY_BYTES + 3] = kind;
+	assert_int_equal(write(ends[0], head, sizeof(head)), sizeof(head));
+	return ends[0];
+}
+
+/* As any process of a host can do to any of its guests. */
+static void callers_that_say_nothing_keep_nobody_out(void **state)
+{
+	int silent[300], stream;
+	struct bench b;
+
+	(void)state;
+	start(&b);
+	memcpy(b.guest->key, "key", 3);
+	b.guest->keyed = true;
+	for (size_t i = 0; i < BH_ARRAY_SIZE(silent); i++)
+		silent[i] = connection(&b, NULL, 0);
+	stream = connection(&b, "key", BH_STREAM_STDIO);
+	settle(&b);
+	assert_int_equal(b.n_accepted, 1);
+	assert_int_equal(b.dead, 0);
+	assert_in_range(b.guest->n_incoming, 200, 256);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(silent); i++)
+		bh_close(silent[i]);
+	settle(&b);
+	assert_int_equal(b.guest->n_incoming, 0);
+	bh_close(stream);
+	finish(&b);
+}
+
 static void echo(void *self, struct bh_rpc_call *call, const void *request)
 {
 	size_t len;
@@ -203,6 +246,7 @@ int main(void)
 		cmocka_unit_test(a_stream_says_what_it_is_for),
 		cmocka_unit_test(a_kind_that_nobody_knows_is_closed),
 		cmocka_unit_test(the_end_is_told_to_the_other_side),
+		cmocka_unit_test(callers_that_say_nothing_keep_nobody_out),
 		cmocka_unit_test(calls_go_through_a_link),
 	};
 

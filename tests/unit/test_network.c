@@ -27,6 +27,8 @@
 #include <sys/wait.h>
 
 #include "base/buf.h"
+#include "linux/ns.h"
+#include "linux/rtnetlink.h"
 #include "pod/vm/network.h"
 
 #define SKIP 77
@@ -385,6 +387,113 @@ static int act_late(void)
 	NEED(!has(netns, "ip link", "bhtap"));
 	json_object_put(saved);
 	bh_network_free(network);
+	return 0;
+}
+
+/* @old is exchanged for what is there now, of which @ret_news tells. Return: the network */
+static struct bh_network *exchange(struct bh_network *old, Agent__NetworkRequest *ret_news)
+{
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_network *next;
+
+	if (bh_network_renew(old, &next, &err) < 0)
+		_exit(94);
+	if (!next) {
+		agent__network_request__init(ret_news);
+		return old;
+	}
+	if (bh_network_exchange(old, next, &err) < 0)
+		_exit(95);
+	*ret_news = *bh_network_news(next);
+	return next;
+}
+
+static bool is_mac(const ProtobufCBinaryData *data, const uint8_t *mac)
+{
+	return data->len == 6 && memcmp(data->data, mac, 6) == 0;
+}
+
+static int listen_here(void *arg, struct bh_err *err)
+{
+	return (*(int *)arg = bh_rtnl_listen(err)) < 0 ? -1 : 0;
+}
+
+static int act_change(void)
+{
+	static const uint8_t first[] = { 2, 0, 0, 0, 8, 1 };
+	bh_auto_close int netns = -EBADF;
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_network *network = NULL, *old;
+	Agent__NetworkRequest news;
+	const struct bh_vm_nic *nics;
+	json_object *saved;
+	struct pollfd news_fd = { .events = POLLIN };
+	size_t n;
+
+	NEED(bh_network_reserve(2, &netns, &network, &err) == 0);
+	NEED(bh_ns_visit_network(netns, listen_here, &news_fd.fd, &err) == 0);
+	NEED(poll(&news_fd, 1, 0) == 0);
+	bring(netns, "eth0", 1);
+	do_in(netns, "ip route add default via 10.8.1.1");
+	NEED(bh_network_arrive(network, &err) == 0 && bh_network_apply(network, &err) == 0);
+	old = network;
+	NEED(poll(&news_fd, 1, 0) == 1);
+	bh_rtnl_skip(news_fd.fd);
+	NEED(poll(&news_fd, 1, 0) == 0);
+	NEED(exchange(network, &news) == old); /* what we changed ourselves is no change */
+
+	/* One that comes, with an address, and takes the default route over. */
+	bring(netns, "eth1", 2);
+	do_in(netns, "ip route replace default via 10.8.2.1");
+	network = exchange(old, &news);
+	nics = bh_network_nics(network, &n);
+	NEED(n == 2 && news.n_surplus == 0 && news.n_interfaces == 1 && news.n_gone_routes == 1);
+	NEED_TEXT(news.interfaces[0]->name, "eth1");
+	NEED(is_mac(&news.interfaces[0]->device_mac, nics[1].mac));
+	NEED_TEXT(news.gone_routes[0]->device, "eth0");
+	NEED(news.n_gone_addresses == 0 && nics[0].tap_fd >= 0 && nics[1].tap_fd >= 0);
+	NEED(has(netns, "tc filter show dev eth1 ingress", "mirred"));
+	NEED(has(netns, "tc filter show dev eth0 ingress", "mirred"));
+	bh_network_free(old);
+
+	/* An address for another; then the first interface goes. */
+	do_in(netns, "ip addr add 10.9.9.9/24 dev eth1; ip addr del 10.8.2.2/24 dev eth1");
+	old = network;
+	network = exchange(old, &news);
+	NEED(news.n_interfaces == 1 && news.n_gone_addresses == 1 && news.n_surplus == 0);
+	NEED(news.interfaces[0]->device_mac.len == 0);
+	NEED(news.gone_addresses[0]->n_addresses == 1 &&
+	     news.gone_addresses[0]->addresses[0]->ip.data[3] == 2);
+	bh_network_free(old);
+	do_in(netns, "ip link del eth0");
+	old = network;
+	network = exchange(old, &news);
+	NEED(news.n_surplus == 1 && is_mac(&news.surplus[0], first) && news.n_interfaces == 0);
+	NEED(has(netns, "ip link show type tun", "spare") ||
+	     has(netns, "ip -d link show", ": spare"));
+	bh_network_free(old);
+
+	/* Its device serves another one. */
+	bring(netns, "eth0", 3);
+	old = network;
+	network = exchange(old, &news);
+	nics = bh_network_nics(network, &n);
+	NEED(news.n_interfaces == 1 && is_mac(&news.interfaces[0]->device_mac, nics[0].mac));
+	NEED(has(netns, "tc filter show dev eth0 ingress", "mirred"));
+	bh_network_free(old);
+
+	/* One too many changes nothing. */
+	bring(netns, "eth2", 4);
+	NEED(bh_network_renew(network, &old, &err) == -E2BIG && !old);
+	saved = saved_of(network);
+	NEED(bh_network_undo(saved, &err) == 0);
+	NEED(!has(netns,
+		  "tc filter show dev eth0 ingress; tc filter show dev eth1 ingress; ip link",
+		  "mirred"));
+	NEED(!has(netns, "ip link", "bhtap"));
+	json_object_put(saved);
+	bh_network_free(network);
+	close(news_fd.fd);
 	return 0;
 }
 
@@ -869,6 +978,7 @@ static void interfaces_may_come_later(void **state)
 {
 	(void)state;
 	check(act_late);
+	check(act_change);
 	check(act_too_many);
 }
 

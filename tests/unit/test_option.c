@@ -207,6 +207,7 @@ static void mistakes_name_the_option_and_the_value(void **state)
 		{ "--nosuch", "flag provided but not defined: -nosuch" },
 		{ "--nosuch=1", "flag provided but not defined: -nosuch" },
 		{ "-ft", "flag provided but not defined: -ft" },
+		{ "--nubmer=1", "flag provided but not defined: -nubmer; did you mean 'number'?" },
 		{ "---flag", "bad flag syntax: ---flag" },
 		{ "--=x", "bad flag syntax: --=x" },
 		{ "--text", "flag needs an argument: -text" },

@@ -263,7 +263,7 @@ static int count_surplus(struct bh_network *network, struct bh_err *err)
 	return 0;
 }
 
-int bh_network_arrive(struct bh_network *network, struct bh_err *err)
+int bh_network_scan_again(struct bh_network *network, struct bh_err *err)
 {
 	struct bh_network_sockets sockets;
 	int r = bh_network_sockets_open(network->netns_fd, 0, &sockets, err);
@@ -276,8 +276,13 @@ int bh_network_arrive(struct bh_network *network, struct bh_err *err)
 		r = bh_network_scan(sockets.rtnl, network, err);
 	}
 	bh_network_sockets_close(&sockets);
-	if (r == -EINTR)
-		bh_err_set(err, r, "it changes all the time");
+	return r == -EINTR ? bh_err_set(err, r, "it changes all the time") : r;
+}
+
+int bh_network_arrive(struct bh_network *network, struct bh_err *err)
+{
+	int r = bh_network_scan_again(network, err);
+
 	r = r < 0 ? r : count_surplus(network, err);
 	return r < 0 ? bh_err_ctx(err, "the network that came after the pod was made") : 0;
 }

@@ -43,6 +43,22 @@ bool bh_network_is_reserved(const struct bh_network *network);
  * saved and applied like any other. Again when that failed */
 int bh_network_arrive(struct bh_network *network, struct bh_err *err) bh_must_check;
 
+/**
+ * bh_network_renew() - look once more at the namespace of @old, by bh_network_reserve() and applied
+ * @ret: the network as it is now, the caller's, to be saved in the place of @old and then exchanged
+ * for it; it borrows from @old until it has been told; NULL = nothing changed
+ */
+int bh_network_renew(const struct bh_network *old, struct bh_network **ret,
+		     struct bh_err *err) bh_must_check;
+
+/** bh_network_exchange() - change on the host what @next has and @old has not, and the other way
+ * round; the taps are @next's then. On failure they stay @old's, and what is new is undone */
+int bh_network_exchange(struct bh_network *old, struct bh_network *next,
+			struct bh_err *err) bh_must_check;
+
+/** bh_network_news() - of one by bh_network_renew(): what the guest is to be told */
+const Agent__NetworkRequest *bh_network_news(const struct bh_network *network);
+
 /** bh_network_save() - the JSON object from which bh_network_undo() works, appended to @out; to be
  * stored before bh_network_apply() */
 void bh_network_save(const struct bh_network *network, struct bh_buf *out);

@@ -16,6 +16,7 @@
 struct bh_network_link {
 	char name[IF_NAMESIZE];
 	uint32_t index;
+	uint8_t nic;       /* its place among those of the network; not saved */
 	bool had_ingress;  /* there was an ingress or clsact qdisc, which stays */
 	bool had_allmulti; /* it took all multicast frames */
 };
@@ -34,7 +35,8 @@ struct bh_network {
 	struct bh_arena arena; /* of the message and all strings */
 	int netns_fd;          /* borrowed */
 	struct bh_network_trace trace;
-	Agent__NetworkRequest message;
+	Agent__NetworkRequest message; /* all of it */
+	Agent__NetworkRequest news;    /* what became another, see bh_network_renew() */
 	struct bh_vm_nic nics[BH_NETWORK_INTERFACES_MAX]; /* one a link; the taps are ours */
 	size_t n_nics;
 	bool reserved; /* nics are there before their links */
@@ -65,6 +67,10 @@ void bh_network_sockets_close(struct bh_network_sockets *sockets);
  * filled anew; -errno with @err */
 int bh_network_scan(int rtnl, struct bh_network *network, struct bh_err *err) bh_must_check;
 
+/** bh_network_scan_again() - of a namespace whose nics are there before the links: as often as it
+ * takes */
+int bh_network_scan_again(struct bh_network *network, struct bh_err *err) bh_must_check;
+
 /* What else hangs on an interface's arriving traffic. */
 struct bh_network_ingress {
 	bool qdisc;     /* ingress or clsact */
@@ -87,6 +93,11 @@ int bh_network_spare_tap(const struct bh_network_sockets *sockets,
 int bh_network_connect(const struct bh_network_sockets *sockets,
 		       const struct bh_network_trace *trace, size_t number, uint32_t mtu,
 		       struct bh_err *err) bh_must_check;
+
+/** bh_network_disconnect() - the link @number, which may be gone, is as it was found, and @tap a
+ * spare one. Idempotent */
+int bh_network_disconnect(int rtnl, const struct bh_network_trace *trace, size_t number, int tap,
+			  struct bh_err *err) bh_must_check;
 
 /** bh_network_remove() - all that @trace tells of and is there; goes on after a failure */
 int bh_network_remove(int rtnl, const struct bh_network_trace *trace,

@@ -180,16 +180,25 @@ static int set_up_tap(int rtnl, int index, const char *alias, uint32_t mtu, stru
 	return set_flag(rtnl, (uint32_t)index, IFF_UP, true, "set the tap up", err);
 }
 
-int bh_network_spare_tap(const struct bh_network_sockets *sockets,
-			 const struct bh_network_trace *trace, size_t number, struct bh_err *err)
+/* Return: number of the interface, or -errno */
+static int spare_tap(int rtnl, const struct bh_network_trace *trace, int fd, struct bh_err *err)
 {
 	char alias[BH_NETWORK_ALIAS_BYTES];
-	int tap = make_tap(sockets->rtnl, sockets->taps[number], err);
+	int tap = make_tap(rtnl, fd, err), r;
 
 	if (tap < 0)
 		return tap;
 	snprintf(alias, sizeof(alias), BH_NETWORK_ALIAS "%08x: spare", trace->token);
-	return set_up_tap(sockets->rtnl, tap, alias, TAP_MTU_MAX, err);
+	r = set_up_tap(rtnl, tap, alias, TAP_MTU_MAX, err);
+	return r < 0 ? r : tap;
+}
+
+int bh_network_spare_tap(const struct bh_network_sockets *sockets,
+			 const struct bh_network_trace *trace, size_t number, struct bh_err *err)
+{
+	int r = spare_tap(sockets->rtnl, trace, sockets->taps[number], err);
+
+	return r < 0 ? r : 0;
 }
 
 /* ---- redirects ------------------------------------------------------------------------------- */
@@ -314,11 +323,11 @@ static int remove_filter(int rtnl, const struct bh_network_link *link, uint32_t 
 	return talk(rtnl, &request, "remove its redirect", err);
 }
 
-static int remove_qdisc(int rtnl, const struct bh_network_link *link, struct bh_err *err)
+static int remove_qdisc(int rtnl, uint32_t index, struct bh_err *err)
 {
 	struct bh_rtnl_request request = bh_rtnl_request(RTM_DELQDISC, 0, sizeof(request.tc));
 
-	request.tc.tcm_ifindex = (int)link->index;
+	request.tc.tcm_ifindex = (int)index;
 	request.tc.tcm_parent = TC_H_INGRESS;
 	return talk(rtnl, &request, "remove its ingress qdisc", err);
 }
@@ -333,13 +342,26 @@ static int restore_link(int rtnl, const struct bh_network_link *link, uint32_t t
 		r = remove_filter(rtnl, link, token, err);
 	/* A qdisc on which somebody else relies by now is theirs. */
 	if (r == 0 && found.qdisc && !link->had_ingress && !found.others && !found.same_pref)
-		r = remove_qdisc(rtnl, link, err);
+		r = remove_qdisc(rtnl, link->index, err);
 	if (r == 0 && !link->had_allmulti && !found.same_pref)
 		r = set_flag(rtnl, link->index, IFF_ALLMULTI, false, "take all multicast no more",
 			     err);
 	if (r == -ENODEV) /* it went away meanwhile */
 		return 0;
 	return r < 0 ? bh_err_ctx(err, "interface '%s'", link->name) : 0;
+}
+
+int bh_network_disconnect(int rtnl, const struct bh_network_trace *trace, size_t number, int tap,
+			  struct bh_err *err)
+{
+	int r = restore_link(rtnl, &trace->links[number], trace->token, err);
+	int index = r < 0 ? r : spare_tap(rtnl, trace, tap, err);
+
+	if (index < 0)
+		return index;
+	r = remove_qdisc(rtnl, (uint32_t)index, err);
+	/* It has none: this was done before, or the link was never connected. */
+	return r == -ENOENT || r == -EINVAL ? 0 : r;
 }
 
 /* Taps of a token. */

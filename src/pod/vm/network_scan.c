@@ -531,9 +531,10 @@ static int add_interface(int rtnl, struct scan *scan, const struct link *link)
 		fill_nic(network, link);
 	memcpy(changed->name, link->name, sizeof(changed->name));
 	changed->index = link->index;
+	changed->nic = (uint8_t)network->trace.n;
 	changed->had_allmulti = link->flags & IFF_ALLMULTI;
 	network->message.interfaces[network->trace.n++] = interface;
-	r = bh_network_ingress(rtnl, changed, 0, &ingress, scan->err);
+	r = bh_network_ingress(rtnl, changed, network->trace.token, &ingress, scan->err);
 	changed->had_ingress = ingress.qdisc;
 	if (r == 0 && ingress.same_pref)
 		return bh_err_as(scan->err, BH_ERR_STATE, -EBUSY,

@@ -200,6 +200,7 @@ void bh_vm_pod_undo(struct bh_vm_pod *pod)
 	pod->closed = true;
 	bh_loop_disarm(pod->loop, &pod->verdict);
 	bh_vm_pulse_end(pod);
+	bh_vm_network_end(pod);
 	while (pod->users > 0 && bh_fiber_sleep(pod->loop, POLL_MS, &err) == 0)
 		continue;
 	bh_loop_disarm(pod->loop, &pod->burial);

@@ -2,18 +2,24 @@
 /*
  * The network of a pod, in the order of its life: made before the monitor starts, told to the
  * guest. A namespace given by path is complete. One that the runtime is to make may be filled by
- * the engine later, between Create and Start (Docker from 28 on) or by hooks: devices are kept
- * ready for it.
+ * the engine later, between Create and Start (Docker from 28 on) or by hooks, and changed while the
+ * pod lives (`docker network connect`): devices are kept ready for it.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
 #include "base/path.h"
+#include "linux/ns.h"
+#include "linux/rtnetlink.h"
+#include "loop/fiber.h"
 #include "pod/vm/vm_pod.h"
 
 /* Interfaces that may come later. Each device costs the boot some of its time, used or not. */
 #define RESERVED 2
+
+/* From the first of several changes on. */
+#define REST_MS 100
 
 /* Whether it is the namespace that this process is in: the host's. */
 static bool is_hosts(int netns_fd)
@@ -109,6 +115,117 @@ static void offer_resolver(struct bh_vm_pod *pod)
 			bh_err_format(&err, text, sizeof(text)));
 }
 
+/* ---- what changes while the pod lives -------------------------------------------------------- */
+
+/* Suspends */
+static int take_over(struct bh_vm_pod *pod, struct bh_network *old, struct bh_network *next,
+		     struct bh_err *err)
+{
+	int r;
+
+	pod->network = next;
+	r = bh_vm_pod_save(pod, err);
+	r = r < 0 ? r : bh_network_exchange(old, next, err);
+	if (r < 0) {
+		struct bh_err ignored = BH_ERR_INIT;
+
+		pod->network = old;
+		(void)!bh_vm_pod_save(pod, &ignored);
+		return r;
+	}
+	return bh_vm_pod_ask(pod, BH_AGENT_SERVICE, "Network", &bh_network_news(next)->base, NULL,
+			     NULL, err);
+}
+
+/* Suspends */
+static int look_again(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	struct bh_network *old = pod->network, *next;
+	int r = bh_network_renew(old, &next, err);
+
+	if (r < 0 || !next)
+		return r;
+	r = take_over(pod, old, next, err);
+	bh_network_free(pod->network == next ? old : next);
+	return r;
+}
+
+/* A fiber. What it stumbles over is looked at again with the next change. */
+static void look(void *arg)
+{
+	struct bh_vm_pod *pod = arg;
+	char text[BH_ERR_TEXT_BYTES + 256];
+	struct bh_err err = BH_ERR_INIT;
+
+	pod->users++;
+	if (look_again(pod, &err) < 0 && !pod->dead)
+		bh_warn("pod '%s': %s", pod->config.id, bh_err_format(&err, text, sizeof(text)));
+	if (!pod->dead)
+		offer_resolver(pod);
+	pod->network_looking = false;
+	pod->users--;
+}
+
+static void on_rest(struct bh_timer *timer)
+{
+	struct bh_vm_pod *pod =
+		(struct bh_vm_pod *)((char *)timer - offsetof(struct bh_vm_pod, network_rest));
+	struct bh_err err = BH_ERR_INIT;
+
+	/* What comes before the guest was told of the network is part of what it is told. */
+	if (pod->dead || pod->closed || !pod->network_told)
+		return;
+	if (pod->network_looking) {
+		bh_loop_arm(pod->loop, timer, REST_MS);
+		return;
+	}
+	pod->network_looking = true;
+	if (bh_fiber_start(pod->loop, look, pod, &err) < 0)
+		pod->network_looking = false;
+}
+
+static int on_news(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	struct bh_vm_pod *pod =
+		(struct bh_vm_pod *)((char *)source - offsetof(struct bh_vm_pod, network_news));
+
+	(void)events;
+	(void)err;
+	bh_rtnl_skip(source->fd);
+	if (!pod->network_rest.armed)
+		bh_loop_arm(pod->loop, &pod->network_rest, REST_MS);
+	return 0;
+}
+
+/* Within the namespace. @arg: where the descriptor goes */
+static int listen_here(void *arg, struct bh_err *err)
+{
+	int *ret = arg;
+
+	*ret = bh_rtnl_listen(err);
+	return *ret < 0 ? *ret : 0;
+}
+
+static int listen_to_news(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	int r = bh_ns_visit_network(pod->netns_fd, listen_here, &pod->network_news.fd, err);
+
+	return r < 0 ? r : bh_loop_add(pod->loop, &pod->network_news, EPOLLIN, err);
+}
+
+void bh_vm_network_init(struct bh_vm_pod *pod)
+{
+	pod->network_news = (struct bh_source){ .fd = -EBADF, .fn = on_news, .what = "network" };
+	pod->network_rest.fn = on_rest;
+}
+
+void bh_vm_network_end(struct bh_vm_pod *pod)
+{
+	bh_loop_disarm(pod->loop, &pod->network_rest);
+	bh_loop_remove(pod->loop, &pod->network_news);
+	pod->network_news.fd = bh_close(pod->network_news.fd);
+}
+
 int bh_vm_network_arrive(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	int r = 0;
@@ -116,12 +233,16 @@ int bh_vm_network_arrive(struct bh_vm_pod *pod, struct bh_err *err)
 	if (!pod->network || pod->network_told)
 		return 0;
 	if (bh_network_is_reserved(pod->network)) {
-		r = bh_network_arrive(pod->network, err);
+		r = pod->network_news.fd < 0 ? listen_to_news(pod, err) : 0;
+		r = r < 0 ? r : bh_network_arrive(pod->network, err);
 		r = r < 0 ? r : bh_vm_pod_save(pod, err);
 		r = r < 0 ? r : bh_network_apply(pod->network, err);
 	}
 	r = r < 0 ? r : bh_vm_network_tell(pod, err);
-	if (r == 0)
-		offer_resolver(pod);
-	return r;
+	if (r < 0)
+		return r;
+	offer_resolver(pod);
+	if (pod->network_news.fd >= 0)
+		bh_loop_arm(pod->loop, &pod->network_rest, REST_MS);
+	return 0;
 }

@@ -212,6 +212,23 @@ static void on_console(void *arg, const char *data, size_t len)
 	bh_console_log_add(arg, data, len);
 }
 
+static void on_link_dead(void *arg, const struct bh_err *why)
+{
+	bh_vm_pod_lost(arg, "link to the agent", why);
+}
+
+/* The guest calls the supervisor, at a port that nobody else can take any more. */
+static int listen_vsock(struct bh_vm_pod *pod, const char **ret_cmdline, struct bh_err *err)
+{
+	int r = bh_link_vsock(pod->loop, pod->vsock_cid, on_link_dead, pod, &pod->link, err);
+
+	if (r < 0)
+		return r;
+	*ret_cmdline = bh_arena_printf(&pod->arena, "%s " BH_LINK_VSOCK_OPTION "%u",
+				       pod->image.cmdline, bh_link_vsock_port(pod->link));
+	return *ret_cmdline ? 0 : bh_err_oom(err);
+}
+
 static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	bh_cleanup(bh_vm_cgroup_fds_close) struct bh_vm_cgroup_fds fds = { .n = 0 };
@@ -244,6 +261,9 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 		c.vsock_cid = pod->vsock_cid;
 		c.vsock_fd = vsock;
 		c.serial_name = NULL;
+		r = listen_vsock(pod, &c.cmdline, err);
+		if (r < 0)
+			return r;
 	}
 	if (pod->network)
 		c.nics = bh_network_nics(pod->network, &c.n_nics);
@@ -257,11 +277,6 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 
 /* ---- hello ---- */
 
-static void on_link_dead(void *arg, const struct bh_err *why)
-{
-	bh_vm_pod_lost(arg, "link to the agent", why);
-}
-
 static void on_agent_closed(void *arg)
 {
 	struct bh_err why = BH_ERR_INIT;
@@ -274,8 +289,8 @@ static int connect_link(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	int fd;
 
-	if (pod->vsock_cid)
-		return bh_link_vsock(pod->loop, pod->vsock_cid, on_link_dead, pod, &pod->link, err);
+	if (pod->link) /* over vsock */
+		return 0;
 	fd = bh_vm_channel(pod->vm, err);
 	return fd < 0 ? fd : bh_link_serial(pod->loop, fd, on_link_dead, pod, &pod->link, err);
 }
@@ -696,6 +711,7 @@ static int open_pod(struct bh_loop *loop, const struct bh_pod_config *config,
 	pod->netns_fd = -EBADF;
 	pod->scope_fd = -EBADF;
 	bh_vm_pod_end_init(pod);
+	bh_vm_network_init(pod);
 	pod->workers.loop = loop;
 	pod->stdio = (struct bh_stdio){ .loop = loop,
 					.domain = config->domain,

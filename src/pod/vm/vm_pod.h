@@ -148,7 +148,10 @@ struct bh_vm_pod {
 	int netns_fd;
 	const char *netns_path;
 	struct bh_network *network;
-	bool network_told;            /* the guest has it */
+	bool network_told;             /* the guest has it */
+	struct bh_source network_news; /* fd is owned */
+	struct bh_timer network_rest;  /* looks at what has changed */
+	bool network_looking;
 	struct bh_forward *forward;   /* NULL = none */
 	struct bh_resolver *resolver; /* NULL = none */
 	struct bh_share *share;
@@ -245,6 +248,10 @@ int bh_vm_network_tell(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
 /** bh_vm_network_arrive() - the first process is about to start: what an engine brought since the
  * pod was made. Suspends */
 int bh_vm_network_arrive(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/** bh_vm_network_init() / bh_vm_network_end() - nothing is watched yet; not any more */
+void bh_vm_network_init(struct bh_vm_pod *pod);
+void bh_vm_network_end(struct bh_vm_pod *pod);
 
 /* ---- vm_cgroup.c ---- */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "container/state.h"
+#include "contract/resource.h"
 #include "loop/fiber.h"
 #include "pod/vm/vm_pod.h"
 #include "rpc/agent.pb-c.h"
@@ -12,6 +13,7 @@
 
 #define BUSY_POLL_MS   5
 #define END_TIMEOUT_MS 10000 /* for a process to end after SIGKILL */
+#define MILLI          1000  /* of a core */
 
 static uint64_t quota_in(const struct bh_vm_pod *pod, const struct bh_cpu *cpu)
 {
@@ -522,34 +524,55 @@ static int resume_container(struct bh_vm_pod *pod, struct bh_rpc_call *call, con
 	return r;
 }
 
+/* What the pod's cgroup has if @c has @quota. */
+static uint64_t pod_quota_with(const struct bh_vm_container *c, uint64_t quota)
+{
+	const uint64_t all = c->pod->size.cgroup_quota_usec;
+
+	return (all > c->quota_usec ? all - c->quota_usec : 0) + quota;
+}
+
+/* All of its processors and what they cost. */
+static uint64_t most_quota(const struct bh_vm_size *size)
+{
+	return size->vcpus * size->period_usec + size->overhead_usec;
+}
+
 /* The VM's size is fixed; what its containers may have of it is not. */
-static int check_update(const struct bh_vm_pod *pod, const struct bh_resources *r,
+static int check_update(const struct bh_vm_container *c, const struct bh_resources *r,
 			struct bh_err *err)
 {
+	const struct bh_vm_pod *pod = c->pod;
+	const uint64_t quota = quota_in(pod, &r->cpu), all = pod_quota_with(c, quota);
+	char wanted[BH_AMOUNT_BYTES], made[BH_AMOUNT_BYTES];
+
+	if (quota > c->quota_usec && all > most_quota(&pod->size))
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+				 "kata: cpu limits of %llum: the pod was made with %u processor%s, "
+				 "and its size is fixed",
+				 (unsigned long long)((all - pod->size.overhead_usec) * MILLI /
+						      pod->size.period_usec),
+				 pod->size.vcpus, pod->size.vcpus == 1 ? "" : "s");
 	if (r->memory.limit.set && r->memory.limit.v > (int64_t)pod->size.memory)
 		return bh_err_as(
 			err, BH_ERR_SPEC, -EINVAL,
-			"kata: memory limit of %lld bytes: the pod was made with %llu bytes, "
-			"and its size is fixed",
-			(long long)r->memory.limit.v, (unsigned long long)pod->size.memory);
+			"kata: memory limit %s: the pod was made with %s, and its size is fixed",
+			bh_amount_format(BH_RESOURCE_MEMORY, r->memory.limit.v, wanted),
+			bh_amount_format(BH_RESOURCE_MEMORY, (int64_t)pod->size.memory, made));
 	return 0;
 }
 
-/* The pod's quota changes by as much as the container's, up to all of its processors and what they
- * cost. */
+/* The pod's quota changes by as much as the container's. */
 static int update_quota(struct bh_vm_container *c, const struct bh_cpu *cpu, struct bh_err *err)
 {
 	struct bh_vm_pod *pod = c->pod;
-	const uint64_t most = pod->size.vcpus * pod->size.period_usec + pod->size.overhead_usec;
-	uint64_t now = quota_in(pod, cpu), others;
+	const uint64_t now = quota_in(pod, cpu), all = pod_quota_with(c, now),
+		       most = most_quota(&pod->size);
 
 	if (!now)
 		return 0;
-	others = pod->size.cgroup_quota_usec > c->quota_usec
-			 ? pod->size.cgroup_quota_usec - c->quota_usec
-			 : 0;
 	c->quota_usec = now;
-	pod->size.cgroup_quota_usec = others + now < most ? others + now : most;
+	pod->size.cgroup_quota_usec = all < most ? all : most;
 	return bh_vm_pod_limit_cpu(pod, err);
 }
 
@@ -565,7 +588,7 @@ static int update(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 	if (r == 0 && q->resources)
 		r = bh_spec_parse_resources(&arena, (const char *)q->resources->value.data,
 					    q->resources->value.len, &resources, err);
-	r = r < 0 ? r : check_update(pod, &resources, err);
+	r = r < 0 ? r : check_update(c, &resources, err);
 	r = r < 0 ? r : bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Update", &q->base, NULL, NULL, err);
 	if (r < 0)
 		return r;

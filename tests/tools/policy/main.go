@@ -12,13 +12,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -27,6 +30,7 @@ import (
 	"k8s.io/apiserver/pkg/admission/plugin/cel"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
 	"k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions"
+	"k8s.io/apiserver/pkg/admission/plugin/webhook/predicates/rules"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/cel/environment"
 	resourcehelper "k8s.io/component-helpers/resource"
@@ -38,6 +42,7 @@ var oldest = version.MajorMinor(1, 30)
 
 type policy struct {
 	name      string
+	rules     []admissionv1.NamedRuleWithOperations
 	action    admissionv1.ValidationAction
 	validator validating.Validator
 }
@@ -55,13 +60,15 @@ type account struct {
 type answer struct {
 	File string `json:"file"`
 	// What is said of an update that leaves the pod's template alone.
-	Unchanged []string        `json:"unchanged"`
-	Deny      []string        `json:"deny"`
-	Warn      []string        `json:"warn"`
-	Errors    []string        `json:"errors"`
-	Runc      account         `json:"runc"`
-	Kata      account         `json:"kata"`
-	Spec      json.RawMessage `json:"spec"`
+	Unchanged []string `json:"unchanged"`
+	// What is said when a pod that is there is to have more memory.
+	Resized []string        `json:"resized"`
+	Deny    []string        `json:"deny"`
+	Warn    []string        `json:"warn"`
+	Errors  []string        `json:"errors"`
+	Runc    account         `json:"runc"`
+	Kata    account         `json:"kata"`
+	Spec    json.RawMessage `json:"spec"`
 }
 
 func check(err error) {
@@ -140,7 +147,8 @@ func readPolicies(file string) []*policy {
 		case "ValidatingAdmissionPolicy":
 			var p admissionv1.ValidatingAdmissionPolicy
 			check(yaml.UnmarshalStrict(document, &p))
-			policies = append(policies, &policy{name: p.Name, validator: compile(&p)})
+			policies = append(policies, &policy{
+				name: p.Name, rules: p.Spec.MatchConstraints.ResourceRules, validator: compile(&p)})
 		case "ValidatingAdmissionPolicyBinding":
 			var b admissionv1.ValidatingAdmissionPolicyBinding
 			check(yaml.UnmarshalStrict(document, &b))
@@ -235,15 +243,22 @@ func writeDefaults(pod *corev1.Pod) {
 
 // ---- answers ----
 
-// judge submits an object; with an old one it is an update.
-func judge(p *policy, object, old runtime.Object, gvk schema.GroupVersionKind) []validating.PolicyDecision {
-	resource := schema.GroupVersionResource{Group: gvk.Group, Version: gvk.Version, Resource: "any"}
+// judge submits an object, or a subresource of it; with an old one it is an update.
+func judge(p *policy, object, old runtime.Object, gvk schema.GroupVersionKind, sub string) []validating.PolicyDecision {
+	resource := schema.GroupVersionResource{
+		Group: gvk.Group, Version: gvk.Version, Resource: strings.ToLower(gvk.Kind) + "s"}
 	operation := admission.Create
 	if old != nil {
 		operation = admission.Update
 	}
-	attributes := admission.NewAttributesRecord(object, old, gvk, "default", "name", resource, "",
+	attributes := admission.NewAttributesRecord(object, old, gvk, "default", "name", resource, sub,
 		operation, &metav1.CreateOptions{}, false, nil)
+	if !slices.ContainsFunc(p.rules, func(r admissionv1.NamedRuleWithOperations) bool {
+		matcher := rules.Matcher{Rule: r.RuleWithOperations, Attr: attributes}
+		return matcher.Matches()
+	}) {
+		return nil
+	}
 	versioned := &admission.VersionedAttributes{
 		Attributes: attributes, VersionedObject: object, VersionedOldObject: old, VersionedKind: gvk}
 	return p.validator.Validate(context.Background(), resource, versioned, nil, nil,
@@ -252,7 +267,7 @@ func judge(p *policy, object, old runtime.Object, gvk schema.GroupVersionKind) [
 
 func judgeAll(policies []*policy, object runtime.Object, gvk schema.GroupVersionKind, a *answer) {
 	for _, p := range policies {
-		for _, d := range judge(p, object, nil, gvk) {
+		for _, d := range judge(p, object, nil, gvk, "") {
 			switch {
 			case d.Evaluation == validating.EvalError:
 				a.Errors = append(a.Errors, d.Message)
@@ -265,8 +280,20 @@ func judgeAll(policies []*policy, object runtime.Object, gvk schema.GroupVersion
 		}
 		old := object.DeepCopyObject()
 		old.(metav1.Object).SetLabels(map[string]string{"other": "label"})
-		for _, d := range judge(p, object, old, gvk) {
+		for _, d := range judge(p, object, old, gvk, "") {
 			a.Unchanged = append(a.Unchanged, d.Message)
+		}
+		pod, ok := object.DeepCopyObject().(*corev1.Pod)
+		if !ok {
+			continue
+		}
+		resources := &pod.Spec.Containers[0].Resources
+		resources.Limits = corev1.ResourceList{
+			corev1.ResourceCPU: *resources.Limits.Cpu(), corev1.ResourceMemory: resource.MustParse("3Gi")}
+		for _, d := range judge(p, pod, object, gvk, "resize") {
+			if d.Action == validating.ActionDeny && p.action == admissionv1.Deny {
+				a.Resized = append(a.Resized, d.Message)
+			}
 		}
 	}
 }
@@ -327,7 +354,8 @@ func main() {
 	for _, file := range os.Args[2:] {
 		text, err := os.ReadFile(file)
 		check(err)
-		a := &answer{File: file, Deny: []string{}, Warn: []string{}, Errors: []string{}, Unchanged: []string{}}
+		a := &answer{File: file, Deny: []string{}, Warn: []string{}, Errors: []string{}, Unchanged: []string{},
+			Resized: []string{}}
 		object, pod, gvk, err := readObject(text)
 		if err != nil {
 			check(fmt.Errorf("%s: %v", file, err))
