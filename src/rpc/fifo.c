@@ -46,8 +46,7 @@ uint8_t *bh_fifo_reserve(struct bh_fifo *fifo, size_t bytes)
 	return fifo->data + fifo->start + fifo->len;
 }
 
-/* Append a copy. Return: 0 or -ENOMEM */
-static int put(struct bh_fifo *fifo, const void *data, size_t bytes)
+int bh_fifo_put(struct bh_fifo *fifo, const void *data, size_t bytes)
 {
 	uint8_t *room = bh_fifo_reserve(fifo, bytes);
 
@@ -70,11 +69,15 @@ void bh_fifo_drop(struct bh_fifo *fifo, size_t bytes)
 		bh_fifo_deinit(fifo);
 }
 
-static ssize_t write_some(int fd, const void *data, size_t bytes)
+static ssize_t write_some(struct bh_fifo *fifo, int fd, const void *data, size_t bytes)
 {
-	ssize_t n = send(fd, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n;
 
-	return n < 0 && errno == ENOTSOCK ? write(fd, data, bytes) : n;
+	if (fifo->no_socket)
+		return write(fd, data, bytes);
+	n = send(fd, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+	fifo->no_socket = n < 0 && errno == ENOTSOCK;
+	return fifo->no_socket ? write(fd, data, bytes) : n;
 }
 
 ssize_t bh_fifo_write(struct bh_fifo *fifo, int fd)
@@ -82,7 +85,7 @@ ssize_t bh_fifo_write(struct bh_fifo *fifo, int fd)
 	ssize_t total = 0;
 
 	while (fifo->len) {
-		ssize_t n = write_some(fd, bh_fifo_front(fifo), fifo->len);
+		ssize_t n = write_some(fifo, fd, bh_fifo_front(fifo), fifo->len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -101,12 +104,12 @@ ssize_t bh_fifo_pass(struct bh_fifo *fifo, int fd, const void *data, size_t byte
 	if (before < 0)
 		return before;
 	if (!fifo->len && bytes) {
-		n = write_some(fd, data, bytes);
+		n = write_some(fifo, fd, data, bytes);
 		if (n < 0 && !before && errno != EAGAIN && errno != EINTR)
 			return -errno;
 		n = n < 0 ? 0 : n;
 	}
-	if ((size_t)n < bytes && put(fifo, (const char *)data + n, bytes - (size_t)n) < 0)
+	if ((size_t)n < bytes && bh_fifo_put(fifo, (const char *)data + n, bytes - (size_t)n) < 0)
 		return -ENOMEM;
 	return before + n;
 }

@@ -3,6 +3,7 @@
 #ifndef BH_RPC_FIFO_H
 #define BH_RPC_FIFO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,6 +13,7 @@
 struct bh_fifo {
 	uint8_t *data;
 	size_t start, len, cap; /* the content is data[start .. start + len) */
+	bool no_socket;         /* what it was last written to is none */
 };
 
 /** bh_fifo_deinit() - free the content; idempotent */
@@ -32,6 +34,9 @@ static inline void bh_fifo_commit(struct bh_fifo *fifo, size_t bytes)
 {
 	fifo->len += bytes;
 }
+
+/** bh_fifo_put() - append a copy. Return: 0 or -ENOMEM */
+int bh_fifo_put(struct bh_fifo *fifo, const void *data, size_t bytes) bh_must_check;
 
 /** bh_fifo_drop() - take @bytes, at most all, from the front; an empty one gives memory back */
 void bh_fifo_drop(struct bh_fifo *fifo, size_t bytes);
