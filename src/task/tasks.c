@@ -283,6 +283,7 @@ void bh_tasks_kill_all(struct bh_tasks *tasks)
 	for (struct bh_task *task = tasks->first; task; task = task->next)
 		if (task->init.pid > 0 && task->init.stage != BH_TASK_ENDED)
 			kill(task->init.pid, SIGKILL);
+	bh_task_executions_kill(tasks);
 	bh_workers_end(&tasks->workers, WORKERS_MS);
 	while (tasks->first) {
 		bh_auto_task struct bh_task *task = bh_task_ref(tasks->first);
@@ -307,6 +308,13 @@ pid_t bh_tasks_pid(const struct bh_tasks *tasks, const char *id)
 	const struct bh_task *task = lookup(tasks, id);
 
 	return task ? task->init.pid : 0;
+}
+
+struct bh_container *bh_tasks_find(struct bh_tasks *tasks, const char *id)
+{
+	struct bh_task *task = lookup(tasks, id);
+
+	return task && task->ready ? task->c : NULL;
 }
 
 #define VERB(verb, type, function)                                                       \
