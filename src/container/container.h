@@ -93,6 +93,11 @@ struct bh_process_io {
 	bool keyring;             /* join a session keyring of the container's own */
 };
 
+/** bh_process_io_check() - whether the terminal that a document asks for, or not, has a receiver.
+ * Return: 0 or -EINVAL with @err in the words of runc */
+int bh_process_io_check(const struct bh_process_io *io, bool terminal,
+			struct bh_err *err) bh_must_check;
+
 #define BH_PROCESS_IO_INIT                               \
 	(struct bh_process_io)                           \
 	{                                                \

@@ -68,11 +68,8 @@ static int plan_rootfs(struct bh_creation *cr, struct bh_err *err)
 	return bh_rootfs_plan(&cr->c->arena, spec, &env, &cr->rootfs, err);
 }
 
-static int check_terminal(const struct bh_creation *cr, struct bh_err *err)
+int bh_process_io_check(const struct bh_process_io *io, bool terminal, struct bh_err *err)
 {
-	const struct bh_process_io *io = &cr->opts->io;
-	bool terminal = cr->c->spec.process.terminal;
-
 	if (terminal && !io->console_socket && !io->want_master)
 		return bh_err_spec(
 			err, "/process/terminal",
@@ -118,7 +115,7 @@ static int plan(struct bh_creation *cr, const struct config_text *text, struct b
 	r = r < 0 ? r : bh_sysctl_check(&c->spec, err);
 	if (r == 0 && opts->no_hooks)
 		r = bh_hooks_refuse(&c->spec, err);
-	r = r < 0 ? r : check_terminal(cr, err);
+	r = r < 0 ? r : bh_process_io_check(&cr->opts->io, cr->c->spec.process.terminal, err);
 	r = r < 0 ? r : bh_ns_plan(&c->spec, &cr->ns, err);
 	r = r < 0 ? r : plan_cgroups(cr, err);
 	r = r < 0 ? r : plan_rootfs(cr, err);

@@ -22,58 +22,12 @@
 #include <sys/wait.h>
 
 #include "base/path.h"
+#include "base/socket.h"
 #include "container/rootfs_internal.h"
 
 struct request {
 	uint32_t index; /* of the plan's mounts; their number = the root itself */
 };
-
-union fd_control {
-	struct cmsghdr align;
-	char buf[CMSG_SPACE(sizeof(int))];
-};
-
-/* One packet of @len bytes with @fd, unless that is negative. */
-static int send_packet(int sock, void *data, size_t len, int fd)
-{
-	union fd_control control = { 0 };
-	struct iovec iov = { .iov_base = data, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		struct cmsghdr *cmsg;
-
-		msg.msg_control = control.buf;
-		msg.msg_controllen = sizeof(control.buf);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	}
-	return TEMP_FAILURE_RETRY(sendmsg(sock, &msg, MSG_NOSIGNAL)) < 0 ? -errno : 0;
-}
-
-/* Return: 1 with *ret_fd the descriptor that came along or -EBADF; 0 at the end; -errno */
-static int receive_packet(int sock, void *data, size_t len, int *ret_fd)
-{
-	union fd_control control;
-	struct iovec iov = { .iov_base = data, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control.buf,
-			      .msg_controllen = sizeof(control.buf) };
-	struct cmsghdr *cmsg;
-	ssize_t n = TEMP_FAILURE_RETRY(recvmsg(sock, &msg, MSG_CMSG_CLOEXEC));
-
-	*ret_fd = -EBADF;
-	if (n <= 0)
-		return n < 0 ? -errno : 0;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
-		memcpy(ret_fd, CMSG_DATA(cmsg), sizeof(int));
-	return (size_t)n == len ? 1 : -EBADMSG;
-}
 
 static int open_for_child(struct bh_rootfs_plan *plan, const struct bh_rootfs_mount *m,
 			  struct bh_err *err)
@@ -121,12 +75,13 @@ static _Noreturn void serve(struct bh_rootfs_plan *plan)
 	/* The caller's death must not leave it behind. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	bh_close(plan->broker_fd);
-	while (receive_packet(plan->broker_parent_fd, &request, sizeof(request), &ns_fd) > 0) {
+	while (bh_fd_receive(plan->broker_parent_fd, &request, sizeof(request), &ns_fd, 0) ==
+	       (ssize_t)sizeof(request)) {
 		struct bh_err err = BH_ERR_INIT;
 		int tree = serve_request(plan, &request, ns_fd, &err);
 
 		bh_close(ns_fd);
-		if (send_packet(plan->broker_parent_fd, &err, sizeof(err), tree) < 0)
+		if (bh_fd_send(plan->broker_parent_fd, &err, sizeof(err), tree, 0) < 0)
 			break;
 		bh_close(tree);
 	}
@@ -159,19 +114,21 @@ int bh_rootfs_broker_open(struct bh_rootfs_plan *plan, const struct bh_rootfs_mo
 	struct request request = { .index = (uint32_t)(m ? (size_t)(m - plan->mounts.v)
 							 : plan->mounts.n) };
 	struct bh_err answer = BH_ERR_INIT;
-	int fd, r;
+	bh_auto_close int fd = -EBADF;
+	ssize_t n;
 	bh_auto_close int ns_fd =
 		bh_path_open(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY, 0, BH_PATH_HOST, err);
 
 	if (ns_fd < 0)
 		return ns_fd;
-	r = send_packet(plan->broker_fd, &request, sizeof(request), ns_fd);
-	if (r == 0)
-		r = receive_packet(plan->broker_fd, &answer, sizeof(answer), &fd);
-	if (r <= 0)
-		return bh_err_as(err, BH_ERR_PEER, r < 0 ? r : -EPIPE, "the mount helper is gone");
+	n = bh_fd_send(plan->broker_fd, &request, sizeof(request), ns_fd, 0);
+	if (n >= 0)
+		n = bh_fd_receive(plan->broker_fd, &answer, sizeof(answer), &fd, 0);
+	if (n != (ssize_t)sizeof(answer))
+		return bh_err_as(err, BH_ERR_PEER, n < 0 ? (int)n : -EPIPE,
+				 "the mount helper is gone");
 	if (fd >= 0)
-		return fd;
+		return bh_take_fd(&fd);
 	if (err)
 		*err = answer;
 	return answer.code < 0 ? answer.code : -EIO;

@@ -117,12 +117,6 @@ int bh_place_find(struct bh_rootfs_plan *plan, const char *path, struct bh_place
 int bh_place_parent(struct bh_rootfs_plan *plan, const char *path, struct bh_place *ret,
 		    struct bh_err *err) bh_must_check;
 
-/** bh_place_proc_allowed() - the few files of /proc that may be mounted over (lxcfs) */
-bool bh_place_proc_allowed(const char *path);
-
-/** bh_place_below() - Return: what follows @dir and its '/' in the clean @path, or NULL */
-const char *bh_place_below(const char *path, const char *dir);
-
 /** bh_rootfs_chdir() - the working directory to a long-lived descriptor of the plan */
 int bh_rootfs_chdir(struct bh_rootfs_plan *plan, int fd, struct bh_err *err) bh_must_check;
 

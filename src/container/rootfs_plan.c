@@ -166,7 +166,8 @@ static char *clean_path(struct bh_arena *arena, const char *path)
 	return clean;
 }
 
-const char *bh_place_below(const char *path, const char *dir)
+/* What follows @dir and its "/" in the clean @path; NULL = it is not below. */
+static const char *below_dir(const char *path, const char *dir)
 {
 	size_t len = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
 
@@ -174,7 +175,7 @@ const char *bh_place_below(const char *path, const char *dir)
 										 : NULL;
 }
 
-bool bh_place_proc_allowed(const char *path)
+static bool is_allowed_in_proc(const char *path)
 {
 	/* What lxcfs emulates, and two knobs that some containers fake; nothing else of /proc. */
 	static const char *const allowed[] = {
@@ -305,7 +306,7 @@ static int check_proc(const struct bh_rootfs_mount *m, const char *where, struct
 				   "\"%s\" cannot be mounted because it is not of type "
 				   "proc",
 				   m->destination);
-	if (bh_place_below(m->destination, "/proc") && !bh_place_proc_allowed(m->destination))
+	if (below_dir(m->destination, "/proc") && !is_allowed_in_proc(m->destination))
 		return bh_err_spec(err, where,
 				   "\"%s\" cannot be mounted because it is inside "
 				   "/proc",
@@ -342,7 +343,7 @@ static int plan_source(struct bh_rootfs_plan *plan, const struct bh_mount *doc, 
 		return bh_err_oom(err);
 	bh_path_clean(path);
 	/* What lies in the root is the image's: its symlinks must not lead to the host's files. */
-	below = bh_place_below(path, plan->root);
+	below = below_dir(path, plan->root);
 	if (below) {
 		m->source = below;
 		m->source_in_root = true;
@@ -364,7 +365,7 @@ static int plan_mount(struct bh_rootfs_plan *plan, size_t index, struct bh_rootf
 	if (!destination)
 		return bh_err_oom(err);
 	/* Old tools write the root's path on the host in front. */
-	below = bh_place_below(destination, plan->root);
+	below = below_dir(destination, plan->root);
 	m->destination = below ? below - 1 : destination;
 	if (strcmp(m->destination, "/") == 0 || strcmp(destination, plan->root) == 0)
 		return bh_err_spec(err, where, "mountpoint \"%s\" is on the top of rootfs",

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "base/path.h"
+#include "base/socket.h"
 
 #define ERRNO_MAX 4095 /* of the kernel's interface */
 
@@ -20,9 +20,9 @@ static const char *const names[BH_SYNC_MAX_] = {
 int bh_sync_send(int sock, enum bh_sync_type type, int fd, struct bh_err *err)
 {
 	struct bh_sync_msg msg = { .type = type };
-	int r = bh_fd_send(sock, &msg, offsetof(struct bh_sync_msg, err), fd);
+	ssize_t n = bh_fd_send(sock, &msg, offsetof(struct bh_sync_msg, err), fd, 0);
 
-	return r < 0 ? bh_err_set(err, r, "send %s", names[type]) : 0;
+	return n < 0 ? bh_err_set(err, (int)n, "send %s", names[type]) : 0;
 }
 
 int bh_sync_send_number(int sock, enum bh_sync_type type, int number, struct bh_err *err)
@@ -43,17 +43,6 @@ void bh_sync_send_err(int sock, const struct bh_err *what)
 		return;
 }
 
-static int attached_fd(struct msghdr *msg)
-{
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
-	int fd = -EBADF;
-
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
-	    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
-	return fd;
-}
-
 /* Whether it is what one of the senders above could have sent. */
 static bool is_message(const struct bh_sync_msg *msg, size_t n)
 {
@@ -67,27 +56,20 @@ static bool is_message(const struct bh_sync_msg *msg, size_t n)
 
 int bh_sync_recv(int sock, struct bh_sync_msg *msg, int *ret_fd, struct bh_err *err)
 {
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(*msg) };
-	struct msghdr hdr = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
 	bh_auto_close int fd = -EBADF;
 	ssize_t n;
 
 	/* A peer that died with a message of ours unread resets the connection, which is told once
 	 * and before what it had said. */
 	do
-		n = recvmsg(sock, &hdr, MSG_CMSG_CLOEXEC);
-	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+		n = bh_fd_receive(sock, msg, sizeof(*msg), &fd, 0);
+	while (n == -ECONNRESET);
 	if (ret_fd)
 		*ret_fd = -EBADF;
 	if (n < 0)
-		return bh_err_set(err, -errno, "receive from the container's process");
+		return bh_err_set(err, (int)n, "receive from the container's process");
 	if (n <= 0)
 		return BH_SYNC_EOF;
-	fd = attached_fd(&hdr);
 	if (!is_message(msg, (size_t)n))
 		return bh_err_as(err, BH_ERR_BUG, -EBADMSG, "odd message of %zd bytes", n);
 	if (msg->type == BH_SYNC_ERR) {
@@ -116,7 +98,7 @@ int bh_sync_connect_send_fd(const char *path, int fd, const char *text, struct b
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	bh_auto_close int sock = -EBADF;
-	int r;
+	ssize_t n;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return bh_err_set(err, -ENAMETOOLONG, "socket '%s'", path);
@@ -126,6 +108,6 @@ int bh_sync_connect_send_fd(const char *path, int fd, const char *text, struct b
 		return bh_err_set(err, -errno, "socket");
 	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return bh_err_set(err, -errno, "connect '%s'", path);
-	r = bh_fd_send(sock, text, strlen(text), fd);
-	return r < 0 ? bh_err_set(err, r, "send to '%s'", path) : 0;
+	n = bh_fd_send(sock, text, strlen(text), fd, 0);
+	return n < 0 ? bh_err_set(err, (int)n, "send to '%s'", path) : 0;
 }

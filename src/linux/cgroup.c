@@ -106,7 +106,8 @@ int bh_cg_set_path(struct bh_cgroup *cg, size_t i, const char *path, struct bh_e
 	return 0;
 }
 
-void bh_cg_drop(struct bh_cgroup *cg, size_t i)
+/* Hierarchy @i is left out from now on. */
+static void drop(struct bh_cgroup *cg, size_t i)
 {
 	bh_close(cg->hier[i].fd);
 	cg->n--;
@@ -363,7 +364,7 @@ static int create_all(struct bh_cgroup *cg, struct bh_err *err)
 					       "permission is granted for cgroups");
 		if (cg->hier[i].owned && rmdir(cg->hier[i].dir) < 0)
 			return bh_err_set(err, -errno, "remove '%s'", cg->hier[i].dir);
-		bh_cg_drop(cg, i);
+		drop(cg, i);
 	}
 	return 0;
 }

@@ -46,7 +46,8 @@ uint8_t *bh_fifo_reserve(struct bh_fifo *fifo, size_t bytes)
 	return fifo->data + fifo->start + fifo->len;
 }
 
-int bh_fifo_put(struct bh_fifo *fifo, const void *data, size_t bytes)
+/* Append a copy. Return: 0 or -ENOMEM */
+static int put(struct bh_fifo *fifo, const void *data, size_t bytes)
 {
 	uint8_t *room = bh_fifo_reserve(fifo, bytes);
 
@@ -109,7 +110,7 @@ ssize_t bh_fifo_pass(struct bh_fifo *fifo, int fd, const void *data, size_t byte
 			return -errno;
 		n = n < 0 ? 0 : n;
 	}
-	if ((size_t)n < bytes && bh_fifo_put(fifo, (const char *)data + n, bytes - (size_t)n) < 0)
+	if ((size_t)n < bytes && put(fifo, (const char *)data + n, bytes - (size_t)n) < 0)
 		return -ENOMEM;
 	return before + n;
 }

@@ -35,9 +35,6 @@ static inline void bh_fifo_commit(struct bh_fifo *fifo, size_t bytes)
 	fifo->len += bytes;
 }
 
-/** bh_fifo_put() - append a copy. Return: 0 or -ENOMEM */
-int bh_fifo_put(struct bh_fifo *fifo, const void *data, size_t bytes) bh_must_check;
-
 /** bh_fifo_drop() - take @bytes, at most all, from the front; an empty one gives memory back */
 void bh_fifo_drop(struct bh_fifo *fifo, size_t bytes);
 

@@ -92,11 +92,9 @@ void bh_rpc_fail(struct bh_rpc_call *call, enum bh_rpc_code code, const char *fm
 /** bh_rpc_fail_err() - bh_rpc_fail() with @err as its text, and the code that fits it */
 void bh_rpc_fail_err(struct bh_rpc_call *call, const struct bh_err *err);
 
-/** bh_rpc_call_method() / _payload() / _timeout_ms() - what was asked; the payload as it came;
- * 0 = no limit */
+/** bh_rpc_call_method() / _payload() - what was asked; the payload as it came */
 const char *bh_rpc_call_method(const struct bh_rpc_call *call);
 const void *bh_rpc_call_payload(const struct bh_rpc_call *call, size_t *len);
-int bh_rpc_call_timeout_ms(const struct bh_rpc_call *call);
 
 /** bh_rpc_call_gone() - whether the caller has hung up: nobody will hear the answer */
 bool bh_rpc_call_gone(const struct bh_rpc_call *call);

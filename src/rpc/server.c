@@ -167,15 +167,6 @@ const void *bh_rpc_call_payload(const struct bh_rpc_call *call, size_t *len)
 	return call->wire->payload.data;
 }
 
-int bh_rpc_call_timeout_ms(const struct bh_rpc_call *call)
-{
-	int64_t nano = call->wire->timeout_nano, ms = nano / 1000000;
-
-	if (nano <= 0)
-		return 0;
-	return ms > INT_MAX ? INT_MAX : ms ? (int)ms : 1;
-}
-
 bool bh_rpc_call_gone(const struct bh_rpc_call *call)
 {
 	return !bh_rpc_conn_open(&call->server->conn);

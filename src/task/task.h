@@ -96,7 +96,4 @@ bool bh_tasks_empty(const struct bh_tasks *tasks);
 /** bh_tasks_pid() - first process of a container; 0 = there is none */
 pid_t bh_tasks_pid(const struct bh_tasks *tasks, const char *id);
 
-/** bh_tasks_find() - a container by id, borrowed until the loop goes on; NULL = none */
-struct bh_container *bh_tasks_find(struct bh_tasks *tasks, const char *id);
-
 #endif

@@ -310,13 +310,6 @@ pid_t bh_tasks_pid(const struct bh_tasks *tasks, const char *id)
 	return task ? task->init.pid : 0;
 }
 
-struct bh_container *bh_tasks_find(struct bh_tasks *tasks, const char *id)
-{
-	struct bh_task *task = lookup(tasks, id);
-
-	return task && task->ready ? task->c : NULL;
-}
-
 #define VERB(verb, type, function)                                                       \
 	{                                                                                \
 		.name = (verb), .request = &task__##type##__descriptor, .fn = (function) \

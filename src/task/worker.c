@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sources: fork(2), unix(7) SCM_RIGHTS, prctl(2) PR_SET_CHILD_SUBREAPER */
+/* Sources: fork(2), prctl(2) PR_SET_CHILD_SUBREAPER */
 #include "task/worker.h"
 
 #include <signal.h>
@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "base/socket.h"
 
 #define POLL_MS 10
 
@@ -37,7 +38,7 @@ struct bh_worker {
 static void send_report(int sock, const struct report *report, int fd)
 {
 	/* A server that is gone is the end of this worker's story too. */
-	(void)!bh_fd_send(sock, report, sizeof(*report), fd);
+	(void)!bh_fd_send(sock, report, sizeof(*report), fd, 0);
 }
 
 /* The server's other descriptors must not live on in a worker whose hook takes long: who waits for
@@ -75,34 +76,18 @@ static _Noreturn void work(const struct bh_worker_call *call, const sigset_t *ig
 /* ---- in the server ---------------------------------------------------------------------------
  */
 
-static int attached_fd(struct msghdr *msg)
-{
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
-	int fd = -EBADF;
-
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
-	    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
-	return fd;
-}
-
 static void receive(struct bh_worker *w)
 {
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = &w->report, .iov_len = sizeof(w->report) };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
+	bh_auto_close int master = -EBADF;
 	ssize_t n;
 
 	if (w->done || w->source.fd < 0)
 		return;
-	n = TEMP_FAILURE_RETRY(recvmsg(w->source.fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
-	if (n < 0 && errno == EAGAIN)
+	n = bh_fd_receive(w->source.fd, &w->report, sizeof(w->report), &master, MSG_DONTWAIT);
+	if (n == -EAGAIN)
 		return;
 	if (n == (ssize_t)sizeof(w->report))
-		w->master_fd = attached_fd(&msg);
+		w->master_fd = bh_take_fd(&master);
 	else
 		w->report.r = bh_err_as(&w->report.err, BH_ERR_PEER, -ECHILD,
 					"the process that was to do it died");
