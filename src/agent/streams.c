@@ -7,8 +7,10 @@
 #include "base/log.h"
 #include "rpc/guest.h"
 
-#define CLAIM_MS  60000 /* a stream that nobody asked for by then was given up by the host */
-#define ARRIVE_MS 10000 /* a stream that did not come by then is not going to */
+#define CLAIM_MS 60000 /* a stream that nobody asked for by then was given up by the host */
+/* One that did not come by then is not going to. A guest on a busy host may load modules for half
+ * of it before it looks, and the host waits a minute for the answer. */
+#define ARRIVE_MS 45000
 
 struct bh_stream {
 	struct bh_stream *next;

@@ -65,6 +65,39 @@ has_features() { # NAME
     [ "$(told debian way)" = debian ]
 }
 
+@test "of the kernel's memory nothing is left out but what fills gaps" {
+    python3 - "$TOP/guest" "/boot/vmlinuz-$(told debian kernel)" "$WORK/debian/vmlinux" <<'PYTHON'
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import elf
+from installed_kernel import vmlinux
+
+def memory(image):
+    """{page number: bytes} of what an ELF is loaded to, entry point, notes."""
+    header = elf.HEADER.unpack_from(image)
+    pages, notes = {}, b""
+    for number in range(header[10]):
+        kind, _, offset, _, place, size, whole, _ = elf.SEGMENT.unpack_from(image, header[5] + number * header[9])
+        data = image[offset:offset + size]
+        if kind != elf.PT_LOAD:
+            notes += data
+            continue
+        assert place % elf.PAGE == 0 and whole >= size
+        for at in range(0, size, elf.PAGE):
+            pages[(place + at) // elf.PAGE] = data[at:at + elf.PAGE].ljust(elf.PAGE, b"\0")
+    return pages, header[4], notes
+
+was, entry, notes = memory(vmlinux(sys.argv[2]))
+now, *rest = memory(open(sys.argv[3], "rb").read())
+assert rest == [entry, notes]
+assert all(was[page] == data for page, data in now.items())
+gone = [data for page, data in was.items() if page not in now]
+assert gone and all(elf.is_fill(data) for data in gone)
+print(f"{len(gone)} of {len(was)} pages")
+PYTHON
+}
+
 @test "a distribution's kernel boots, loads every module and has what pods need" {
     boot debian --cpus 2
     grep -qx "probe: release $(told debian kernel)" "$WORK/debian.said"

@@ -116,7 +116,8 @@ mounted_anywhere() {
     host=$(jq '[.host[].memoryBytes] | add' <<<"$stats")
     guest=$(jq .guestRamBytes <<<"$stats")
     echo "# $POD: $((host >> 10)) KiB of the host's programs, $((guest >> 10)) KiB of the guest's RAM" >&3
-    [ $((host + guest)) -le $((100 << 20)) ]
+    # 100 is what is accounted; what it is at this time is 70, and should not grow unseen.
+    [ $((host + guest)) -le $((80 << 20)) ]
 }
 
 # bats test_tags=essential
@@ -148,9 +149,14 @@ mounted_anywhere() {
 }
 
 # bats test_tags=essential
-@test "a second pod has an address of its own, and its death is its own" {
+@test "a second pod has an address of its own, more than one processor, and its death is its own" {
     local vmm addresses
-    second_pod
+    CORES=2 second_pod
+    [ "$(rt exec "$ID" nproc)" -eq 2 ]
+    [ "$(cat "/sys/fs/cgroup/$ID/cpu.max")" = "210000 100000" ]
+    rt update --cpu-quota 150000 --cpu-period 100000 "$ID"
+    [ "$(cat "/sys/fs/cgroup/$ID/cpu.max")" = "160000 100000" ]
+    [ "$(rt exec "$ID" cat /sys/fs/cgroup/cpu.max)" = "150000 100000" ]
     addresses=$(vsock_address "$POD")$'\n'$(vsock_address "$ID")
     [ "$(sort -u <<<"$addresses" | wc -l)" -eq 2 ]
     [ "$(rt exec "$ID" cat /proc/sys/kernel/random/boot_id)" != "$(rt exec "$POD" cat /proc/sys/kernel/random/boot_id)" ]
@@ -162,6 +168,18 @@ mounted_anywhere() {
     rt delete "$ID"
     wait_until 5 pod_gone "$ID"
     [ ! -e "/sys/fs/cgroup/$ID" ]
+}
+
+# bats test_tags=essential
+@test "a distribution's kernel, on two processors" {
+    local guest
+    guest=$(realpath "$(dirname "$BULKHEAD")/../..")/guest-debian
+    CORES=2 RUNTIME_FLAGS="$RUNTIME_FLAGS --guest $guest" second_pod
+    [ "$(rt exec "$ID" uname -r)" = "$(jq -r .kernel "$guest/guest.json")" ]
+    [ "$(rt exec "$ID" nproc)" -eq 2 ]
+    rt exec "$ID" sh -c 'for i in 1 2; do dd if=/dev/zero bs=1M count=20 | sha256sum & done 2>/dev/null; wait' >"$WORK/sums"
+    [ "$(wc -l <"$WORK/sums") $(sort -u "$WORK/sums" | wc -l)" = "2 1" ]
+    [ "$(rt pod stats --format json "$ID" | jq -r '[.accelerator, .vcpus] | join(" ")')" = "kvm 2" ]
 }
 
 # bats test_tags=essential

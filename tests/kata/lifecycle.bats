@@ -26,7 +26,7 @@ teardown() {
     [ "$(rt exec "$POD" uname -r)" = "$(rt pod stats --format json "$POD" | jq -r .kernel)" ]
 }
 
-# bats test_tags=essential
+# bats test_tags=essential,kvm
 @test "run passes on output, errors and exit status" {
     bundle
     args sh -c 'echo to-stdout; echo to-stderr >&2; exit 42'
@@ -44,7 +44,7 @@ teardown() {
     [ "$output" -eq 13 ]
 }
 
-# bats test_tags=essential
+# bats test_tags=essential,kvm
 @test "a megabyte goes in and out intact" {
     bundle
     args cat
@@ -73,7 +73,7 @@ teardown() {
     [ "$status" -eq 7 ]
 }
 
-# bats test_tags=essential
+# bats test_tags=essential,kvm
 @test "create, start, state, kill, delete" {
     bundle
     quietly rt create --pod "$POD" --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" "$ID"
@@ -104,7 +104,7 @@ teardown() {
     has_status "$POD" running
 }
 
-# bats test_tags=essential
+# bats test_tags=essential,kvm
 @test "exec: exit status, streams, user, directory, environment" {
     run --separate-stderr rt exec --user 1000:1000 --cwd /tmp --env A=b "$POD" \
         sh -c 'id -u; pwd; echo $A; cat; echo oops >&2; exit 5' <<<input
@@ -125,7 +125,7 @@ teardown() {
     [[ $output == *"no such file"* || $output == *"No such file"* ]]
 }
 
-# bats test_tags=essential
+# bats test_tags=essential,kvm
 @test "exec: several at once" {
     local i
     for i in 1 2 3 4 5 6; do
@@ -140,7 +140,7 @@ teardown() {
     wait_until 10 rt exec "$POD" grep -q done /dev/shm/detached
 }
 
-# bats test_tags=essential
+# bats test_tags=essential,kvm
 @test "exec with a terminal" {
     run python3 - "$BULKHEAD" --root "$STATE" exec --tty "$POD" \
         sh -c 'tty; stty size; echo -n ready; read line; echo "got $line"' <<'PYTHON'
@@ -266,7 +266,7 @@ PYTHON
     [[ $output == *"44 120"* ]]
 }
 
-# bats test_tags=essential
+# bats test_tags=essential,kvm
 @test "pause and resume" {
     bundle
     args sh -c 'i=0; while :; do i=$((i + 1)); echo $i >/dev/shm/ticks; sleep 0.05; done'
@@ -280,14 +280,14 @@ PYTHON
     rt exec "$ID" true
 }
 
-# bats test_tags=essential
+# bats test_tags=essential,kvm
 @test "ps: the guest's processes as a table and as JSON" {
     rt ps "$POD" | grep -q "sleep 1000"
     [ "$(rt ps --format json "$POD" | jq length)" -ge 1 ]
     fails_with "kata" rt ps "$POD" -o pid
 }
 
-# bats test_tags=essential
+# bats test_tags=essential,kvm
 @test "events --stats: the container's figures in the usual form" {
     run rt events --stats "$POD"
     [ "$(jq -r .type <<<"$output")" = stats ]
@@ -296,7 +296,7 @@ PYTHON
     [ "$(jq .data.pids.current <<<"$output")" -ge 1 ]
 }
 
-# bats test_tags=essential
+# bats test_tags=essential,kvm
 @test "memory that runs out ends the container with 137 and an event" {
     bundle
     args sh -c 'echo ready >&2; read go; tail /dev/zero'
@@ -317,7 +317,7 @@ PYTHON
     [ "$(jq -r .type "$WORK/events" | head -1)" = oom ]
 }
 
-# bats test_tags=essential
+# bats test_tags=essential,kvm
 @test "update changes the limits in the guest, up to the pod's size" {
     rt update --memory 128m --pids-limit 77 "$POD"
     [ "$(rt exec "$POD" cat /sys/fs/cgroup/memory.max)" -eq 134217728 ]
@@ -389,7 +389,7 @@ limit_of() {
     fails_with "does not exist" rt pod stats nobody
 }
 
-# bats test_tags=essential
+# bats test_tags=essential,kvm
 @test "seccomp, capabilities and masked paths hold in the guest as well" {
     bundle
     args sh -c 'grep -E "^(CapEff|Seccomp|NoNewPrivs):" /proc/self/status; head -c 1 /proc/kcore 2>/dev/null | wc -c'

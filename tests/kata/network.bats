@@ -179,6 +179,7 @@ picture() {
     intact 30000000 in_world "$TRAFFIC" fetch fd00:11::2 7777 30000000
 }
 
+# bats test_tags=kvm
 @test "several interfaces have each its name, address and traffic" {
     veth eth0 11
     veth net1 12
@@ -188,7 +189,7 @@ picture() {
     vm_serves 10.11.0.2
     for net in 11 12 13; do
         intact 20 in_world "$TRAFFIC" echo 10.$net.0.2 7777 1000 20
-        intact 5000000 in_world "$TRAFFIC" fetch fd00:$net::2 7777 5000000
+        intact 1000000 in_world "$TRAFFIC" fetch fd00:$net::2 7777 1000000
     done
     run rt exec "$ID" ls /sys/class/net
     echo "$output"

@@ -26,7 +26,8 @@
 /* Until it has made the directory its root; it gives these up itself. */
 #define CAPS_SETUP (CAP(SYS_ADMIN) | CAP(SETPCAP))
 
-/* As many descriptors as it may have: it holds one for each file that the guest remembers. */
+/* As many descriptors as it may have: it holds one for each file that the guest remembers. A handle
+ * instead would be stale where a name is replaced between its lookup and its open. */
 #define NOFILE_MAX 1000000
 
 /*

@@ -7,14 +7,16 @@
 
 #include <fcntl.h>
 #include <grp.h>
-
+#include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -27,10 +29,12 @@
 #include "linux/mount.h"
 #include "loop/fiber.h"
 
-#define FD_FIRST  3
-#define NOFILE    1024
-#define KVM_MAJOR 10
-#define KVM_MINOR 232
+#define FD_FIRST   3
+#define NOFILE     1024
+#define ROOT_BYTES 65536     /* of the root without what is copied into it */
+#define COPY_CHUNK (1 << 30) /* bytes that one sendfile(2) is asked for */
+#define KVM_MAJOR  10
+#define KVM_MINOR  232
 
 /* ---- the root ---------------------------------------------------------------------------------
  */
@@ -49,27 +53,63 @@ static int make_kvm(int root, uid_t uid, struct bh_err *err)
 	return r;
 }
 
+static int copy_file(const struct bh_jail_file *file, int root, struct bh_err *err)
+{
+	bh_auto_close int to = -EBADF, from = open(file->host, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (from < 0)
+		return bh_err_set(err, -errno, "open '%s'", file->host);
+	to = openat(root, file->name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+	if (to < 0)
+		return bh_err_set(err, -errno, "make '%s'", file->name);
+	do {
+		n = sendfile(to, from, NULL, COPY_CHUNK);
+	} while (n > 0);
+	return n < 0 ? bh_err_set(err, -errno, "copy '%s'", file->host) : 0;
+}
+
 static int fill_root(const struct bh_jail *jail, int root, struct bh_err *err)
 {
 	if (bh_jail_show_programs(root, err) < 0)
 		return err->code;
-	for (size_t i = 0; i < jail->n_files; i++)
-		if (bh_jail_show(root, jail->files[i].host, jail->files[i].name, err) < 0)
-			return err->code;
+	for (size_t i = 0; i < jail->n_files; i++) {
+		const struct bh_jail_file *file = &jail->files[i];
+		int r = file->copy ? copy_file(file, root, err)
+				   : bh_jail_show(root, file->host, file->name, err);
+
+		if (r < 0)
+			return r;
+	}
 	return jail->kvm ? make_kvm(root, jail->uid, err) : 0;
+}
+
+/* Bytes of the files that are copied into the root. */
+static uint64_t copied_bytes(const struct bh_jail *jail)
+{
+	uint64_t sum = 0;
+	struct stat st;
+
+	for (size_t i = 0; i < jail->n_files; i++)
+		if (jail->files[i].copy && stat(jail->files[i].host, &st) == 0)
+			sum += (uint64_t)st.st_size;
+	return sum;
 }
 
 static int enter_root(const struct bh_jail *jail, struct bh_err *err)
 {
+	char data[64];
 	const struct bh_mount_fs fs = {
 		.type = "tmpfs",
 		.source = "vmm",
-		.data = "mode=755,size=64k,nr_inodes=32",
+		.data = data,
 		.flags = MS_NOSUID | MS_NOEXEC,
 	};
 	const struct bh_mount_change seal = { .set = MOUNT_ATTR_RDONLY };
 	bh_auto_close int root = -EBADF;
 
+	snprintf(data, sizeof(data), "mode=755,nr_inodes=32,size=%" PRIu64,
+		 copied_bytes(jail) + ROOT_BYTES);
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return bh_err_set(err, -errno, "make the mounts private");
 	root = bh_mount_new(&fs, err);
@@ -249,7 +289,19 @@ bool bh_jail_trouble(int trouble_fd, struct bh_err *ret)
 /* ---- emptying ---------------------------------------------------------------------------------
  */
 
-static int empty(int pidfd, struct bh_err *err)
+static int give_back(const char *spent, struct bh_err *err)
+{
+	const struct bh_mount_change unseal = { .clear = MOUNT_ATTR_RDONLY };
+	bh_auto_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return bh_err_set(err, -errno, "open the root");
+	if (bh_mount_change(root, &unseal, err) < 0)
+		return err->code;
+	return truncate(spent, 0) < 0 ? bh_err_set(err, -errno, "truncate '%s'", spent) : 0;
+}
+
+static int empty(int pidfd, const char *spent, struct bh_err *err)
 {
 	const struct bh_mount_fs fs = {
 		.type = "tmpfs",
@@ -261,6 +313,8 @@ static int empty(int pidfd, struct bh_err *err)
 
 	if (setns(pidfd, CLONE_NEWNS) < 0)
 		return bh_err_set(err, -errno, "enter the monitor's mounts");
+	if (give_back(spent, err) < 0)
+		return err->code;
 	root = bh_mount_new(&fs, err);
 	if (root < 0 || bh_mount_attach(root, AT_FDCWD, "/", err) < 0)
 		return err->code;
@@ -301,7 +355,7 @@ static int wait_for(struct bh_loop *loop, int helper_fd, struct bh_err *err)
 	return r;
 }
 
-int bh_jail_empty(struct bh_loop *loop, int pidfd, struct bh_err *err)
+int bh_jail_empty(struct bh_loop *loop, int pidfd, const char *spent, struct bh_err *err)
 {
 	bh_auto_close int told = -EBADF, helper_fd = -EBADF;
 	struct bh_err trouble = BH_ERR_INIT;
@@ -314,7 +368,8 @@ int bh_jail_empty(struct bh_loop *loop, int pidfd, struct bh_err *err)
 	pid = bh_sys_fork(&helper_fd);
 	if (pid == 0) {
 		bh_log_end();
-		empty(pidfd, &trouble); /* the text tells how it went, also when it went well */
+		/* The text tells how it went, also when it went well. */
+		empty(pidfd, spent, &trouble);
 		tell_and_exit(ends[1], &trouble);
 	}
 	bh_close(ends[1]);

@@ -17,6 +17,7 @@
 struct bh_jail_file {
 	const char *host; /* path */
 	const char *name; /* in the root's top directory, without a slash */
+	bool copy;        /* of its own, for bh_jail_empty() to take back */
 };
 
 struct bh_jail {
@@ -49,8 +50,13 @@ int bh_jail_start(const struct bh_jail *jail, struct bh_jail_process *ret,
  * thing; for after the process's end */
 bool bh_jail_trouble(int trouble_fd, struct bh_err *ret);
 
-/** bh_jail_empty() - put an empty directory that nobody can write to in place of the root of the
- * process. Suspends */
-int bh_jail_empty(struct bh_loop *loop, int pidfd, struct bh_err *err) bh_must_check;
+/**
+ * bh_jail_empty() - put an empty directory that nobody can write to in place of the root of the
+ * process. Suspends
+ * @spent: path in the root of a copy that the program has read for good but keeps mapped: its pages
+ *	   go, and whoever reads it all the same gets SIGBUS
+ */
+int bh_jail_empty(struct bh_loop *loop, int pidfd, const char *spent,
+		  struct bh_err *err) bh_must_check;
 
 #endif

@@ -212,8 +212,8 @@ static int start_process(struct bh_qemu *qemu, const struct bh_vm_config *config
 			 struct bh_err *err)
 {
 	const struct bh_jail_file files[] = {
-		{ config->kernel, BH_QEMU_KERNEL + 1 },
-		{ config->initramfs, BH_QEMU_INITRAMFS + 1 },
+		{ config->kernel, BH_QEMU_KERNEL + 1, .copy = true },
+		{ config->initramfs, BH_QEMU_INITRAMFS + 1, .copy = false },
 	};
 	const struct bh_qemu_ends far = {
 		.monitor = ends->monitor[1],
@@ -273,12 +273,13 @@ static int listen_to(struct bh_qemu *qemu, const struct bh_vm_config *config, st
 }
 
 /* The machine is built when the first command is answered. From there on nothing is opened by name
- * any more, so the root can go before the guest runs its first instruction. */
+ * any more, so the root can go before the guest runs its first instruction. The kernel is in the
+ * guest's RAM by then; QEMU keeps the file mapped for a reset, which -no-reboot makes the end. */
 static int set_going(struct bh_qemu *qemu, struct bh_err *err)
 {
 	if (bh_qmp_call(&qemu->qmp, "qmp_capabilities", NULL, -1, START_MS, err) < 0)
 		return err->code;
-	if (bh_jail_empty(qemu->loop, qemu->process.pidfd, err) < 0)
+	if (bh_jail_empty(qemu->loop, qemu->process.pidfd, BH_QEMU_KERNEL, err) < 0)
 		return bh_err_ctx(err, "empty the root of QEMU");
 	return bh_qmp_call(&qemu->qmp, "cont", NULL, -1, BH_QEMU_CALL_MS, err);
 }
