@@ -16,6 +16,7 @@
 #include "loop/fiber.h"
 
 #define SUPERVISOR "bulkhead-pod"
+#define CONNECT_S  5
 
 /* ---- places ---- */
 
@@ -40,6 +41,7 @@ static void on_closed(void *arg)
 int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
 		   struct bh_pod_client *ret, struct bh_err *err)
 {
+	static const struct timeval limit = { .tv_sec = CONNECT_S };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	bh_auto_close int dir = -EBADF, fd = -EBADF;
 	char path[PATH_MAX];
@@ -51,8 +53,11 @@ int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
 		return dir;
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/sock", dir);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return bh_err_set(err, -errno, "connect to the supervisor of pod '%s'", pod);
+	/* One that hangs may have as many waiting as there is room for. */
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return bh_err_set(err, errno == EAGAIN ? -ETIMEDOUT : -errno,
+				  "connect to the supervisor of pod '%s'", pod);
 	return bh_rpc_connect(loop, bh_take_fd(&fd), on_closed, ret, &ret->rpc, err);
 }
 

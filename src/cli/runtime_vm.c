@@ -18,6 +18,10 @@
 /* For all processes of a container to end after SIGKILL. */
 #define END_TIMEOUT_MS 10000
 #define ANSWER_MS      2000
+/* For a supervisor, which answers from what it knows, to tell a container's status: to who only
+ * wants to know it, and to who wants something done. */
+#define LOOK_MS   5000
+#define STATUS_MS 10000
 
 void bh_vm_session_deinit(struct bh_vm_session *s)
 {
@@ -44,7 +48,8 @@ static const enum bh_status statuses[] = {
 	[TASK__STATUS__PAUSED] = BH_STATUS_PAUSED,   [TASK__STATUS__PAUSING] = BH_STATUS_RUNNING,
 };
 
-static int ask_status(struct bh_vm_session *s, const char *id, enum bh_status *ret,
+/* Errors: -ETIMEDOUT the supervisor hangs, or is stopped */
+static int ask_status(struct bh_vm_session *s, const char *id, int limit_ms, enum bh_status *ret,
 		      struct bh_err *err)
 {
 	Task__StateRequest q = TASK__STATE_REQUEST__INIT;
@@ -52,8 +57,8 @@ static int ask_status(struct bh_vm_session *s, const char *id, enum bh_status *r
 	int r;
 
 	q.id = (char *)id;
-	r = bh_pod_task(&s->client, "State", &q.base, &task__state_response__descriptor,
-			(ProtobufCMessage **)&a, err);
+	r = bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE_NAME, "State", &q.base, limit_ms,
+			     &task__state_response__descriptor, (ProtobufCMessage **)&a, err);
 	if (r < 0)
 		return r;
 	*ret = a->status < BH_ARRAY_SIZE(statuses) ? statuses[a->status] : BH_STATUS_STOPPED;
@@ -61,16 +66,39 @@ static int ask_status(struct bh_vm_session *s, const char *id, enum bh_status *r
 	return 0;
 }
 
-int bh_vm_status(const struct bh_container *c, enum bh_status *ret, struct bh_err *err)
+static int status_within(const struct bh_container *c, int limit_ms, enum bh_status *ret,
+			 struct bh_err *err)
 {
 	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
 	int r = bh_vm_session_open(&s, c, err);
 
-	r = r < 0 ? r : ask_status(&s, c->id, ret, err);
+	r = r < 0 ? r : ask_status(&s, c->id, limit_ms, ret, err);
+	if (r == -ETIMEDOUT)
+		return bh_err_as(err, BH_ERR_PEER, r,
+				 "the supervisor of its pod '%s' does not answer", c->pod);
 	/* A supervisor that does not know it is one of a later pod of the same name. */
 	if (!bh_pod_is_gone(r) && !s.client.gone)
 		return r;
 	*ret = BH_STATUS_STOPPED;
+	return 0;
+}
+
+int bh_vm_status(const struct bh_container *c, enum bh_status *ret, struct bh_err *err)
+{
+	return status_within(c, STATUS_MS, ret, err);
+}
+
+/* To who only looks, the record says what a supervisor that hangs does not. */
+static int look(const struct bh_container *c, enum bh_status *ret, struct bh_err *err)
+{
+	struct bh_err own = BH_ERR_INIT;
+	int r = status_within(c, LOOK_MS, ret, err ? err : &own);
+
+	if (r != -ETIMEDOUT)
+		return r;
+	*ret = bh_proc_alive(&c->init) ? BH_STATUS_RUNNING : BH_STATUS_STOPPED;
+	bh_warn("container '%s': the supervisor of its pod '%s' does not answer; its VM %s", c->id,
+		c->pod, *ret == BH_STATUS_RUNNING ? "runs" : "has ended");
 	return 0;
 }
 
@@ -178,13 +206,25 @@ static int end_processes(struct bh_vm_session *s, const struct bh_container *c, 
 				END_TIMEOUT_MS, NULL, NULL, err);
 }
 
+static int end_pod(const struct bh_container *c, const char *why, struct bh_err *err)
+{
+	int r;
+
+	bh_warn("kata: pod '%s': %s: it is ended with all that is in it", c->pod, why);
+	r = bh_pod_undo_remains(c->root, c->pod, err);
+	bh_container_run_poststop(c);
+	return r;
+}
+
 static int delete_by_supervisor(struct bh_vm_session *s, const struct bh_container *c, bool force,
 				struct bh_err *err)
 {
 	Task__DeleteRequest q = TASK__DELETE_REQUEST__INIT;
 	enum bh_status now = BH_STATUS_STOPPED;
-	int r = ask_status(s, c->id, &now, err);
+	int r = ask_status(s, c->id, STATUS_MS, &now, err);
 
+	if (r == -ETIMEDOUT && force)
+		return end_pod(c, "its supervisor does not answer", err);
 	if (r < 0)
 		return r;
 	if (now != BH_STATUS_STOPPED && now != BH_STATUS_CREATED && !force)
@@ -193,14 +233,8 @@ static int delete_by_supervisor(struct bh_vm_session *s, const struct bh_contain
 				 bh_status_name(now));
 	if (now != BH_STATUS_STOPPED)
 		r = end_processes(s, c, err);
-	if (r == -ETIMEDOUT) {
-		bh_warn("kata: the guest of pod '%s' does not end its processes: it is ended with "
-			"all that is in it",
-			c->pod);
-		r = bh_pod_undo_remains(c->root, c->pod, err);
-		bh_container_run_poststop(c);
-		return r;
-	}
+	if (r == -ETIMEDOUT)
+		return end_pod(c, "the guest does not end its processes", err);
 	q.id = (char *)c->id;
 	return r < 0 ? r : bh_pod_task(&s->client, "Delete", &q.base, NULL, NULL, err);
 }
@@ -396,7 +430,7 @@ const struct bh_runtime bh_runtime_vm = {
 	.run = bh_vm_run,
 	.dry_run = bh_vm_dry_run,
 	.exec = bh_vm_exec,
-	.status = bh_vm_status,
+	.status = look,
 	.start = bh_vm_start,
 	.kill = kill_container,
 	.pause = pause_container,

@@ -9,6 +9,7 @@
 #ifndef BH_CONTAINER_CONTAINER_H
 #define BH_CONTAINER_CONTAINER_H
 
+#include <signal.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -164,11 +165,43 @@ struct bh_exec_opts {
 	struct bh_strv cgroups; /* runc's exec --cgroup, as given */
 	bool ignore_paused;
 	bool detach; /* informs the terminal's handling only */
+	const sigset_t
+		*ignored; /* of a caller that is a server: the signals that it ignores, which
+			   * the process is not to, and no descriptor of it but what @io names
+			   * lives on in the process. NULL: the process is the caller's heir */
 };
 
 /** bh_container_exec() - one more process in a created or running container */
-int bh_container_exec(struct bh_container *c, const struct bh_exec_opts *opts,
+int bh_container_exec(const struct bh_container *c, const struct bh_exec_opts *opts,
 		      struct bh_started *started, struct bh_err *err) bh_must_check;
+
+/*
+ * The same for a caller that cannot wait meanwhile. Only where it holds that
+ * bh_container_execs_alone(): one process is made, and nothing has to be done for it on the way.
+ */
+struct bh_execution;
+
+bool bh_container_execs_alone(const struct bh_container *c);
+
+/**
+ * bh_execution_begin() - make the process, a child of the caller
+ * @opts: must stay as it is, with all that it points to, until bh_execution_free(), as must @c
+ *
+ * Return: 0 with @ret, which is freed by bh_execution_free(); -errno with @err, nothing is left
+ */
+int bh_execution_begin(const struct bh_container *c, const struct bh_exec_opts *opts,
+		       struct bh_execution **ret, struct bh_err *err) bh_must_check;
+struct bh_execution *bh_execution_free(struct bh_execution *ex);
+
+pid_t bh_execution_pid(const struct bh_execution *ex);
+
+/** bh_execution_fd() - borrowed; hangs up when the process has executed or failed */
+int bh_execution_fd(const struct bh_execution *ex);
+
+/** bh_execution_finish() - wait for that, and take in what the process said. Return: 0 with
+ * @started; -errno with @err: the process is to be killed and reaped */
+int bh_execution_finish(struct bh_execution *ex, struct bh_started *started,
+			struct bh_err *err) bh_must_check;
 
 /** bh_container_kill() - @sig to init, or to all processes with @all; a stopped container is an
  * error ("container not running", as runc words it) */

@@ -2,17 +2,20 @@
 /*
  * One more process in a container: cloned into its cgroups, joined to init's namespaces through
  * init's pidfd in one setns(2), then the same last stretch as init's (container/process.h).
- * Whatever the container may have done to its own tree, nothing of it is opened before the process
- * is inside.
+ * Nothing of what the caller holds of the container is changed by it, so that a server can begin
+ * one and go on. Whatever the container may have done to its own tree, nothing of it is opened
+ * before the process is inside.
  */
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/log.h"
 #include "base/path.h"
 #include "container/attend.h"
 #include "container/create_internal.h"
@@ -22,16 +25,19 @@
 #include "linux/rdt.h"
 #include "linux/seccomp.h"
 
-struct execution {
-	struct bh_container *c;
+struct bh_execution {
+	const struct bh_container *c;
 	const struct bh_exec_opts *opts;
+	struct bh_cgroup *cg; /* a copy; NULL = the container has none */
 	struct bh_ns_plan ns;
 	struct bh_launch launch;
 	struct bh_spawn spawn;
+	struct bh_attend attend;
 	bool wait_for_host;
 };
 
-static int check_status(struct bh_container *c, const struct bh_exec_opts *opts, struct bh_err *err)
+static int check_status(const struct bh_container *c, const struct bh_exec_opts *opts,
+			struct bh_err *err)
 {
 	enum bh_status status;
 	int r = bh_container_status(c, &status, err);
@@ -49,15 +55,21 @@ static int check_status(struct bh_container *c, const struct bh_exec_opts *opts,
 	return 0;
 }
 
-static int plan_namespaces(struct execution *ex, struct bh_err *err)
+/* Init is looked at once its number is pinned; before, that could have changed hands. */
+static int plan_namespaces(struct bh_execution *ex, struct bh_err *err)
 {
-	int pidfd = bh_proc_open(&ex->c->init, err), flags = 0;
+	bh_auto_close int pidfd = pidfd_open(ex->c->init.pid, 0);
+	int code = -errno, flags = 0;
+	int r = check_status(ex->c, ex->opts, err);
 
+	if (r < 0)
+		return r;
 	if (pidfd < 0)
-		return pidfd;
+		return bh_err_set(err, code, "pidfd_open %d", ex->c->init.pid);
 	bh_for_each (ns, ex->c->spec.linux_.namespaces)
 		flags |= (int)bh_ns_info(ns->kind)->flag;
-	ex->ns.joins[0] = (struct bh_ns_join){ .fd = pidfd, .flags = flags, .path = "of init" };
+	ex->ns.joins[0] =
+		(struct bh_ns_join){ .fd = bh_take_fd(&pidfd), .flags = flags, .path = "of init" };
 	ex->ns.n_joins = 1;
 	return 0;
 }
@@ -68,17 +80,46 @@ static int plan_namespaces(struct execution *ex, struct bh_err *err)
  * see it before it has given them up. An agent that is told of system calls is told of one process
  * only, which must be the one that executes.
  */
-static bool must_stay_unseen(const struct execution *ex)
+static bool must_stay_unseen(const struct bh_container *c)
 {
-	const struct bh_caps *caps = &ex->c->spec.process.capabilities;
+	const struct bh_caps *caps = &c->spec.process.capabilities;
 	const uint64_t all = caps->bounding | caps->permitted | caps->inheritable | caps->ambient;
-	const int flags = ex->ns.joins[0].flags;
 
-	return (all & (UINT64_C(1) << CAP_SYS_PTRACE)) && (flags & CLONE_NEWPID) &&
-	       !(flags & CLONE_NEWUSER) && !bh_seccomp_notifies(&ex->c->spec.linux_.seccomp);
+	return (all & (UINT64_C(1) << CAP_SYS_PTRACE)) && bh_spec_namespace(&c->spec, BH_NS_PID) &&
+	       !bh_spec_namespace(&c->spec, BH_NS_USER) &&
+	       !bh_seccomp_notifies(&c->spec.linux_.seccomp);
 }
 
-static int prepare(struct execution *ex, struct bh_err *err)
+static int open_cgroups(struct bh_execution *ex, struct bh_err *err)
+{
+	if (!ex->c->cg)
+		return 0;
+	ex->cg = bh_cgroup_copy(ex->c->cg);
+	if (!ex->cg)
+		return bh_err_oom(err);
+	return bh_cgroup_open(ex->cg, &ex->opts->cgroups, ex->c->init.pid, err);
+}
+
+/* What a server has open and ignores is not this process's. */
+static void forget_server(void *arg)
+{
+	const struct bh_execution *ex = arg;
+	const int *stdio = ex->opts->io.stdio;
+	int keep[] = { ex->ns.joins[0].fd,
+		       ex->spawn.child_sock,
+		       ex->launch.proc_fd,
+		       bh_log_fd(),
+		       stdio[0],
+		       stdio[1],
+		       stdio[2] };
+
+	(void)bh_fds_close_from(STDERR_FILENO + 1, keep, BH_ARRAY_SIZE(keep));
+	for (int sig = 1; sig < SIGRTMIN; sig++)
+		if (sigismember(ex->opts->ignored, sig))
+			(void)signal(sig, SIG_DFL);
+}
+
+static int prepare(struct bh_execution *ex, struct bh_err *err)
 {
 	int socks[2], r;
 
@@ -94,23 +135,24 @@ static int prepare(struct execution *ex, struct bh_err *err)
 	};
 	ex->wait_for_host = ex->launch.userns || ex->c->spec.linux_.intel_rdt.set;
 	r = bh_launch_init(&ex->launch, err);
-	if (r == 0 && ex->c->cg)
-		r = bh_cgroup_open(ex->c->cg, &ex->opts->cgroups, ex->c->init.pid, err);
-	if (r == 0 && ex->c->cg && bh_cgroup_needs_attach(ex->c->cg))
+	r = r < 0 ? r : open_cgroups(ex, err);
+	if (r == 0 && ex->cg && bh_cgroup_needs_attach(ex->cg))
 		ex->wait_for_host = true;
 	if (r < 0)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0)
 		return bh_err_set(err, -errno, "socketpair");
 	ex->spawn = (struct bh_spawn){ .ns = &ex->ns,
-				       .cg = ex->c->cg,
-				       .unseen = must_stay_unseen(ex),
+				       .cg = ex->cg,
+				       .unseen = must_stay_unseen(ex->c),
+				       .born = ex->opts->ignored ? forget_server : NULL,
+				       .arg = ex,
 				       .parent_sock = socks[0],
 				       .child_sock = socks[1] };
 	return 0;
 }
 
-static int open_terminal(struct execution *ex, struct bh_terminal *terminal, struct bh_err *err)
+static int open_terminal(struct bh_execution *ex, struct bh_terminal *terminal, struct bh_err *err)
 {
 	const struct bh_process *process = ex->opts->process;
 	bh_auto_close int root = -EBADF;
@@ -128,7 +170,7 @@ static int open_terminal(struct execution *ex, struct bh_terminal *terminal, str
 	return r;
 }
 
-static int become(struct execution *ex, struct bh_err *err)
+static int become(struct bh_execution *ex, struct bh_err *err)
 {
 	const struct bh_cpu_affinity *cpus = &ex->opts->process->exec_cpu_affinity;
 	struct bh_terminal terminal = BH_TERMINAL_INIT;
@@ -152,7 +194,7 @@ static int become(struct execution *ex, struct bh_err *err)
 	return r < 0 ? r : bh_sync_send(ex->spawn.child_sock, BH_SYNC_READY, -1, err);
 }
 
-static _Noreturn void exec_main(struct execution *ex)
+static _Noreturn void exec_main(struct bh_execution *ex)
 {
 	struct bh_err err = BH_ERR_INIT;
 	int r;
@@ -168,15 +210,15 @@ static _Noreturn void exec_main(struct execution *ex)
 	_exit(255);
 }
 
-static int serve_process(struct execution *ex, pid_t pid, struct bh_err *err)
+static int serve_process(struct bh_execution *ex, pid_t pid, struct bh_err *err)
 {
 	const struct bh_intel_rdt *rdt = &ex->c->spec.linux_.intel_rdt;
 	int r = 0;
 
 	if (!ex->wait_for_host)
 		return 0;
-	if (ex->c->cg && bh_cgroup_needs_attach(ex->c->cg))
-		r = bh_cgroup_attach(ex->c->cg, pid, err);
+	if (ex->cg && bh_cgroup_needs_attach(ex->cg))
+		r = bh_cgroup_attach(ex->cg, pid, err);
 	if (r == 0 && rdt->set)
 		r = bh_rdt_add(rdt, ex->c->id, pid, err);
 	if (r == 0 && ex->launch.userns)
@@ -185,7 +227,7 @@ static int serve_process(struct execution *ex, pid_t pid, struct bh_err *err)
 }
 
 /* Clones with the affinity that the process is to have before it is in the container's cgroup. */
-static pid_t spawn(struct execution *ex, struct bh_err *err)
+static pid_t spawn(struct bh_execution *ex, struct bh_err *err)
 {
 	const char *cpus = ex->opts->process->exec_cpu_affinity.initial;
 	cpu_set_t own;
@@ -200,78 +242,136 @@ static pid_t spawn(struct execution *ex, struct bh_err *err)
 	return pid;
 }
 
+#define UNABLE "unable to start container process"
+
 static void end_process(pid_t pid)
 {
 	kill(pid, SIGKILL);
 	TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
 }
 
-/* @pid: the new process; afterwards the one that executed */
-static int supervise(struct execution *ex, pid_t *pid, int *ret_master, struct bh_err *err)
-{
-	const pid_t first = *pid;
-	const struct bh_process_io *io = &ex->opts->io;
-	struct bh_attend attend = { .sock = ex->spawn.parent_sock,
-				    .c = ex->c,
-				    .pid = first,
-				    .io = io,
-				    .unseen = ex->spawn.unseen,
-				    .until_exec = true,
-				    .master_fd = -EBADF };
-	int r;
+/* ---- for a caller that has other things to do -------------------------------------------------
+ */
 
-	r = serve_process(ex, first, err);
-	r = r < 0 ? r : bh_attend(&attend, err);
-	*pid = attend.pid;
-	if (*pid != first)
-		TEMP_FAILURE_RETRY(waitpid(first, NULL, 0));
-	if (r == 0 && io->pidfd_socket)
-		r = bh_handover_pidfd(io->pidfd_socket, *pid, err);
-	if (r == 0 && io->pid_file)
-		r = bh_handover_pid_file(io->pid_file, *pid, err);
+bool bh_container_execs_alone(const struct bh_container *c)
+{
+	return !c->rootless && !c->spec.linux_.intel_rdt.set && !must_stay_unseen(c) &&
+	       !bh_spec_namespace(&c->spec, BH_NS_USER) &&
+	       !bh_seccomp_notifies(&c->spec.linux_.seccomp);
+}
+
+struct bh_execution *bh_execution_free(struct bh_execution *ex)
+{
+	if (!ex)
+		return NULL;
+	bh_launch_deinit(&ex->launch);
+	bh_ns_plan_deinit(&ex->ns);
+	bh_cgroup_free(ex->cg);
+	bh_close(ex->spawn.parent_sock);
+	bh_close(ex->spawn.child_sock);
+	bh_close(ex->attend.master_fd);
+	free(ex);
+	return NULL;
+}
+
+static void execution_freep(struct bh_execution **ex)
+{
+	*ex = bh_execution_free(*ex);
+}
+#define auto_execution bh_cleanup(execution_freep)
+
+static int begin(struct bh_execution *ex, struct bh_err *err)
+{
+	pid_t pid;
+	int r = plan_namespaces(ex, err);
+
+	r = r < 0 ? r : prepare(ex, err);
+	if (r < 0)
+		return r;
+	pid = spawn(ex, err);
+	if (pid == 0)
+		exec_main(ex);
+	if (pid < 0)
+		return pid;
+	ex->attend.sock = ex->spawn.parent_sock;
+	ex->attend.pid = pid;
+	ex->attend.unseen = ex->spawn.unseen;
+	r = serve_process(ex, pid, err);
 	if (r < 0) {
-		bh_close(attend.master_fd);
-		end_process(*pid);
-		return bh_err_ctx(err, "unable to start container process");
+		end_process(pid);
+		return bh_err_ctx(err, UNABLE);
 	}
-	*ret_master = attend.master_fd;
 	return 0;
 }
 
-static void execution_deinit(struct execution *ex)
+int bh_execution_begin(const struct bh_container *c, const struct bh_exec_opts *opts,
+		       struct bh_execution **ret, struct bh_err *err)
 {
-	bh_launch_deinit(&ex->launch);
-	bh_ns_plan_deinit(&ex->ns);
-	bh_close(ex->spawn.parent_sock);
-	bh_close(ex->spawn.child_sock);
-}
-
-int bh_container_exec(struct bh_container *c, const struct bh_exec_opts *opts,
-		      struct bh_started *started, struct bh_err *err)
-{
-	bh_cleanup(execution_deinit) struct execution ex = { .c = c,
-							     .opts = opts,
-							     .launch.proc_fd = -EBADF,
-							     .spawn = { .parent_sock = -EBADF,
-									.child_sock = -EBADF } };
-	bh_auto_close int master = -EBADF;
-	pid_t pid;
+	auto_execution struct bh_execution *ex = malloc(sizeof(*ex));
 	int r;
 
-	r = check_status(c, opts, err);
-	r = r < 0 ? r : plan_namespaces(&ex, err);
-	r = r < 0 ? r : prepare(&ex, err);
+	if (!ex)
+		return bh_err_oom(err);
+	*ex = (struct bh_execution){
+		.c = c,
+		.opts = opts,
+		.launch.proc_fd = -EBADF,
+		.spawn = { .parent_sock = -EBADF, .child_sock = -EBADF },
+		.attend = { .c = c, .io = &opts->io, .until_exec = true, .master_fd = -EBADF }
+	};
+	r = begin(ex, err);
 	if (r < 0)
 		return r;
-	pid = spawn(&ex, err);
-	if (pid == 0)
-		exec_main(&ex);
-	if (pid < 0)
-		return pid;
-	r = supervise(&ex, &pid, &master, err);
-	if (r == 0 && started)
-		*started = (struct bh_started){ .pid = pid,
-						.master_fd = bh_take_fd(&master),
-						.notify_fd = -1 };
+	*ret = bh_take(&ex);
+	return 0;
+}
+
+pid_t bh_execution_pid(const struct bh_execution *ex)
+{
+	return ex->attend.pid;
+}
+
+int bh_execution_fd(const struct bh_execution *ex)
+{
+	return ex->attend.sock;
+}
+
+int bh_execution_finish(struct bh_execution *ex, struct bh_started *started, struct bh_err *err)
+{
+	const struct bh_process_io *io = &ex->opts->io;
+	struct bh_attend *attend = &ex->attend;
+	const pid_t first = attend->pid;
+	int r = bh_attend(attend, err);
+
+	if (attend->pid != first)
+		TEMP_FAILURE_RETRY(waitpid(first, NULL, 0));
+	if (r == 0 && io->pidfd_socket)
+		r = bh_handover_pidfd(io->pidfd_socket, attend->pid, err);
+	if (r == 0 && io->pid_file)
+		r = bh_handover_pid_file(io->pid_file, attend->pid, err);
+	if (r < 0)
+		return bh_err_ctx(err, UNABLE);
+	*started = (struct bh_started){ .pid = attend->pid,
+					.master_fd = bh_take_fd(&attend->master_fd),
+					.notify_fd = -1 };
+	return 0;
+}
+
+int bh_container_exec(const struct bh_container *c, const struct bh_exec_opts *opts,
+		      struct bh_started *started, struct bh_err *err)
+{
+	auto_execution struct bh_execution *ex = NULL;
+	struct bh_started mine = BH_STARTED_INIT;
+	int r = bh_execution_begin(c, opts, &ex, err);
+
+	if (r < 0)
+		return r;
+	r = bh_execution_finish(ex, &mine, err);
+	if (r < 0)
+		end_process(bh_execution_pid(ex));
+	else if (started)
+		*started = mine;
+	else
+		bh_close(mine.master_fd);
 	return r;
 }

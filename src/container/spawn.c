@@ -120,19 +120,13 @@ static pid_t spawn_by_joiner(struct bh_spawn *spawn, struct bh_err *err)
 }
 
 /* The caller's own pid namespace for children is changed for the moment of the clone only. */
-static pid_t clone_in_pidns(struct bh_spawn *spawn, struct bh_err *err)
+static pid_t clone_in_pidns(struct bh_spawn *spawn, int own, struct bh_err *err)
 {
 	const struct bh_ns_join *join = pid_join(spawn->ns);
-	bh_auto_close int own = -EBADF;
 	pid_t pid;
 
-	if (join) {
-		own = pidfd_open(getpid(), 0);
-		if (own < 0)
-			return bh_err_set(err, -errno, "pidfd_open");
-		if (setns(join->fd, CLONE_NEWPID) < 0)
-			return bh_err_set(err, -errno, "join pid namespace");
-	}
+	if (join && setns(join->fd, CLONE_NEWPID) < 0)
+		return bh_err_set(err, -errno, "join pid namespace");
 	pid = clone_with(spawn->ns->create, spawn->cg, err);
 	if (pid != 0 && join && setns(own, CLONE_NEWPID) < 0 && pid > 0)
 		return bh_err_set(err, -errno, "return to the own pid namespace");
@@ -140,29 +134,27 @@ static pid_t clone_in_pidns(struct bh_spawn *spawn, struct bh_err *err)
 }
 
 /* Without privilege over it, the way into a pid namespace is one way; the probe goes nowhere. */
-static bool could_not_return(const struct bh_ns_plan *ns)
+static bool could_not_return(const struct bh_ns_plan *ns, int own)
 {
-	bh_auto_close int own = -EBADF;
-
-	if (!pid_join(ns))
-		return false;
-	own = pidfd_open(getpid(), 0);
-	return own < 0 || setns(own, CLONE_NEWPID) < 0;
+	return pid_join(ns) && (own < 0 || setns(own, CLONE_NEWPID) < 0);
 }
 
-static pid_t spawn_direct(struct bh_spawn *spawn, struct bh_err *err)
+/* @own: the caller's pidfd, where a pid namespace is joined */
+static pid_t spawn_direct(struct bh_spawn *spawn, int own, struct bh_err *err)
 {
 	struct bh_err child_err = BH_ERR_INIT;
 	pid_t pid;
 
 	pid = spawn->unseen ? clone_with(spawn->ns->create, spawn->cg, err)
-			    : clone_in_pidns(spawn, err);
+			    : clone_in_pidns(spawn, own, err);
 	if (pid > 0)
 		spawn->child_sock = bh_close(spawn->child_sock);
 	if (pid != 0)
 		return pid;
 	bh_close(spawn->parent_sock);
 	enter_cgroups(spawn);
+	if (spawn->born)
+		spawn->born(spawn->arg);
 	if (bh_ns_join(spawn->ns, spawn->unseen, &child_err) < 0)
 		fail(spawn->child_sock, &child_err);
 	return 0;
@@ -171,7 +163,8 @@ static pid_t spawn_direct(struct bh_spawn *spawn, struct bh_err *err)
 pid_t bh_spawn(struct bh_spawn *spawn, struct bh_err *err)
 {
 	const bool into_existing = spawn->ns->n_joins > 0;
-	const bool by_joiner = bh_ns_needs_joiner(spawn->ns) || could_not_return(spawn->ns);
+	bh_auto_close int own = pid_join(spawn->ns) ? pidfd_open(getpid(), 0) : -EBADF;
+	const bool by_joiner = bh_ns_needs_joiner(spawn->ns) || could_not_return(spawn->ns, own);
 	pid_t pid;
 
 	/* Whoever is in a joined namespace already must at no moment be able to trace the newcomer,
@@ -179,7 +172,7 @@ pid_t bh_spawn(struct bh_spawn *spawn, struct bh_err *err)
 	if (into_existing && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return bh_err_set(err, -errno, "become undumpable");
 	spawn->unseen = spawn->unseen && !by_joiner;
-	pid = by_joiner ? spawn_by_joiner(spawn, err) : spawn_direct(spawn, err);
+	pid = by_joiner ? spawn_by_joiner(spawn, err) : spawn_direct(spawn, own, err);
 	if (pid != 0 && into_existing)
 		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	return pid;

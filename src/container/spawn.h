@@ -14,6 +14,10 @@ struct bh_spawn {
 	const struct bh_cgroup *cg; /* created or opened; NULL = stay in the caller's */
 	bool unseen; /* stay out of a joined pid namespace, which is for the process's own next
 		      * child: bh_launch_appear(). Taken back where a joiner is needed */
+	/* In the process that counts, before it joins anything: gives up what is the caller's
+	 * alone. Not called where a joiner is needed; may be NULL */
+	void (*born)(void *arg);
+	void *arg;
 	int parent_sock, child_sock; /* of container/sync.h; the one that is not ours is closed */
 };
 

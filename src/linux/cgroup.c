@@ -34,6 +34,28 @@ struct bh_cgroup *bh_cgroup_free(struct bh_cgroup *cg)
 	return NULL;
 }
 
+struct bh_cgroup *bh_cgroup_copy(const struct bh_cgroup *cg)
+{
+	struct bh_cgroup *copy = calloc(1, sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = *cg;
+	copy->arena = BH_ARENA_INIT;
+	copy->pub = bh_arena_array(&copy->arena, cg->n + 1, sizeof(*cg->pub));
+	copy->hier = bh_arena_array(&copy->arena, cg->n + 1, sizeof(*cg->hier));
+	if (!copy->pub || !copy->hier) {
+		copy->n = 0;
+		return bh_cgroup_free(copy);
+	}
+	for (size_t i = 0; i < cg->n; i++) {
+		copy->pub[i] = cg->pub[i];
+		copy->hier[i] = cg->hier[i];
+		copy->hier[i].fd = -EBADF;
+	}
+	return copy;
+}
+
 int bh_cg_find_v2(const struct bh_cgroup *cg)
 {
 	for (size_t i = 0; i < cg->n; i++)

@@ -80,6 +80,10 @@ int bh_cgroup_clone_fd(const struct bh_cgroup *cg);
  */
 int bh_cgroup_enter(const struct bh_cgroup *cg, struct bh_err *err) bh_must_check;
 
+/** bh_cgroup_copy() - the same groups, none of them open, for bh_cgroup_open() to change. It
+ * borrows the original's strings. NULL: no memory */
+struct bh_cgroup *bh_cgroup_copy(const struct bh_cgroup *cg);
+
 /** bh_cgroup_open() - for exec: open the existing groups so that bh_cgroup_clone_fd() and
  * bh_cgroup_enter() work
  * @subs: arguments of runc's exec --cgroup (PATH or CTRL[,CTRL]:PATH), taken apart here; may be

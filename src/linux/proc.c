@@ -8,12 +8,24 @@
 
 #include "base/path.h"
 
+/* Fields of /proc/PID/stat, proc(5). */
+enum { FIELD_NAME = 2, FIELD_STATE = 3, FIELD_START = 22 };
+
+/* The @n-th word after @p, or NULL. */
+static const char *word(const char *p, int n)
+{
+	for (; p && n > 0; n--) {
+		p = strchr(p, ' ');
+		p = p ? p + 1 : NULL;
+	}
+	return p && *p ? p : NULL;
+}
+
 /* Reads state and start time. Return: 0; -ESRCH; -errno */
 static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start)
 {
 	bh_auto_close int fd = -EBADF;
-	unsigned long long start;
-	char path[32], text[1024];
+	char path[32], text[1024], *end;
 	const char *p;
 	ssize_t n;
 
@@ -26,14 +38,15 @@ static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start)
 		return n < 0 ? -errno : -ESRCH;
 	text[n] = '\0';
 	/* The name in parentheses may hold anything, also parentheses: the last one ends it. */
-	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1,
-			 " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-			 "%*d %llu",
-			 ret_state, &start) != 2)
+	p = word(strrchr(text, ')'), FIELD_STATE - FIELD_NAME);
+	if (!p)
 		return -EBADMSG;
-	*ret_start = start;
-	return 0;
+	*ret_state = *p;
+	p = word(p, FIELD_START - FIELD_STATE);
+	if (!p)
+		return -EBADMSG;
+	*ret_start = strtoull(p, &end, 10);
+	return end == p ? -EBADMSG : 0;
 }
 
 int bh_proc_identify(pid_t pid, struct bh_proc *proc, struct bh_err *err)

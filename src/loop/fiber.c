@@ -8,12 +8,14 @@
 #include <ucontext.h>
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #define STACK_BYTES (1U << 20)
 #else
 #define STACK_BYTES (128U << 10)
 #endif
 #define GUARD_BYTES 4096U
+#define ALL_BYTES   (GUARD_BYTES + STACK_BYTES)
 
 struct bh_fiber {
 	ucontext_t own, caller;
@@ -96,6 +98,37 @@ static void fiber_main(unsigned int high, unsigned int low)
 	setcontext(&f->caller);
 }
 
+/* Most loops run one fiber after the other: its stack is there already, and its pages as well. */
+static char *take_stack(struct bh_loop *loop)
+{
+	char *stack = loop->stack;
+
+	loop->stack = NULL;
+	if (stack)
+		return stack;
+	stack = mmap(NULL, ALL_BYTES, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+	if (stack == MAP_FAILED)
+		return NULL;
+	if (mprotect(stack, GUARD_BYTES, PROT_NONE) == 0)
+		return stack;
+	munmap(stack, ALL_BYTES);
+	return NULL;
+}
+
+static void give_stack_back(struct bh_fiber *f)
+{
+	if (f->loop->stack) {
+		munmap(f->stack, ALL_BYTES);
+		return;
+	}
+#if defined(__SANITIZE_ADDRESS__)
+	__asan_unpoison_memory_region(f->stack + GUARD_BYTES, STACK_BYTES);
+#endif
+	f->loop->stack = f->stack;
+	f->loop->stack_bytes = ALL_BYTES;
+}
+
 static void resume(struct bh_fiber *f)
 {
 	f->outer = f->loop->fiber;
@@ -106,18 +139,16 @@ static void resume(struct bh_fiber *f)
 	f->loop->fiber = f->outer;
 	if (!f->ended)
 		return;
-	munmap(f->stack, GUARD_BYTES + STACK_BYTES);
+	give_stack_back(f);
 	free(f);
 }
 
 /* ---- calls ---- */
 
-static int make_stack(struct bh_fiber *f, struct bh_err *err)
+static int make_stack(struct bh_fiber *f, struct bh_loop *loop, struct bh_err *err)
 {
-	f->stack = mmap(NULL, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
-	if (f->stack == MAP_FAILED || mprotect(f->stack, GUARD_BYTES, PROT_NONE) < 0 ||
-	    getcontext(&f->own) < 0)
+	f->stack = take_stack(loop);
+	if (!f->stack || getcontext(&f->own) < 0)
 		return bh_err_set(err, -errno, "make a stack");
 	f->own.uc_stack.ss_sp = f->stack + GUARD_BYTES;
 	f->own.uc_stack.ss_size = STACK_BYTES;
@@ -129,7 +160,7 @@ static int make_stack(struct bh_fiber *f, struct bh_err *err)
 int bh_fiber_start(struct bh_loop *loop, void (*fn)(void *arg), void *arg, struct bh_err *err)
 {
 	struct bh_fiber *f = calloc(1, sizeof(*f));
-	int r = f ? make_stack(f, err) : bh_err_oom(err);
+	int r = f ? make_stack(f, loop, err) : bh_err_oom(err);
 
 	if (r < 0) {
 		free(f);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loop/loop.h"
 
+#include <sys/mman.h>
 #include <time.h>
 
 #define MS_PER_S  1000U
@@ -17,6 +18,9 @@ int bh_loop_init(struct bh_loop *loop, struct bh_err *err)
 void bh_loop_deinit(struct bh_loop *loop)
 {
 	loop->fd = bh_close(loop->fd);
+	if (loop->stack)
+		munmap(loop->stack, loop->stack_bytes);
+	loop->stack = NULL;
 }
 
 static int control(struct bh_loop *loop, int op, struct bh_source *source, uint32_t events)

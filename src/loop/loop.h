@@ -53,6 +53,8 @@ struct bh_loop {
 	struct bh_timer *timers; /* soonest first */
 	struct bh_deferred *deferred, **deferred_end;
 	struct bh_fiber *fiber; /* the one that runs, see fiber.h; NULL = none */
+	void *stack;            /* of a fiber that has ended, for the next one; NULL = none */
+	size_t stack_bytes;
 };
 
 #define BH_LOOP_INIT         \
@@ -74,7 +76,7 @@ void bh_loop_deinit(struct bh_loop *loop);
 /**
  * bh_loop_add() - watch a source
  * @source: fd, fn and what are set by the caller
- * @events: EPOLLIN, EPOLLOUT or both; errors and hang-ups come with either
+ * @events: EPOLLIN, EPOLLOUT or both; errors and hang-ups come with either. EPOLLRDHUP: them alone
  *
  * Return: 0; BH_LOOP_E_ALWAYS_READY, not added; -errno with @err
  */

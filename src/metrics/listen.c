@@ -70,12 +70,14 @@ static int parse_unix(const char *path, union address *ret, socklen_t *len, stru
 	return 0;
 }
 
-/* A socket that nobody answers at is one that was left. */
+/* A socket that nobody answers at is one that was left. A file answers in the same way. */
 static void remove_left(const union address *at)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
 
-	if (fd >= 0 && connect(fd, &at->any, sizeof(at->path)) < 0 && errno == ECONNREFUSED)
+	if (fd >= 0 && lstat(at->path.sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    connect(fd, &at->any, sizeof(at->path)) < 0 && errno == ECONNREFUSED)
 		unlink(at->path.sun_path);
 	bh_close(fd);
 }

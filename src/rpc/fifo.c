@@ -70,11 +70,15 @@ void bh_fifo_drop(struct bh_fifo *fifo, size_t bytes)
 		bh_fifo_deinit(fifo);
 }
 
-static ssize_t write_some(int fd, const void *data, size_t bytes)
+static ssize_t write_some(struct bh_fifo *fifo, int fd, const void *data, size_t bytes)
 {
-	ssize_t n = send(fd, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n;
 
-	return n < 0 && errno == ENOTSOCK ? write(fd, data, bytes) : n;
+	if (fifo->no_socket)
+		return write(fd, data, bytes);
+	n = send(fd, data, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+	fifo->no_socket = n < 0 && errno == ENOTSOCK;
+	return fifo->no_socket ? write(fd, data, bytes) : n;
 }
 
 ssize_t bh_fifo_write(struct bh_fifo *fifo, int fd)
@@ -82,7 +86,7 @@ ssize_t bh_fifo_write(struct bh_fifo *fifo, int fd)
 	ssize_t total = 0;
 
 	while (fifo->len) {
-		ssize_t n = write_some(fd, bh_fifo_front(fifo), fifo->len);
+		ssize_t n = write_some(fifo, fd, bh_fifo_front(fifo), fifo->len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -101,7 +105,7 @@ ssize_t bh_fifo_pass(struct bh_fifo *fifo, int fd, const void *data, size_t byte
 	if (before < 0)
 		return before;
 	if (!fifo->len && bytes) {
-		n = write_some(fd, data, bytes);
+		n = write_some(fifo, fd, data, bytes);
 		if (n < 0 && !before && errno != EAGAIN && errno != EINTR)
 			return -errno;
 		n = n < 0 ? 0 : n;

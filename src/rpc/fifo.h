@@ -3,6 +3,7 @@
 #ifndef BH_RPC_FIFO_H
 #define BH_RPC_FIFO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,6 +13,7 @@
 struct bh_fifo {
 	uint8_t *data;
 	size_t start, len, cap; /* the content is data[start .. start + len) */
+	bool no_socket;         /* what it was last written to is none */
 };
 
 /** bh_fifo_deinit() - free the content; idempotent */

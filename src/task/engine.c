@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The container engine's calls, each in a worker. A worker loads the container anew from its state,
- * but for an exec: nothing that the server knows of the container is outdated for that, and in a
- * micro-VM that is emulated, reading it all again takes as long as the rest.
+ * The container engine's calls, each in a worker but for a plain exec. A worker loads the container
+ * anew from its state, but for an exec: nothing that the server knows of the container is outdated
+ * for that, and in a micro-VM that is emulated, reading it all again takes as long as the rest.
  */
 #include "base/log.h"
 #include "task/internal.h"
@@ -121,12 +121,19 @@ int bh_task_engine_start(struct bh_task *task, struct bh_err *err)
 	return run(&e, start, NULL, NULL, NULL, err);
 }
 
+static struct bh_exec_opts exec_opts(const struct bh_task_process *p)
+{
+	struct bh_exec_opts opts = { .process = &p->process, .io = BH_PROCESS_IO_INIT };
+
+	set_io(p, &opts.io);
+	return opts;
+}
+
 static int exec(void *arg, struct bh_started *started, struct bh_err *err)
 {
 	struct engine *e = arg;
-	struct bh_exec_opts opts = { .process = &e->process->process, .io = BH_PROCESS_IO_INIT };
+	const struct bh_exec_opts opts = exec_opts(e->process);
 
-	set_io(e->process, &opts.io);
 	return bh_container_exec(e->task->c, &opts, started, err);
 }
 
@@ -141,7 +148,12 @@ static void on_executed(void *data, pid_t pid)
 int bh_task_engine_exec(struct bh_task_process *p, struct bh_started *started, struct bh_err *err)
 {
 	struct engine e = { .task = p->task, .process = p };
+	struct bh_exec_opts opts = exec_opts(p);
 
+	if (bh_container_execs_alone(p->task->c)) {
+		opts.ignored = bh_workers_ignored(&p->task->tasks->workers);
+		return bh_task_execute(p, &opts, started, err);
+	}
 	return run(&e, exec, p, on_executed, started, err);
 }
 

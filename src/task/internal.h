@@ -75,12 +75,15 @@ struct bh_task {
 	char *rootfs; /* what Create mounted; NULL = nothing */
 };
 
+struct bh_task_execution;
+
 struct bh_tasks {
 	struct bh_loop *loop;
 	struct bh_task_opts opts;
 	struct bh_task *first;
 	struct bh_workers workers;
-	struct bh_source children; /* signalfd of SIGCHLD */
+	struct bh_task_execution *executions; /* begun, and not known to have executed */
+	struct bh_source children;            /* signalfd of SIGCHLD */
 	unsigned int n_fibers;
 	struct bh_wait *idle; /* of bh_tasks_free(): no fiber is left */
 };
@@ -145,10 +148,28 @@ void bh_task_process_settle(struct bh_task_process *p);
 /** bh_task_exec_remove() - out of its task; freed */
 void bh_task_exec_remove(struct bh_task_process *p);
 
+/** bh_task_process_end() - it was reaped with @wait_status, see wait(2) */
+void bh_task_process_end(struct bh_task_process *p, int wait_status);
+
 /** bh_task_reap() - take in all children that ended */
 void bh_task_reap(struct bh_tasks *tasks);
 
 Wire__Timestamp bh_task_timestamp(struct timespec when);
+
+/* ---- execution.c: execs without a worker ------------------------------------------------------
+ */
+
+/** bh_task_execute() - run @p, whose container must be one that bh_container_execs_alone(). May
+ * suspend. Return: 0 with @started, @p runs or has ended already; -errno with @err */
+int bh_task_execute(struct bh_task_process *p, const struct bh_exec_opts *opts,
+		    struct bh_started *started, struct bh_err *err) bh_must_check;
+
+/** bh_task_execution_ended() - process @pid was reaped with @wait_status. Return: whether it is one
+ * of these, which then remember it */
+bool bh_task_execution_ended(struct bh_tasks *tasks, pid_t pid, int wait_status);
+
+/** bh_task_executions_kill() - those that are under way, which then fail */
+void bh_task_executions_kill(struct bh_tasks *tasks);
 
 /* ---- oom.c ----------------------------------------------------------------------------------- */
 
@@ -183,7 +204,7 @@ void bh_task_resize(void *self, struct bh_rpc_call *call, const void *request);
 void bh_task_close_io(void *self, struct bh_rpc_call *call, const void *request);
 void bh_task_checkpoint(void *self, struct bh_rpc_call *call, const void *request);
 
-/* engine.c: the container engine's calls, each in a worker; all may suspend */
+/* engine.c: the container engine's calls, which block, each in a worker; all may suspend */
 int bh_task_engine_create(struct bh_task *task, const Task__CreateRequest *rq,
 			  struct bh_started *started, struct bh_err *err) bh_must_check;
 int bh_task_engine_start(struct bh_task *task, struct bh_err *err) bh_must_check;

@@ -223,7 +223,7 @@ static void kill_rest(void *arg)
 		bh_fiber_wake(tasks->idle);
 }
 
-static void on_end(struct bh_task_process *p, int wait_status)
+void bh_task_process_end(struct bh_task_process *p, int wait_status)
 {
 	struct bh_task *task = p->task;
 	struct bh_err err = BH_ERR_INIT;
@@ -269,6 +269,8 @@ void bh_task_reap(struct bh_tasks *tasks)
 		if (waitpid(info.si_pid, &status, WNOHANG) != info.si_pid)
 			return;
 		if (p)
-			on_end(p, status);
+			bh_task_process_end(p, status);
+		else
+			bh_task_execution_ended(tasks, info.si_pid, status);
 	}
 }

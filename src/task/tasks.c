@@ -283,6 +283,7 @@ void bh_tasks_kill_all(struct bh_tasks *tasks)
 	for (struct bh_task *task = tasks->first; task; task = task->next)
 		if (task->init.pid > 0 && task->init.stage != BH_TASK_ENDED)
 			kill(task->init.pid, SIGKILL);
+	bh_task_executions_kill(tasks);
 	bh_workers_end(&tasks->workers, WORKERS_MS);
 	while (tasks->first) {
 		bh_auto_task struct bh_task *task = bh_task_ref(tasks->first);

@@ -124,7 +124,7 @@ static void forget(struct bh_worker *w)
 }
 
 /* Asked for once: what a server ignores, it ignores from its beginning on. */
-static const sigset_t *ignored_signals(struct bh_workers *workers)
+const sigset_t *bh_workers_ignored(struct bh_workers *workers)
 {
 	struct sigaction now;
 
@@ -140,7 +140,7 @@ static const sigset_t *ignored_signals(struct bh_workers *workers)
 
 static int fork_worker(struct bh_worker *w, struct bh_err *err)
 {
-	const sigset_t *ignored = ignored_signals(w->all);
+	const sigset_t *ignored = bh_workers_ignored(w->all);
 	bh_auto_close int theirs = -EBADF;
 	int socks[2], r;
 	pid_t pid;

@@ -50,6 +50,9 @@ struct bh_worker_call {
 int bh_worker_run(struct bh_workers *workers, const struct bh_worker_call *call,
 		  struct bh_started *started, struct bh_err *err) bh_must_check;
 
+/** bh_workers_ignored() - the signals that the server ignores; valid as long as @workers */
+const sigset_t *bh_workers_ignored(struct bh_workers *workers);
+
 /** bh_workers_collect() - take in the reports that were made by now. After it, a child of ours that
  * was ever reported is known, however the loop orders events */
 void bh_workers_collect(struct bh_workers *workers);

@@ -63,6 +63,11 @@ teardown() { cri_teardown; }
     [[ $output == *'"status": "running"'* ]]
     run -0 node "$BULKHEAD" --root /run/bulkhead/@containerd/k8s.io pod stats "$p"
     [[ $output == *virtiofsd* ]]
+    # kubectl debug --target: with one container to look at, its processes.
+    crictl stop --timeout 0 "$a"
+    a=$(container one "$p" debug '.linux.security_context.namespace_options = {pid: 3, target_id: "'"$b"'"}' sleep 4714)
+    run -0 crictl exec "$a" ps
+    [[ $output == *"exit 3"*"sleep 4714"* ]]
     # Ends.
     crictl stop --timeout 60 "$b"
     [ "$(exit_of "$b")" = 3 ]

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Whatever of a pod dies, and however: the right status and the reason, soon, and nothing is left.
 
+bats_require_minimum_version 1.5.0
+
 load lib
 load death
 
@@ -174,8 +176,11 @@ frozen() {
     rt exec "$POD" true
     # The machine stands still, and with it who counts the beats.
     kill -STOP "$(supervisor_of "$POD")" "$(vmm_of "$POD")"
-    sleep 5
+    # Who only looks is told what the record says, five seconds later.
+    run -0 --separate-stderr rt state "$POD"
     kill -CONT "$(supervisor_of "$POD")" "$(vmm_of "$POD")"
+    [ "$(jq -r .status <<<"$output")" = running ]
+    [[ $stderr == *"the supervisor of its pod '$POD' does not answer; its VM runs"* ]]
     rt exec "$POD" true
     has_status "$POD" running
     rt kill "$POD" KILL

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -150,6 +151,75 @@ static bool xattrs(void)
 	NEED(!removexattr("xattr", "user.color"));
 	NEED(getxattr("xattr", "user.color", value, sizeof(value)) < 0 && errno == ENODATA);
 	NEED(!unlink("xattr"));
+	return true;
+}
+
+struct acl {
+	uint32_t version; /* 2; all little-endian, as the machine is */
+	struct {
+		uint16_t tag, perm; /* 1 owner, 2 user, 4 group, 8 a group, 16 mask, 32 others */
+		uint32_t id;
+	} entries[5];
+};
+#define ACL_OF(user, may)                                                            \
+	{                                                                            \
+		2,                                                                   \
+		{                                                                    \
+			{ 1, 6, -1 }, { 2, may, user }, { 4, 0, -1 }, { 16, 6, -1 }, \
+			{                                                            \
+				32, 0, -1                                            \
+			}                                                            \
+		}                                                                    \
+	}
+
+/* Whether a process of user and group @id can open "DIR/listed" with @flags. */
+static bool opens(uint32_t id, int flags)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(setgroups(0, NULL) || setresgid(id, id, id) || setresuid(id, id, id) ||
+		      open("listed", flags | O_CLOEXEC) < 0);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* Access lists: one user may, who by the mode alone might not; the group may not, although its bits
+ * in the mode are those of the mask. A directory's list for what will be in it takes the umask's
+ * place. */
+static bool access_lists(void)
+{
+	const struct acl one = ACL_OF(1234, 6), inherited = ACL_OF(4321, 7);
+	struct acl found;
+	struct stat st;
+
+	NEED(put("listed", "x") && !chmod("listed", 0600) && !chown("listed", 0, 5678));
+	NEED(!opens(1234, O_RDWR));
+	NEED(!setxattr("listed", "system.posix_acl_access", &one, sizeof(one), 0));
+	NEED(getxattr("listed", "system.posix_acl_access", &found, sizeof(found)) == sizeof(one));
+	NEED(!memcmp(&found, &one, sizeof(one)));
+	NEED(!stat("listed", &st) && (st.st_mode & 0777) == 0660);
+	NEED(opens(1234, O_RDWR) && !opens(5678, O_RDONLY) && !opens(4321, O_RDONLY));
+	NEED(!chmod("listed", 0640) && opens(1234, O_RDONLY) && !opens(1234, O_RDWR));
+	NEED(!unlink("listed"));
+
+	NEED(!mkdir("lists", 0777) &&
+	     !setxattr("lists", "system.posix_acl_default", &inherited, sizeof(inherited), 0));
+	umask(077);
+	NEED(put("lists/new", "") && !mkdir("lists/dir", 0777));
+	umask(022);
+	NEED(!stat("lists/new", &st) && (st.st_mode & 0777) == 0640);
+	NEED(getxattr("lists/new", "system.posix_acl_access", &found, sizeof(found)) ==
+		     sizeof(found) &&
+	     found.entries[1].id == 4321);
+	NEED(getxattr("lists/dir", "system.posix_acl_default", &found, sizeof(found)) ==
+	     sizeof(found));
+	NEED(put("plain", "") && !stat("plain", &st) && (st.st_mode & 0777) == 0644);
+	umask(077);
+	NEED(put("private", "") && !stat("private", &st) && (st.st_mode & 0777) == 0600);
+	umask(022);
+	NEED(!unlink("plain") && !unlink("private"));
+	NEED(!unlink("lists/new") && !rmdir("lists/dir") && !rmdir("lists"));
 	return true;
 }
 
@@ -359,6 +429,7 @@ static const struct {
 	{ "big-file", big_file },
 	{ "hard-links", hard_links },
 	{ "xattrs", xattrs },
+	{ "access-lists", access_lists },
 	{ "file-capabilities", file_capabilities },
 	{ "holes", holes },
 	{ "ownership", ownership },

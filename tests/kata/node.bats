@@ -175,6 +175,9 @@ metrics() { # ADDRESS: an endpoint; its address is in URL
     grep -qF 'name="w??ird?[31m\"name\\?"' "$WORK/metrics"
     grep -q "^bulkhead_pod_part_memory_bytes{.*where=\"host\",part=\"vmm\"} [1-9]" "$WORK/metrics"
     fails_with "none of unix:PATH" rt metrics --listen nowhere
+    echo kept >"$WORK/file"
+    fails_with "address already in use" rt metrics --listen "unix:$WORK/file"
+    grep -q kept "$WORK/file"
     # As the unit of systemd runs it: root without any privilege.
     setpriv --bounding-set -all --inh-caps -all --no-new-privs "$BULKHEAD" --root "$STATE" metrics --once |
         grep -q "^bulkhead_pod_up{.*id=\"$POD\".*} 1$"

@@ -202,7 +202,7 @@ sh("head -c 9 /dev/xvda; echo; echo from-guest | dd of=/dev/xvda bs=1M seek=1 co
     loop=$(make_loop root 64)
     mke2fs -q -t ext4 -d "$WORK/rootfs" "$loop"
     LOOP=$loop run in_pod 'c["root"]["path"] = os.environ["LOOP"]
-sh("grep \" / \" /proc/mounts; file-semantics /tmp hard-links xattrs holes direct mapped locks rename-storm")'
+sh("grep \" / \" /proc/mounts; file-semantics /tmp hard-links xattrs access-lists holes direct mapped locks rename-storm")'
     echo "$output"
     [ "$status" -eq 0 ]
     [[ $output = *" / ext4 "* ]]

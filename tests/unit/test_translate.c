@@ -36,7 +36,7 @@ struct outcome {
 
 struct request {
 	const char *document;
-	pid_t sandbox;
+	pid_t sandbox, target;
 	Task__Mount *rootfs;
 	size_t n_rootfs;
 };
@@ -57,6 +57,7 @@ static void translate(const struct request *request, struct outcome *ret)
 		.n_rootfs = request->n_rootfs,
 		.monitor_pid = MONITOR,
 		.sandbox_pid = request->sandbox,
+		.target_pid = request->target,
 	};
 	struct bh_guest_plan *plan = NULL;
 
@@ -439,6 +440,13 @@ static void test_namespaces(void **state)
 			  "{'type':'mount'},{'type':'uts','path':'/proc/42/ns/uts'},"
 			  "{'type':'cgroup'}]",
 			  NULL });
+	expect_of(&(struct request){ LINUX "'namespaces':[{'type':'pid','path':'/proc/7/ns/pid'},"
+					   "{'type':'ipc','path':'/proc/7/ns/ipc'}]}}",
+				     .sandbox = 42, .target = 43 },
+		  (const char *const[]){ "'namespaces':[{'type':'pid','path':'/proc/43/ns/pid'},"
+					 "{'type':'ipc','path':'/proc/42/ns/ipc'},"
+					 "{'type':'cgroup'}]",
+					 NULL });
 	REFUSE(joins, "/linux/namespaces/4/path", "the first container of a pod has none to join");
 	/* A process of something else on the host, or of the guest's numbers. */
 	for (int i = 8; i <= 42; i += 34) {

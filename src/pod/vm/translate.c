@@ -161,6 +161,7 @@ int bh_guest_plan_new(const struct bh_guest_source *source, struct bh_guest_plan
 	plan->spec = source->spec;
 	plan->monitor_pid = source->monitor_pid;
 	plan->sandbox_pid = source->sandbox_pid;
+	plan->target_pid = source->target_pid;
 	r = decide(plan, source, err);
 	if (r < 0) {
 		bh_guest_plan_free(plan);

@@ -27,6 +27,8 @@ struct bh_guest_source {
 	pid_t monitor_pid; /* what engines know all containers of the pod by; 0 = not yet known */
 	pid_t sandbox_pid; /* in the guest, of the pod's first container; 0 when this is the first
 			    */
+	pid_t target_pid;  /* in the guest, of the container whose PID namespace is meant where one
+			    * is named; 0 = the first container */
 };
 
 struct bh_guest_plan; /* of one container, from its creation to its end */

@@ -171,7 +171,9 @@ static int join_sandbox(const struct bh_guest_plan *plan, const struct bh_namesp
 	if (!plan->sandbox_pid)
 		return bh_err_spec(err, where,
 				   "'%s': the first container of a pod has none to join", ns->path);
-	snprintf(path, sizeof(path), "/proc/%d/ns/%s", plan->sandbox_pid, name);
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s",
+		 ns->kind == BH_NS_PID && plan->target_pid ? plan->target_pid : plan->sandbox_pid,
+		 name);
 	return bh_guest_set(entry, "path", json_object_new_string(path), err);
 }
 

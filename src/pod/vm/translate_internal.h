@@ -35,7 +35,7 @@ struct bh_guest_plan {
 	struct bh_arena arena;
 	const char *id, *bundle;
 	const struct bh_spec *spec; /* while planning */
-	pid_t monitor_pid, sandbox_pid;
+	pid_t monitor_pid, sandbox_pid, target_pid;
 	json_object *doc;
 	const char *host_root;  /* absolute and clean */
 	const char *guest_root; /* where the guest has the root */

@@ -15,6 +15,9 @@
 #define END_TIMEOUT_MS 10000 /* for a process to end after SIGKILL */
 #define MILLI          1000  /* of a core */
 
+/* Source: containerd internal/cri/annotations */
+#define ANNOTATION_TYPE "io.kubernetes.cri.container-type"
+
 static uint64_t quota_in(const struct bh_vm_pod *pod, const struct bh_cpu *cpu)
 {
 	uint64_t period = cpu->period.set ? cpu->period.v : BH_POD_CPU_PERIOD_USEC;
@@ -89,6 +92,30 @@ static void remove_container(struct bh_vm_container *c, const Task__DeleteReques
 
 /* ---- create ---------------------------------------------------------------------------------- */
 
+/* Whose PID namespace Kubernetes means where @c is to join one, in the guest: engines name it by a
+ * process, and know all of a pod's by one. Its containers have either all the first one's or each
+ * its own; so where another has its own, @c is to look at that (`kubectl debug --target`). Return:
+ * 0 = the first container's: also when there are several that may be meant */
+static pid_t target_of(const struct bh_vm_container *c)
+{
+	const struct bh_vm_container *first = c->pod->containers, *found = NULL;
+	const char *type = bh_spec_annotation(&first->record->spec, ANNOTATION_TYPE);
+
+	if (!type || strcmp(type, "sandbox") != 0)
+		return 0;
+	for (const struct bh_vm_container *other = first->next; other; other = other->next) {
+		const struct bh_namespace *ns = bh_spec_namespace(&other->record->spec, BH_NS_PID);
+
+		if (other == c || !ns || ns->path || !other->processes ||
+		    other->processes->status != TASK__STATUS__RUNNING)
+			continue;
+		if (found)
+			return 0;
+		found = other;
+	}
+	return found ? (pid_t)found->processes->pid : 0;
+}
+
 static int plan_container(struct bh_vm_container *c, const Task__CreateRequest *q,
 			  struct bh_err *err)
 {
@@ -103,6 +130,7 @@ static int plan_container(struct bh_vm_container *c, const Task__CreateRequest *
 		.n_rootfs = q->n_rootfs,
 		.monitor_pid = pod->vmm.pid,
 		.sandbox_pid = pod->containers != c && sandbox ? (pid_t)sandbox->pid : 0,
+		.target_pid = target_of(c),
 	};
 	int r = bh_state_read_config(c->record->dirfd, &config, &source.config_len, err);
 
