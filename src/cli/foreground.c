@@ -124,6 +124,7 @@ static void pass_on(struct bh_foreground *fg, int sig)
 	} else if (fg->remote) {
 		fg->remote->kill(fg->remote->arg, sig);
 	} else if (means_end(sig)) {
+		fg->stopped_by = sig;
 		bh_loop_stop(&fg->loop);
 	}
 }
