@@ -41,5 +41,5 @@ refused() {
     refused 's/"h": 6/"h": 7/' "is in the place of"
     # shellcheck disable=SC2016  # Grafana's variable
     refused 's/"uid": "${datasource}"/"uid": "mine"/' "another data source"
-    refused 's/"type": "table"/"type": "tabel"/' 'kind "tabel" is not one of those'
+    refused 's/"type": "table"/"type": "list"/' 'kind "list" is not one of those'
 }
