@@ -125,7 +125,8 @@ static void pass_on(struct bh_foreground *fg, int sig)
 		fg->remote->kill(fg->remote->arg, sig);
 	} else if (means_end(sig)) {
 		fg->stopped_by = sig;
-		bh_loop_stop(&fg->loop);
+		if (!fg->hold)
+			bh_loop_stop(&fg->loop);
 	}
 }
 

@@ -339,7 +339,14 @@ static int run_foreground(struct bh_cli *cli, struct bh_create_opts *create,
 
 	r = r < 0 ? r : prepare(create, err);
 	r = r < 0 ? r : reach_pod(cli, &p->fg.loop, create, run, &p->client, err);
+	/* What is half made cannot be taken back, and it does not take long. */
+	p->fg.hold = true;
 	r = r < 0 ? r : create_in(&p->client, create, &stdio, err);
+	p->fg.hold = false;
+	if (r == 0 && p->fg.stopped_by) {
+		take_back(&p->client, create);
+		r = -ECANCELED;
+	}
 	if (r == -ECANCELED && p->fg.stopped_by)
 		return bh_err_as(err, BH_ERR_STATE, r,
 				 "signal %d came before the container was there", p->fg.stopped_by);
