@@ -200,13 +200,13 @@ static int run(struct bh_cli *cli, const struct create_options *o, const char *i
 	if (r < 0)
 		return r;
 	create.run = true;
-	if (o->dry_run)
-		return print_dry_run(cli, &create, &run, err);
+	create.io.want_master = !o->detach;
 	if (!o->detach && create.io.console_socket)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "cannot use console socket if %s will not detach or allocate tty",
 				 cli->program);
-	return cli->runtime->run(cli, &create, &run, err);
+	return o->dry_run ? print_dry_run(cli, &create, &run, err)
+			  : cli->runtime->run(cli, &create, &run, err);
 }
 
 static int run_run(struct bh_cli *cli, const void *options, const struct bh_strv *args,

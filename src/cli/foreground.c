@@ -124,7 +124,9 @@ static void pass_on(struct bh_foreground *fg, int sig)
 	} else if (fg->remote) {
 		fg->remote->kill(fg->remote->arg, sig);
 	} else if (means_end(sig)) {
-		bh_loop_stop(&fg->loop);
+		fg->stopped_by = sig;
+		if (!fg->hold)
+			bh_loop_stop(&fg->loop);
 	}
 }
 

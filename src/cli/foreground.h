@@ -26,8 +26,10 @@ struct bh_foreground {
 	struct bh_source notify; /* the container's notification socket, until it was ready */
 	pid_t pid;               /* the process that is waited for; 0 once it has ended */
 	const struct bh_remote_process *remote; /* instead of pid; NULL once it has ended */
-	int status;                             /* as a shell counts it: 0 to 255 */
-	int tty_fd;                             /* the caller's terminal, or -1 */
+	bool hold;      /* signals before there is a process stop nothing, they are only noted */
+	int stopped_by; /* the signal that came before there was a process; 0 = none */
+	int status;     /* as a shell counts it: 0 to 255 */
+	int tty_fd;     /* the caller's terminal, or -1 */
 	int master_fd;
 	bool raw;
 	struct termios old_termios;

@@ -73,13 +73,12 @@ static int call(struct bh_pod_client *client, const char *service, const char *m
 	return bh_rpc_call_wait(client->rpc, service, method, request, 0, type, ret, err);
 }
 
-/* The Task verbs answer in words that containerd's clients look for; here the common runtime's
- * own are wanted, which are between them. */
-static void take_out_engine_words(char *text)
+void bh_pod_plain_words(struct bh_err *err)
 {
 	static const char *const fronts[] = { "OCI runtime create failed: ",
 					      "OCI runtime exec failed: " };
 	static const char end[] = ": failed precondition";
+	char *text = err->text;
 	size_t len;
 
 	for (size_t i = 0; i < BH_ARRAY_SIZE(fronts); i++)
@@ -97,7 +96,7 @@ int bh_pod_task(struct bh_pod_client *client, const char *method, const Protobuf
 	int r = call(client, BH_TASK_SERVICE_NAME, method, request, type, ret, err);
 
 	if (r < 0 && err)
-		take_out_engine_words(err->text);
+		bh_pod_plain_words(err);
 	return r;
 }
 

@@ -49,6 +49,10 @@ int bh_pod_plan(struct bh_cli *cli, const char *pod, const struct bh_create_opts
 
 void bh_pod_client_deinit(struct bh_pod_client *client);
 
+/** bh_pod_plain_words() - of a failed Task verb: without the words that containerd's clients look
+ * for, around the common runtime's own. bh_pod_task() does it */
+void bh_pod_plain_words(struct bh_err *err);
+
 /** bh_pod_task() / bh_pod_ask() - a call of the Task or the Pod service, waiting for its answer.
  * @ret as in bh_rpc_call_wait() */
 int bh_pod_task(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,

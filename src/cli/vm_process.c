@@ -339,7 +339,17 @@ static int run_foreground(struct bh_cli *cli, struct bh_create_opts *create,
 
 	r = r < 0 ? r : prepare(create, err);
 	r = r < 0 ? r : reach_pod(cli, &p->fg.loop, create, run, &p->client, err);
+	/* What is half made cannot be taken back, and it does not take long. */
+	p->fg.hold = true;
 	r = r < 0 ? r : create_in(&p->client, create, &stdio, err);
+	p->fg.hold = false;
+	if (r == 0 && p->fg.stopped_by) {
+		take_back(&p->client, create);
+		r = -ECANCELED;
+	}
+	if (r == -ECANCELED && p->fg.stopped_by)
+		return bh_err_as(err, BH_ERR_STATE, r,
+				 "signal %d came before the container was there", p->fg.stopped_by);
 	if (r < 0)
 		return r;
 	status = attend(p, bh_take_fd(&stdio.master), err);
@@ -417,12 +427,20 @@ static void fail(struct exec *x, int r)
 	bh_loop_stop(&x->remote.fg.loop);
 }
 
+static int plain_failure(const struct bh_rpc_answer *answer, struct bh_err *err)
+{
+	int r = bh_rpc_answer_err(answer, err);
+
+	bh_pod_plain_words(err);
+	return r;
+}
+
 static void on_step(void *arg, const struct bh_rpc_answer *answer)
 {
 	struct exec *x = arg;
 
 	if (answer->code != BH_RPC_OK && x->r == 0)
-		fail(x, bh_rpc_answer_err(answer, &x->remote.err));
+		fail(x, plain_failure(answer, &x->remote.err));
 }
 
 static int begin(struct exec *x)

@@ -46,7 +46,12 @@ static pid_t clone_with(uint64_t flags, const struct bh_cgroup *cg, struct bh_er
 	/* The answers that only a cgroup gives, clone(2). */
 	if (cgroup_fd >= 0 && (errno == EBUSY || errno == EOPNOTSUPP || errno == EACCES))
 		return not_into_cgroup(cg, -errno, err);
-	return bh_err_set(err, -errno, "clone the container's process");
+	return bh_err_set(
+		err, -errno, "clone the container's process%s",
+		errno == EPERM && geteuid() != 0 && !(flags & CLONE_NEWUSER)
+			? " (for others than root, linux.namespaces needs a user namespace: "
+			  "see spec --rootless)"
+			: "");
 }
 
 /* Whether a pid namespace is among the joins; it takes effect at the next clone. */

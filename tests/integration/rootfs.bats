@@ -137,6 +137,13 @@ runs_and_looks() {
     [ "$output" = "$(ls /sys/class/net)" ]
 }
 
+@test "a plan needs no terminal, only whoever takes it" {
+    bundle
+    config '.process.terminal = true'
+    rt run --dry-run --bundle "$BUNDLE" "$ID" </dev/null
+    fails_with "cannot allocate tty" rt run --dry-run --detach --bundle "$BUNDLE" "$ID"
+}
+
 @test "the plan is printed in the order of its steps" {
     bundle
     run rt run --dry-run --bundle "$BUNDLE" "$ID"

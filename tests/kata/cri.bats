@@ -277,6 +277,7 @@ teardown() { cri_teardown; }
 @test "cri: kata: twenty pods at the same time" {
     local i start=$SECONDS pids=()
     sed -i 's/^timeout:.*/timeout: 300/' "$WORK/crictl.yaml"
+    echo 'hello-timeout: 90s' >"$WORK/bulkhead.yaml" # a machine may be busy with more than these
     for i in {0..19}; do
         NODE_TIMEOUT=300 pod "at-once-$i" >"$WORK/id.$i" &
         pids+=($!)
@@ -285,6 +286,7 @@ teardown() { cri_teardown; }
         wait "${pids[i]}"
         [ "$(pod_state_of "$(cat "$WORK/id.$i")")" = SANDBOX_READY ]
     done
+    : >"$WORK/bulkhead.yaml"
     echo "# twenty pods ran after $((SECONDS - start)) s" >&3
     [ "$(shims)" = 20 ]
 }

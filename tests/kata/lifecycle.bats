@@ -474,6 +474,21 @@ hook() {
     [[ $output == 0*100000*65536* ]]
 }
 
+@test "a signal that comes while the pod starts ends run, and the pod with it" {
+    local pid status=0
+    vm_bundle
+    # shellcheck disable=SC2086  # a list of words
+    "$BULKHEAD" --root "$STATE" $RUNTIME_FLAGS run --bundle "$BUNDLE" "$ID" </dev/null &>"$BUNDLE/out" 3>&- &
+    pid=$!
+    wait_until 20 test -e "$STATE/@pods/$ID/pod.json"
+    kill -TERM "$pid"
+    wait "$pid" || status=$?
+    cat "$BUNDLE/out"
+    [ "$status" -eq 1 ]
+    grep -q "signal 15 came before the container was there" "$BUNDLE/out"
+    wait_until 20 pod_gone "$ID"
+}
+
 @test "run --dry-run prints the plan and makes nothing" {
     vm_bundle
     run rt run --dry-run --bundle "$BUNDLE" "$ID"
