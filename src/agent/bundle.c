@@ -22,6 +22,7 @@ struct bh_bundle {
 	bool busy; /* being made or undone */
 	struct bh_storage *storages;
 	size_t n;
+	struct bh_submounts held;
 };
 
 /* ---- the list -------------------------------------------------------------------------------- */
@@ -81,7 +82,7 @@ static void undo(struct bh_bundles *bundles, struct bh_bundle *b)
 	if (dir < 0 || bh_path_remove_tree(dir, b->id, &why) < 0)
 		bh_warn("bundle %s: %s", b->id, bh_err_format(&why, text, sizeof(text)));
 	bh_close(dir);
-	bh_sweep_later(&bundles->sweep, b->id);
+	bh_sweep_later(&bundles->sweep, b->id, &b->held);
 	forget(bundles, b);
 }
 
@@ -206,6 +207,7 @@ static int prepare(struct preparation *p, struct bh_err *err)
 
 	if (r == 0)
 		r = bh_storage_share(err);
+	r = r < 0 ? r : bh_submounts_hold(p->bundles->loop, request->id, &p->b->held, err);
 	for (size_t i = 0; i < request->n_storages && r == 0; i++) {
 		const Agent__Storage *storage = request->storages[i];
 

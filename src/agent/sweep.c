@@ -13,6 +13,7 @@
 
 struct bh_sweep_entry {
 	struct bh_sweep_entry *next;
+	struct bh_submounts held;
 	int tries;
 	char id[];
 };
@@ -35,7 +36,10 @@ static void on_timer(struct bh_timer *timer)
 	while (*at) {
 		struct bh_sweep_entry *entry = *at;
 
-		if (look(entry) || ++entry->tries == TRIES_MAX) {
+		/* The first time may be soon, if another entry set the timer. */
+		if (++entry->tries > 1)
+			bh_submounts_drop(&entry->held);
+		if ((look(entry) && !entry->held.n) || entry->tries == TRIES_MAX) {
 			*at = entry->next;
 			free(entry);
 		} else {
@@ -46,17 +50,23 @@ static void on_timer(struct bh_timer *timer)
 		bh_loop_arm(sweep->loop, &sweep->timer, AFTER_MS);
 }
 
-void bh_sweep_later(struct bh_sweep *sweep, const char *id)
+void bh_sweep_later(struct bh_sweep *sweep, const char *id, struct bh_submounts *held)
 {
 	size_t len = strlen(id) + 1;
-	struct bh_sweep_entry *entry = malloc(sizeof(*entry) + len);
+	struct bh_sweep_entry *entry = calloc(1, sizeof(*entry) + len);
 
-	if (!entry)
+	bh_submounts_hide(held);
+	if (!entry) {
+		bh_submounts_drop(held);
 		return;
-	entry->tries = 0;
+	}
+	entry->held = *held;
+	*held = (struct bh_submounts){ .n = 0 };
 	memcpy(entry->id, id, len);
 	entry->next = sweep->list;
 	sweep->list = entry;
+	if (sweep->timer.armed)
+		return;
 	sweep->timer.fn = on_timer;
 	bh_loop_arm(sweep->loop, &sweep->timer, AFTER_MS);
 }
@@ -68,6 +78,7 @@ void bh_sweep_deinit(struct bh_sweep *sweep)
 	bh_loop_disarm(sweep->loop, &sweep->timer);
 	for (entry = sweep->list; entry; entry = next) {
 		next = entry->next;
+		free(entry->held.fds);
 		free(entry);
 	}
 	sweep->list = NULL;

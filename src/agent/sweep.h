@@ -7,6 +7,7 @@
 #ifndef BH_AGENT_SWEEP_H
 #define BH_AGENT_SWEEP_H
 
+#include "agent/submounts.h"
 #include "loop/loop.h"
 
 struct bh_sweep_entry;
@@ -19,10 +20,11 @@ struct bh_sweep {
 };
 
 /** bh_sweep_later() - container @id was let go: the host is going to take away what was shared for
- * it, then the kernel is to forget it. Without memory nothing is swept */
-void bh_sweep_later(struct bh_sweep *sweep, const char *id);
+ * it, then the kernel is to forget it. Without memory nothing is swept
+ * @held: is emptied: cannot be reached by name from now on, and is let go when nobody reads */
+void bh_sweep_later(struct bh_sweep *sweep, const char *id, struct bh_submounts *held);
 
-/** bh_sweep_deinit() - no more; idempotent */
+/** bh_sweep_deinit() - no more; what is held stays so, as it is the guest's end; idempotent */
 void bh_sweep_deinit(struct bh_sweep *sweep);
 
 #endif

@@ -98,6 +98,27 @@ teardown() {
     fails_with "does not exist" rt state "$ID"
 }
 
+# The agent keeps it mounted beyond its last process, whose files the kernel may still be reading.
+# bats test_tags=essential
+@test "what was shared for a container is not found by the next one of its id" {
+    local watcher
+    bundle watcher
+    watcher=$ID
+    config 'del(.linux.namespaces[] | select(.type == "pid"))'
+    quietly rt run --detach --pod "$POD" --bundle "$BUNDLE" "$watcher"
+    bundle short
+    quietly rt run --detach --pod "$POD" --bundle "$BUNDLE" "$ID"
+    rt exec "$watcher" grep -q "/share/$ID/rootfs " /proc/1/mountinfo
+    rt delete --force "$ID"
+    run ! rt exec "$watcher" grep "/share/$ID/rootfs " /proc/1/mountinfo
+    own_rootfs
+    touch "$BUNDLE/rootfs/mark"
+    args ls /mark
+    run -0 in_pod
+    [ "$output" = /mark ]
+    rt delete --force "$watcher"
+}
+
 @test "an id that is in use is refused, and nothing happens to the one that has it" {
     bundle pod
     fails_with "already exists" rt run --pod "$POD" --bundle "$BUNDLE" "$POD"

@@ -259,15 +259,19 @@ static void what_is_gone_is_swept(void **state)
 {
 	struct bh_loop loop = BH_LOOP_INIT;
 	struct bh_sweep sweep = { .loop = &loop };
+	struct bh_submounts held;
 	struct bh_err err = BH_ERR_INIT;
 
 	(void)state;
 	assert_int_equal(bh_loop_init(&loop, &err), 0);
-	bh_sweep_later(&sweep, "no-such-container");
+	assert_int_equal(bh_submounts_hold(&loop, "no-such-container", &held, &err), 0);
+	assert_int_equal(held.n, 0);
+	bh_sweep_later(&sweep, "no-such-container", &held);
 	assert_true(sweep.timer.armed);
 	sweep.timer.fn(&sweep.timer);
 	assert_null(sweep.list);
-	bh_sweep_later(&sweep, "another");
+	bh_loop_disarm(&loop, &sweep.timer);
+	bh_sweep_later(&sweep, "another", &held);
 	bh_sweep_deinit(&sweep);
 	assert_null(sweep.list);
 	assert_false(sweep.timer.armed);
