@@ -178,6 +178,13 @@ class Wire:
         for name in (self.near, self.far):
             subprocess.run(["ip", "netns", "delete", name], check=False)
 
+    def await_server(self, traffic):
+        """Until it takes connections: a container runs a moment before its program listens."""
+        end = time.monotonic() + LIMIT_S
+        once = list(map(str, ["ip", "netns", "exec", self.near, traffic, "send", self.SERVER, self.PORT, 1]))
+        while subprocess.run(once, capture_output=True, check=False).returncode != 0 and time.monotonic() < end:
+            time.sleep(0.05)
+
     def ask(self, traffic, *words):
         """Traffic with the server; returns (seconds, MiB a second or None)."""
         what, rest = words[0], words[1:]
