@@ -45,6 +45,11 @@ int bh_vm_remove_disk(struct bh_vm *vm, uint32_t number, struct bh_err *err)
 	return driver_of(vm)->remove_disk(vm, number, err);
 }
 
+int bh_vm_pause(struct bh_vm *vm, bool paused, struct bh_err *err)
+{
+	return driver_of(vm)->pause(vm, paused, err);
+}
+
 void bh_vm_console_tail(const struct bh_vm *vm, size_t lines, struct bh_buf *out)
 {
 	driver_of(vm)->console_tail(vm, lines, out);

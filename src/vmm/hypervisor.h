@@ -101,6 +101,7 @@ struct bh_hypervisor {
 	int (*add_disk)(struct bh_vm *vm, const struct bh_vm_disk *disk, uint32_t *ret_number,
 			struct bh_err *err);
 	int (*remove_disk)(struct bh_vm *vm, uint32_t number, struct bh_err *err);
+	int (*pause)(struct bh_vm *vm, bool paused, struct bh_err *err);
 	void (*console_tail)(const struct bh_vm *vm, size_t lines, struct bh_buf *out);
 	int (*figures)(const struct bh_vm *vm, struct bh_vm_figures *ret, struct bh_err *err);
 	struct bh_vm *(*free)(struct bh_vm *vm);
@@ -135,6 +136,9 @@ int bh_vm_add_disk(struct bh_vm *vm, const struct bh_vm_disk *disk, uint32_t *re
 /** bh_vm_remove_disk() - suspends until the host's device is closed; a guest that does not let go
  * is not waited for */
 int bh_vm_remove_disk(struct bh_vm *vm, uint32_t number, struct bh_err *err) bh_must_check;
+
+/** bh_vm_pause() - stop the guest's processors, or let them go on. Suspends */
+int bh_vm_pause(struct bh_vm *vm, bool paused, struct bh_err *err) bh_must_check;
 
 /** bh_vm_console_tail() - the last @lines lines that the guest wrote to its console, control
  * characters made harmless, appended to @out; also after its death */

@@ -259,20 +259,9 @@ static int case_jail(void)
 	return 0;
 }
 
-static int disk_fd(const char *word, uint64_t bytes)
-{
-	int fd = open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd >= 0 && (ftruncate(fd, (off_t)bytes) < 0 || pwrite(fd, word, strlen(word), 0) < 0))
-		fd = bh_close(fd);
-	return fd;
-}
-
 static int case_killed(void)
 {
 	struct bh_vm_config c = config();
-	bh_auto_close int disk = disk_fd("x", 1 << 20);
-	uint32_t number;
 	double start;
 
 	CHECK(boot_and_meet(&c));
@@ -280,8 +269,7 @@ static int case_killed(void)
 	CHECK(kill(monitor(), SIGKILL) == 0);
 	CHECK(wait_dead(5) && now() - start < 2);
 	CHECK(strstr(dead.text, "killed by signal 9"));
-	CHECK(bh_vm_add_disk(vm, &(struct bh_vm_disk){ .fd = disk }, &number, &err) < 0);
-	CHECK(strstr(err.text, "killed by signal 9"));
+	CHECK(bh_vm_pause(vm, true, &err) < 0 && strstr(err.text, "killed by signal 9"));
 	return 0;
 }
 
@@ -337,6 +325,31 @@ static int case_flood(void)
 	CHECK(tail.len > 4096 && tail.len <= 16384);
 	CHECK(ask("uptime", buf, sizeof(buf)));
 	return 0;
+}
+
+static int case_pause(void)
+{
+	struct bh_vm_config c = config();
+	char buf[64];
+
+	CHECK(boot_and_meet(&c));
+	CHECK(ask("uptime", buf, sizeof(buf)));
+	CHECK(bh_vm_pause(vm, true, &err) == 0);
+	CHECK(write(port, "uptime\n", 7) == 7);
+	CHECK(bh_fiber_sleep(&loop, 1000, &err) == 0);
+	CHECK(read(port, buf, sizeof(buf)) < 0 && errno == EAGAIN);
+	CHECK(bh_vm_pause(vm, false, &err) == 0);
+	CHECK(hear(buf, sizeof(buf), "\n"));
+	return 0;
+}
+
+static int disk_fd(const char *word, uint64_t bytes)
+{
+	int fd = open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0 && (ftruncate(fd, (off_t)bytes) < 0 || pwrite(fd, word, strlen(word), 0) < 0))
+		fd = bh_close(fd);
+	return fd;
 }
 
 /* Wait until the guest's disks are, or are not, of that name and size. */
@@ -566,6 +579,7 @@ static const struct {
 	{ "no-kernel", case_no_kernel },
 	{ "panic", case_panic },
 	{ "parent", case_parent },
+	{ "pause", case_pause },
 	{ "time", case_time },
 };
 

@@ -38,6 +38,7 @@ no_monitor() {
 @test "a kernel that is none is told of" { vm_case no-kernel; }
 @test "what the guest writes to its console cannot harm a terminal" { vm_case console; }
 @test "a guest that floods its console costs neither memory nor time" { vm_case flood; }
+@test "a paused guest does nothing" { vm_case pause; }
 @test "disks come and go while the guest runs" { vm_case disk; }
 @test "a disk that is read-only stays as it is, and what is none is refused" { vm_case disk-readonly; }
 @test "network devices come in order, in the namespace that was given" { vm_case network; }

@@ -355,6 +355,13 @@ static int qemu_channel(struct bh_vm *vm, struct bh_err *err)
 	return bh_take_fd(&qemu->channel);
 }
 
+static int qemu_pause(struct bh_vm *vm, bool paused, struct bh_err *err)
+{
+	struct bh_qemu *qemu = (struct bh_qemu *)vm;
+
+	return bh_qmp_call(&qemu->qmp, paused ? "stop" : "cont", NULL, -1, BH_QEMU_CALL_MS, err);
+}
+
 static void qemu_console_tail(const struct bh_vm *vm, size_t lines, struct bh_buf *out)
 {
 	bh_tail_lines(&((const struct bh_qemu *)vm)->console.tail, lines, out);
@@ -379,6 +386,7 @@ const struct bh_hypervisor bh_qemu_hypervisor = {
 	.channel = qemu_channel,
 	.add_disk = bh_qemu_add_disk,
 	.remove_disk = bh_qemu_remove_disk,
+	.pause = qemu_pause,
 	.console_tail = qemu_console_tail,
 	.figures = qemu_figures,
 	.free = qemu_free,
