@@ -5,9 +5,12 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 
 #include "base/sys.h"
+
+#define COPY_CHUNK (1 << 30) /* bytes that one sendfile(2) is asked for */
 
 static const uint64_t resolve_of[BH_PATH_MAX_] = {
 	[BH_PATH_HOST] = 0,
@@ -210,6 +213,16 @@ int bh_fd_write(int fd, const void *data, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+int bh_fd_copy(int to, int from)
+{
+	ssize_t n;
+
+	do {
+		n = sendfile(to, from, NULL, COPY_CHUNK);
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	return n < 0 ? -errno : 0;
 }
 
 static int by_number(const void *a, const void *b)

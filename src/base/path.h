@@ -67,6 +67,9 @@ int bh_fd_read(int fd, const char *name, size_t max, char **ret, size_t *ret_len
 /** bh_fd_write() - all of @len bytes to @fd, in as few write(2) as it takes. Return: 0 or -errno */
 int bh_fd_write(int fd, const void *data, size_t len) bh_must_check;
 
+/** bh_fd_copy() - from where @from is in its file up to its end, to @to. Return: 0 or -errno */
+int bh_fd_copy(int to, int from) bh_must_check;
+
 /** bh_fds_close_from() - close every descriptor from @first on but the @n of @keep, which is
  * sorted; negative ones count for nothing. Return: 0 or -errno. Source: close_range(2) */
 int bh_fds_close_from(int first, int *keep, size_t n);

@@ -12,7 +12,6 @@
 #include <limits.h>
 #include <linux/limits.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -20,7 +19,6 @@
 #include "container/rootfs_internal.h"
 
 #define DEPTH_MAX 128
-#define CHUNK_MAX (1 << 30) /* bytes that one sendfile(2) is asked for */
 
 static int copy_dir(int from_fd, int to_fd, unsigned int depth, struct bh_err *err);
 
@@ -62,7 +60,7 @@ static int copy_file(int from_dir, int to_dir, const char *name, struct bh_err *
 					      BH_PATH_BENEATH, err);
 	bh_auto_close int to = -EBADF;
 	struct stat st;
-	ssize_t n;
+	int r;
 
 	if (from < 0)
 		return from;
@@ -72,10 +70,8 @@ static int copy_file(int from_dir, int to_dir, const char *name, struct bh_err *
 			  BH_PATH_BENEATH, err);
 	if (to < 0)
 		return to;
-	do {
-		n = sendfile(to, from, NULL, CHUNK_MAX);
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	return n < 0 ? bh_err_set(err, -errno, "copy '%s'", name) : 0;
+	r = bh_fd_copy(to, from);
+	return r < 0 ? bh_err_set(err, r, "copy '%s'", name) : 0;
 }
 
 static int copy_link(int from_dir, int to_dir, const char *name, struct bh_err *err)

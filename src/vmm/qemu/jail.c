@@ -16,7 +16,6 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -31,8 +30,7 @@
 
 #define FD_FIRST   3
 #define NOFILE     1024
-#define ROOT_BYTES 65536     /* of the root without what is copied into it */
-#define COPY_CHUNK (1 << 30) /* bytes that one sendfile(2) is asked for */
+#define ROOT_BYTES 65536 /* of the root without what is copied into it */
 #define KVM_MAJOR  10
 #define KVM_MINOR  232
 
@@ -56,17 +54,15 @@ static int make_kvm(int root, uid_t uid, struct bh_err *err)
 static int copy_file(const struct bh_jail_file *file, int root, struct bh_err *err)
 {
 	bh_auto_close int to = -EBADF, from = open(file->host, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	int r;
 
 	if (from < 0)
 		return bh_err_set(err, -errno, "open '%s'", file->host);
 	to = openat(root, file->name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
 	if (to < 0)
 		return bh_err_set(err, -errno, "make '%s'", file->name);
-	do {
-		n = sendfile(to, from, NULL, COPY_CHUNK);
-	} while (n > 0);
-	return n < 0 ? bh_err_set(err, -errno, "copy '%s'", file->host) : 0;
+	r = bh_fd_copy(to, from);
+	return r < 0 ? bh_err_set(err, r, "copy '%s'", file->host) : 0;
 }
 
 static int fill_root(const struct bh_jail *jail, int root, struct bh_err *err)
