@@ -121,6 +121,12 @@ int bh_cg_set_path(struct bh_cgroup *cg, size_t i, const char *path,
 
 #define BH_CG_FILE_MAX 65536 /* bytes read of a control file at most */
 
+/* Whether @e says that a group is gone: -ENODEV comes of a control file opened before. */
+static inline bool bh_cg_gone(int e)
+{
+	return e == -ENOENT || e == -ENODEV;
+}
+
 /** bh_cg_open() - @file of group @dir. Return: descriptor or -errno, nothing described */
 int bh_cg_open(const char *dir, const char *file, int flags) bh_must_check;
 

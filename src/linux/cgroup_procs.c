@@ -97,7 +97,7 @@ static int walk(int fd, struct pid_list *list, unsigned int flags, unsigned int 
 		if (child == -ENOENT)
 			continue;
 		e = child < 0 ? child : walk(child, list, flags, depth + 1);
-		if (e == -ENOENT || e == -ENODEV)
+		if (bh_cg_gone(e))
 			e = 0;
 		if (e == 0 && flags & REMOVE && unlinkat(fd, entry->d_name, AT_REMOVEDIR) < 0 &&
 		    errno != ENOENT)
@@ -164,7 +164,7 @@ static int kill_tree(const char *dir)
 		int n = signal_tree(dir, SIGKILL);
 
 		if (n <= 0)
-			return n == -ENOENT || n == -ENODEV ? 0 : n;
+			return bh_cg_gone(n) ? 0 : n;
 		bh_cg_sleep(wait_us);
 		wait_us = wait_us < KILL_WAIT_MAX_US ? wait_us * 2 : KILL_WAIT_MAX_US;
 	}
@@ -208,7 +208,9 @@ int bh_cgroup_signal(struct bh_cgroup *cg, int sig, struct bh_err *err)
 		thaw_tree(v1_freezer(cg));
 		e = kill_tree(dir);
 	}
-	return e < 0 ? bh_err_set(err, e, "signal %d to the processes in '%s'", sig, dir) : 0;
+	return e < 0 && !bh_cg_gone(e)
+		       ? bh_err_set(err, e, "signal %d to the processes in '%s'", sig, dir)
+		       : 0;
 }
 
 #define REMOVE_TRIES         13

@@ -46,7 +46,7 @@ static char *slurp(struct stats *s, const char *dir, const char *file)
 	char *text = NULL;
 	int e = fd < 0 ? fd : bh_fd_read(fd, file, 1 << 24, &text, NULL, NULL);
 
-	if (e < 0 && e != -ENOENT && e != -EOPNOTSUPP && s->e == 0)
+	if (e < 0 && !bh_cg_gone(e) && e != -EOPNOTSUPP && s->e == 0)
 		s->e = bh_err_set(s->err, e, "read '%s/%s'", dir, file);
 	return text;
 }
@@ -56,7 +56,7 @@ static uint64_t figure(struct stats *s, const char *dir, const char *file)
 	uint64_t value = 0;
 	int e = dir ? bh_cg_read_u64(dir, file, &value) : -ENOENT;
 
-	if (e < 0 && e != -ENOENT && e != -EOPNOTSUPP && s->e == 0)
+	if (e < 0 && !bh_cg_gone(e) && e != -EOPNOTSUPP && s->e == 0)
 		s->e = bh_err_set(s->err, e, "read '%s/%s'", dir, file);
 	return e < 0 ? 0 : value;
 }

@@ -217,7 +217,7 @@ int bh_cg_v1_freeze(const char *dir, bool frozen, struct bh_err *err)
 
 	if (!frozen) {
 		e = bh_cg_write(dir, "freezer.state", "THAWED");
-		return e < 0 ? bh_err_set(err, e, "thaw '%s'", dir) : 0;
+		return e < 0 && !bh_cg_gone(e) ? bh_err_set(err, e, "thaw '%s'", dir) : 0;
 	}
 	e = freeze(dir, err);
 	/* Half frozen is the worst of all states. */
@@ -236,7 +236,7 @@ int bh_cg_v1_frozen(const char *dir, struct bh_err *err)
 	for (int i = 0; i < FREEZING_TRIES; i++) {
 		ssize_t n = bh_cg_read(dir, "freezer.state", state, sizeof(state));
 
-		if (n == -ENOENT || n == -ENODEV)
+		if (bh_cg_gone((int)n))
 			return 0;
 		if (n < 0)
 			return bh_err_set(err, (int)n, "read '%s/freezer.state'", dir);

@@ -288,8 +288,8 @@ int bh_cg_v2_freeze(const char *dir, bool frozen, struct bh_err *err)
 {
 	int e = bh_cg_write(dir, "cgroup.freeze", frozen ? "1" : "0");
 
-	/* Linux before 5.2 has no freezer: nothing can be frozen, so nothing is to be thawed. */
-	if (e == -ENOENT && !frozen)
+	/* What is gone needs no thaw, nor has Linux before 5.2 a freezer. */
+	if (bh_cg_gone(e) && !frozen)
 		return 0;
 	if (e < 0)
 		return bh_err_set(err, e, "%s '%s'", frozen ? "freeze" : "thaw", dir);
@@ -303,17 +303,16 @@ int bh_cg_v2_freeze(const char *dir, bool frozen, struct bh_err *err)
 
 int bh_cg_v2_frozen(const char *dir, struct bh_err *err)
 {
-	uint64_t wanted;
+	uint64_t wanted = 0;
 	int e = bh_cg_read_u64(dir, "cgroup.freeze", &wanted);
 
-	if (e == -ENOENT || e == -ENODEV)
-		return 0;
-	if (e < 0)
+	if (e < 0 && !bh_cg_gone(e))
 		return bh_err_set(err, e, "read '%s/cgroup.freeze'", dir);
-	if (!wanted)
+	if (e < 0 || !wanted)
 		return 0;
+	/* Its last process may end, and systemd remove it, at any moment. */
 	e = wait_frozen(dir, true, err);
-	return e < 0 ? e : 1;
+	return e == 0 ? 1 : bh_cg_gone(e) ? 0 : e;
 }
 
 int bh_cg_v2_oom_fd(const char *dir, struct bh_err *err)

@@ -128,6 +128,18 @@ teardown() {
     rt delete --force "$ID"
 }
 
+@test "a control group that goes while it is read is no error: nobody is frozen there" {
+    require_command strace
+    local path
+    bundle
+    quietly rt run --detach --bundle "$BUNDLE" "$ID"
+    rt pause "$ID"
+    path=$(sed -n 's/.*:freezer://p; s/^0:://p' "/proc/$(rt state "$ID" | jq .pid)/cgroup" | head -n 1)
+    strace -qq -o "$BUNDLE/trace" -P "/sys/fs/cgroup/freezer$path/freezer.state" -P "/sys/fs/cgroup$path/cgroup.events" \
+        -e inject=read,pread64:error=ENODEV:when=1 "$BULKHEAD" --root "$STATE" delete --force "$ID"
+    grep -q 'ENODEV.*INJECTED' "$BUNDLE/trace"
+}
+
 @test "exec: status, environment, directory, user, input" {
     bundle
     quietly rt run --detach --bundle "$BUNDLE" "$ID"
