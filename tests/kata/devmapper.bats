@@ -106,9 +106,13 @@ group() { echo "/sys/fs/cgroup/$SLICE/cri-containerd-$1.scope"; }
     crictl rmp "$p"
     no_shims
     [ ! -e "$(group "$p")" ]
-    # Nobody has a disk any more.
-    run -0 dmsetup info --columns --noheadings --separator ' ' -o open,name
-    [[ $output == *"0 $POOL-snap-"* && $output != *[1-9]" $POOL-snap-"* ]]
+    # Nobody has a disk any more; udev may look at what was written a moment longer.
+    disks_unused() {
+        local disks
+        disks=$(dmsetup info --columns --noheadings --separator ' ' -o open,name)
+        [[ $disks == *"0 $POOL-snap-"* && $disks != *[1-9]" $POOL-snap-"* ]]
+    }
+    wait_until 10 disks_unused
 }
 
 @test "cri: the other handler of the same daemon has its overlay, and scopes of systemd" {
