@@ -35,11 +35,11 @@ workspace_remove() {
     rm -rf --one-file-system "$WORK"
 }
 
-# wait_until SECONDS COMMAND...: runs COMMAND until it succeeds; fails after SECONDS, showing
-# the last output of COMMAND. Where everything is slow (in an emulated machine) PATIENCE says by
-# how many times longer to wait.
+# wait_until SECONDS COMMAND...: runs COMMAND until it succeeds; fails, showing its last output, after
+# SECONDS of a calm machine. PATIENCE says how many times longer to wait: 4, as machines are shared,
+# more where everything is slow (in an emulated one), 1 where the time itself is promised.
 wait_until() {
-    local deadline=$((SECONDS + $1 * ${PATIENCE:-1})) output
+    local deadline=$((SECONDS + $1 * ${PATIENCE:-4})) output
     shift
     while ! output=$("$@" 2>&1); do
         if ((SECONDS >= deadline)); then
