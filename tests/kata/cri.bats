@@ -249,10 +249,10 @@ teardown() { cri_teardown; }
     [ "$(pod_state_of "$p")" = SANDBOX_READY ]
     [ "$(pod_state_of "$q")" = SANDBOX_READY ]
     node kill -KILL "$(crictl inspectp "$p" | jq -r .info.pid)"
-    PATIENCE=1 wait_until 5 is_exited "$c"
-    PATIENCE=1 wait_until 5 is_not_ready "$p"
+    PATIENCE=3 wait_until 5 is_exited "$c"
+    PATIENCE=3 wait_until 5 is_not_ready "$p"
     [ "$(exit_of "$c")" = 137 ]
-    NODE_TIMEOUT=10 crictl rmp "$p"
+    NODE_TIMEOUT=30 crictl rmp "$p"
     [ "$(shims)" = 1 ]
     [ "$(state_of "$d")" = CONTAINER_RUNNING ]
 }
@@ -263,11 +263,11 @@ teardown() { cri_teardown; }
     p=$(pod killed)
     c=$(container killed "$p" c . sh -c "$FOREVER")
     node pkill -KILL -x bulkhead-shim
-    PATIENCE=1 wait_until 5 is_exited "$c"
+    PATIENCE=3 wait_until 5 is_exited "$c"
     # What `delete` says of it; the daemon itself, which lost its connection, makes 255 of it (docs/containerd.md).
     wait_until 5 grep -q "/tasks/exit.*$c.*137" "$WORK/log/events"
     node_kill "$NODE_LAST"
-    PATIENCE=1 wait_until 5 is_not_ready "$p"
+    PATIENCE=3 wait_until 5 is_not_ready "$p"
     crictl stopp "$p"
     crictl rmp "$p"
     run ! node pgrep qemu-system

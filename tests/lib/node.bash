@@ -23,11 +23,11 @@ node_start() {
 }
 
 # node COMMAND...: runs COMMAND in the node (working directory /). What has not ended after
-# NODE_TIMEOUT seconds (60, times PATIENCE) is killed, with exit status 124: a hang is a failure,
+# NODE_TIMEOUT seconds (60 times PATIENCE, 2) is killed, with exit status 124: a hang is a failure,
 # not a standstill.
 node() {
     nsenter --target "$NODE_PID" --mount --uts --ipc --net --pid -- \
-        timeout --kill-after=5 "${NODE_TIMEOUT:-$((60 * ${PATIENCE:-1}))}" "$@" 3>&-
+        timeout --kill-after=5 "${NODE_TIMEOUT:-$((60 * ${PATIENCE:-2}))}" "$@" 3>&-
 }
 
 # node_spawn NAME COMMAND...: starts a daemon in the node, in a session of its own, with output

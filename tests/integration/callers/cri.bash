@@ -64,7 +64,7 @@ END
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
 END
     printf 'runtime-endpoint: unix://%s\nimage-endpoint: unix://%s\ntimeout: %s\n' "$SOCKET" "$SOCKET" \
-        $((20 * ${PATIENCE:-1})) >"$WORK/crictl.yaml"
+        $((20 * ${PATIENCE:-3})) >"$WORK/crictl.yaml"
 }
 
 # cri_setup: for setup_file.
