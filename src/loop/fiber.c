@@ -186,6 +186,8 @@ static void on_wake(struct bh_deferred *deferred)
 
 int bh_fiber_wait(struct bh_loop *loop, struct bh_wait *wait, struct bh_err *err)
 {
+	int r;
+
 	wait->loop = loop;
 	wait->wake.fn = on_wake;
 	wait->fiber = loop->fiber;
@@ -195,11 +197,12 @@ int bh_fiber_wait(struct bh_loop *loop, struct bh_wait *wait, struct bh_err *err
 		suspend(wait->fiber);
 		return 0;
 	}
-	if (bh_loop_run(loop, err) < 0)
-		return err->code;
-	if (!wait->done)
-		return bh_err_as(err, BH_ERR_BUG, -ECANCELED, "the event loop was stopped");
-	return 0;
+	r = bh_loop_run(loop, err);
+	bh_loop_undefer(loop, &wait->wake); /* the loop may have failed before it came to that */
+	if (r < 0)
+		return r;
+	return wait->done ? 0
+			  : bh_err_as(err, BH_ERR_BUG, -ECANCELED, "the event loop was stopped");
 }
 
 void bh_fiber_wake(struct bh_wait *wait)

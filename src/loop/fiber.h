@@ -32,7 +32,8 @@ struct bh_wait {
 };
 
 /** bh_fiber_wait() - suspend until bh_fiber_wake(@wait); returns at once when that was already.
- * Outside of a fiber: runs @loop meanwhile; -errno with @err when the loop fails or is stopped */
+ * Outside of a fiber: runs @loop meanwhile; -errno with @err, which may be NULL, when the loop
+ * fails or is stopped */
 int bh_fiber_wait(struct bh_loop *loop, struct bh_wait *wait, struct bh_err *err) bh_must_check;
 
 /** bh_fiber_wake() - what @wait stands for has happened; the fiber goes on after the callback that

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -202,6 +203,36 @@ static void outside_of_a_fiber_the_loop_runs(void **state)
 	assert_string_equal(d->text, "f");
 }
 
+struct failing {
+	struct bh_source source;
+	struct bh_wait wait;
+};
+
+static int wakes_and_fails(struct bh_source *source, uint32_t events, struct bh_err *err)
+{
+	(void)events;
+	bh_fiber_wake(&((struct failing *)source)->wait);
+	return bh_err_set(err, -EIO, "test");
+}
+
+static void a_loop_that_fails_ends_the_wait(void **state)
+{
+	struct diary *d = *state;
+	struct failing f = { .source = { .fn = wakes_and_fails, .what = "test" } };
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	f.source.fd = ends[0];
+	assert_int_equal(bh_loop_add(&d->loop, &f.source, EPOLLIN, &d->err), 0);
+	assert_int_equal(bh_fiber_wait(&d->loop, &f.wait, NULL), -EIO);
+	/* Nobody comes back to what may be gone by now. */
+	assert_null(d->loop.deferred);
+	bh_loop_remove(&d->loop, &f.source);
+	bh_close(ends[0]);
+	bh_close(ends[1]);
+}
+
 /* Return: socket whose connect(2) to @port of the loopback is under way */
 static int begin_connect(in_port_t port)
 {
@@ -273,6 +304,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(outside_of_a_fiber_the_loop_runs, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(a_loop_that_fails_ends_the_wait, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_connect_is_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_fibers_at_once, set_up, tear_down),
 	};
