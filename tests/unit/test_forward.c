@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 
@@ -17,7 +18,8 @@
 #include "pod/vm/forward.h"
 #include "rpc/guest.h"
 
-#define STEP_MS 20
+#define STEP_MS   20
+#define STEPS_MAX 1000
 
 struct bench {
 	struct bh_loop loop;
@@ -50,11 +52,16 @@ static void on_step(struct bh_timer *timer)
 	bh_loop_stop(&((struct bench *)((char *)timer - offsetof(struct bench, timer)))->loop);
 }
 
+/* Until there is nothing more to be done, however long a busy machine takes. */
 static void step(struct bench *b)
 {
+	struct pollfd more = { .fd = b->loop.fd, .events = POLLIN };
+
 	b->timer.fn = on_step;
-	bh_loop_arm(&b->loop, &b->timer, STEP_MS);
-	assert_int_equal(bh_loop_run(&b->loop, &b->err), 0);
+	for (int i = 0; i < STEPS_MAX && (i == 0 || poll(&more, 1, STEP_MS) > 0); i++) {
+		bh_loop_arm(&b->loop, &b->timer, STEP_MS);
+		assert_int_equal(bh_loop_run(&b->loop, &b->err), 0);
+	}
 	b->loop.stopped = false;
 }
 
