@@ -132,6 +132,7 @@ static int configure(struct bh_shim *s, const char *id, const char *bundle, stru
 		.bundle = bh_arena_strdup(&s->arena, bundle),
 		.filter_cache = FILTER_CACHE,
 		.domain = s->call->name_space,
+		.host_mounts = s->config.host_mounts,
 		.settings = s->settings.config,
 	};
 	return s->config.id && s->config.container && s->config.bundle ? 0 : bh_err_oom(err);
@@ -185,7 +186,7 @@ static int open_pod(struct bh_shim *s, const char *id, const char *bundle, const
 	kind = s->settings.kind;
 	r = r < 0 ? r : open_log(s, err);
 	r = r < 0 ? r : configure(s, id, bundle, err);
-	if (r == 0 && bh_pod_own_mounts(kind))
+	if (r == 0 && bh_pod_own_mounts(kind) && s->config.host_mounts == 0) /* not tried before */
 		r = bh_pod_leave_mounts(&s->config.host_mounts, err);
 	if (r == 0 && strcmp(s->settings.root, BH_SHIM_ROOT_DEFAULT) != 0)
 		bh_shim_mark(s->socket_path, s->config.root);
