@@ -88,16 +88,47 @@ teardown() {
     removed
 }
 
-@test "the VMM is killed while a process writes and another reads" {
+# unread_exec: an engine's exec in the pod whose output nobody reads before the pod's end, so that it cannot begin.
+unread_exec() {
+    mkfifo "$WORK/unread"
+    python3 - "$STATE/@pods/$POD/sock" "$POD" "$WORK/unread" "$BATS_TEST_DIRNAME/../lib" <<'PYTHON'
+import json, os, sys
+path, pod, fifo, lib = sys.argv[1:]
+sys.path.insert(0, lib)
+sys.dont_write_bytecode = True
+import ttrpc
+os.chdir(os.path.dirname(path))
+client = ttrpc.Client("sock")
+process = json.dumps({"cwd": "/", "args": ["true"], "user": {"uid": 0, "gid": 0}})
+client.call("Exec", (1, pod), (2, "unread"), (5, fifo), (7, ttrpc.message((1, "x"), (2, process))))
+start = client.send("Start", (1, pod), (2, "unread"))
+wait = client.send("Wait", (1, pod))
+open(fifo + ".waits", "w").close()
+assert client.receive(wait)[1] == 137
+reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+try:
+    client.receive(start)
+except ttrpc.Refused as e:
+    assert "QEMU was killed by signal 9" in e.text, e
+else:
+    raise AssertionError("it began in a pod that is dead")
+PYTHON
+}
+
+@test "the VMM is killed while a process writes, another reads and a third cannot begin" {
     pod busy
     second sh -c 'echo up; cat /dev/zero'
     rt exec "$POD" cat /dev/zero >/dev/null 2>&1 3>&- &
     local exec=$! status=0
+    unread_exec 3>&- &
+    local unread=$!
+    wait_until 10 [ -e "$WORK/unread.waits" ]
     sleep 1
     kill -KILL "$(vmm_of "$POD")"
     ended 137 "QEMU was killed by signal 9"
     wait $exec || status=$?
     [ "$status" -eq 137 ]
+    wait $unread
     removed
 }
 

@@ -483,6 +483,22 @@ hook() {
     rt exec "$POD" true
 }
 
+@test "an exec in a container that is still being made is refused" {
+    local creator
+    bundle unmade
+    : >"$WORK/hooks"
+    config '.hooks = {createRuntime: $a}' --argjson a "$(hook createRuntime \
+        "for i in \$(seq 300); do [ ! -e $WORK/go-on ] || break; sleep 0.1; done")"
+    rt create --pod "$POD" --bundle "$BUNDLE" "$ID" </dev/null >"$WORK/creation" 2>&1 3>&- &
+    creator=$!
+    wait_until 10 grep -q createRuntime "$WORK/hooks"
+    fails_with "cannot exec" rt exec "$ID" true
+    touch "$WORK/go-on"
+    wait $creator
+    rt delete "$ID"
+    rt exec "$POD" true
+}
+
 @test "a user namespace in the guest" {
     bundle
     args sh -c 'id -u; cat /proc/self/uid_map'

@@ -50,8 +50,8 @@ int bh_guest_plan_apply(struct bh_guest_plan *plan, struct bh_share *share, stru
 const Agent__PrepareRequest *bh_guest_plan_message(const struct bh_guest_plan *plan);
 
 /** bh_guest_plan_undo() - after the guest let go: remove disks and shares. Suspends. Idempotent;
- * the first failure is in @err, the rest is undone all the same. @vm: NULL when it is over, and its
- * disks with it */
+ * the first failure is in @err, the rest is undone all the same. @share, @vm: NULL when they are
+ * over, and what was added with them */
 int bh_guest_plan_undo(struct bh_guest_plan *plan, struct bh_share *share, struct bh_vm *vm,
 		       struct bh_err *err) bh_must_check;
 

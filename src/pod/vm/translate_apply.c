@@ -124,7 +124,7 @@ int bh_guest_plan_undo(struct bh_guest_plan *plan, struct bh_share *share, struc
 		disk->added = false;
 		r = r ? r : one;
 	}
-	one = plan->shared ? bh_share_remove(share, plan->id, r ? &other : err) : 0;
+	one = plan->shared && share ? bh_share_remove(share, plan->id, r ? &other : err) : 0;
 	plan->shared = false;
 	return r ? r : one;
 }

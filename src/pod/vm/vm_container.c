@@ -299,7 +299,7 @@ static int connect_stream(struct bh_vm_process *p, int i, int host_fd, uint32_t 
 	int stream;
 
 	*ret_token = ++pod->last_token;
-	stream = bh_link_open(pod->link, BH_STREAM_STDIO, *ret_token, err);
+	stream = bh_vm_pod_stream(pod, BH_STREAM_STDIO, *ret_token, err);
 	if (stream < 0)
 		return bh_err_ctx(err, "%s", stream_names[i]);
 	/* Output is read although nobody listens any more: the guest's process is not to hang. */
@@ -326,7 +326,7 @@ static void look_at_size(struct bh_timer *timer)
 	struct bh_err err = BH_ERR_INIT;
 	struct winsize now;
 
-	if (pod->dead || !p->relays[1].open ||
+	if (!pod->agent || !p->relays[1].open ||
 	    ioctl(p->relays[1].out.source.fd, TIOCGWINSZ, &now) < 0)
 		return;
 	bh_loop_arm(pod->loop, &p->resize, RESIZE_POLL_MS);

@@ -18,6 +18,9 @@ static int check(struct bh_vm_pod *pod, const Task__ExecRequest *q, struct bh_vm
 	struct bh_vm_container *c = bh_vm_container_find(pod, q->id, err);
 	int r = c ? bh_vm_pod_check(pod, err) : err->code;
 
+	if (r == 0 && !c->created)
+		r = bh_err_as(err, BH_ERR_STATE, -ENOENT, "container not created: %s: not found",
+			      q->id);
 	if (r == 0 && c->deleting)
 		r = bh_err_as(err, BH_ERR_STATE, -ESRCH, "container %s is being deleted", q->id);
 	if (r == 0 && c->processes->status == TASK__STATUS__STOPPED)

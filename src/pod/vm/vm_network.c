@@ -95,9 +95,7 @@ static int serve_resolver(struct bh_vm_pod *pod, struct bh_err *err)
 
 	if (socket < 0)
 		return socket == -ENOENT ? 0 : socket;
-	pod->users++;
-	stream = bh_link_open(pod->link, BH_STREAM_RESOLVE, 0, err);
-	pod->users--;
+	stream = bh_vm_pod_stream(pod, BH_STREAM_RESOLVE, 0, err);
 	if (stream < 0) {
 		bh_close(socket);
 		return stream;
@@ -156,12 +154,16 @@ static void look(void *arg)
 	struct bh_vm_pod *pod = arg;
 	char text[BH_ERR_TEXT_BYTES + 256];
 	struct bh_err err = BH_ERR_INIT;
+	int r;
 
 	pod->users++;
-	if (look_again(pod, &err) < 0 && !pod->dead)
-		bh_warn("pod '%s': %s", pod->config.id, bh_err_format(&err, text, sizeof(text)));
-	if (!pod->dead)
+	r = look_again(pod, &err);
+	if (bh_vm_pod_check(pod, NULL) == 0) {
+		if (r < 0)
+			bh_warn("pod '%s': %s", pod->config.id,
+				bh_err_format(&err, text, sizeof(text)));
 		offer_resolver(pod);
+	}
 	pod->network_looking = false;
 	pod->users--;
 }

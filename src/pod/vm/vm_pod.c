@@ -365,15 +365,7 @@ static int hello(struct bh_vm_pod *pod, struct bh_err *err)
 /* For the forward: a stream to a port of the guest. */
 static int open_port(void *arg, uint16_t port, struct bh_err *err)
 {
-	struct bh_vm_pod *pod = arg;
-	int fd = bh_vm_pod_check(pod, err);
-
-	if (fd < 0)
-		return fd;
-	pod->users++;
-	fd = bh_link_open(pod->link, BH_STREAM_CONNECT, port, err);
-	pod->users--;
-	return fd;
+	return bh_vm_pod_stream(arg, BH_STREAM_CONNECT, port, err);
 }
 
 /* A pod is a pod without it. */
@@ -415,7 +407,17 @@ static void on_agent_event(struct bh_vm_pod *pod, const Agent__Event *e)
 		task__task_oom__free_unpacked(oom, NULL);
 }
 
-/* A fiber: until the agent is gone. */
+static int rest(struct bh_vm_pod *pod, struct bh_err *err)
+{
+	int r;
+
+	pod->users++;
+	r = bh_fiber_sleep(pod->loop, EVENTS_REST_MS, err);
+	pod->users--;
+	return r;
+}
+
+/* A fiber: until the agent is gone. Where that is told by the answer, @arg may be gone as well. */
 static void hear_agent(void *arg)
 {
 	struct bh_vm_pod *pod = arg;
@@ -435,7 +437,7 @@ static void hear_agent(void *arg)
 			on_agent_event(pod, a->events[i]);
 		agent__events_response__free_unpacked(a, NULL);
 		burst = now_usec() - asked < EVENTS_REST_MS * USEC_PER_MS ? burst + 1 : 0;
-		if (burst > EVENTS_BURST && bh_fiber_sleep(pod->loop, EVENTS_REST_MS, &err) < 0)
+		if (burst > EVENTS_BURST && rest(pod, &err) < 0)
 			return;
 	}
 }
@@ -445,7 +447,8 @@ static void hear_agent(void *arg)
 int bh_vm_pod_check(const struct bh_vm_pod *pod, struct bh_err *err)
 {
 	if (!pod->dead)
-		return 0;
+		return pod->closed ? bh_err_as(err, BH_ERR_STATE, -ESHUTDOWN, "the pod has ended")
+				   : 0;
 	if (err)
 		*err = pod->why;
 	return pod->why.code;
@@ -522,6 +525,19 @@ void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc
 		return;
 	}
 	*bh_take(&f) = (struct forwarded){ .pod = pod, .call = call };
+}
+
+int bh_vm_pod_stream(struct bh_vm_pod *pod, enum bh_stream_kind kind, uint32_t token,
+		     struct bh_err *err)
+{
+	int fd = bh_vm_pod_check(pod, err);
+
+	if (fd < 0)
+		return fd;
+	pod->users++;
+	fd = bh_link_open(pod->link, kind, token, err);
+	pod->users--;
+	return fd;
 }
 
 void bh_vm_pod_event(struct bh_vm_pod *pod, const char *topic, const ProtobufCMessage *event)

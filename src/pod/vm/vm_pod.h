@@ -113,6 +113,7 @@ struct bh_vm_container {
 	uint64_t quota_usec; /* of CPU in the pod's period; 0 = no limit of its own */
 	unsigned int busy;   /* verbs that are at work on it and suspended */
 	bool prepared;       /* the agent has storages of it */
+	bool created;        /* and it itself; until then its creation may fail, and it goes */
 	bool hooked;         /* hooks that make something have run: poststop is to undo it */
 	bool deleting;
 };
@@ -181,7 +182,8 @@ struct bh_vm_pod {
 
 extern const char *const bh_vm_phase_names[BH_VM_PHASE_MAX_];
 
-/** bh_vm_pod_check() - whether the guest can be asked anything. Return: 0, or the reason why not */
+/** bh_vm_pod_check() - whether the guest can be asked anything: it is neither dead nor taken down.
+ * Return: 0, or the reason why not; @err may be NULL */
 int bh_vm_pod_check(const struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
 
 /* ---- the end: vm_end.c ---------------------------------------------------------------------- */
@@ -233,6 +235,11 @@ int bh_vm_pod_ask(struct bh_vm_pod *pod, const char *service, const char *method
 /** bh_vm_pod_forward() - pass @call, of which nothing but an acknowledgment is wanted, on to the
  * agent as it is, and back whether it did */
 void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc_call *call);
+
+/** bh_vm_pod_stream() - a new stream to the agent, see bh_link_open(). Suspends
+ * Return: the caller's; -errno with @err, also when there is no agent any more */
+int bh_vm_pod_stream(struct bh_vm_pod *pod, enum bh_stream_kind kind, uint32_t token,
+		     struct bh_err *err) bh_must_check;
 
 /** bh_vm_pod_save() - put on record what bh_pod_undo() has to take away */
 int bh_vm_pod_save(const struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;

@@ -132,7 +132,7 @@ static int figures(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
 	bool partly = q->guest_ms > 0;
 	Agent__FiguresResponse *g = ask_guest(pod, q->guest_ms, err);
-	int r = g || (partly && !pod->dead) ? 0 : err->code;
+	int r = g || (partly && bh_vm_pod_check(pod, NULL) == 0) ? 0 : err->code;
 
 	if (g) {
 		guest_parts(g, guest);

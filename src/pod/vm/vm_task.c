@@ -174,6 +174,7 @@ static int create_in_guest(struct bh_vm_container *c, struct bh_vm_process *p,
 	agent__prepare_response__free_unpacked(prepared, NULL);
 	if (r < 0)
 		return r;
+	c->created = true;
 	p->pid = a->pid;
 	task__create_response__free_unpacked(a, NULL);
 	return 0;
@@ -235,7 +236,7 @@ static void abandon(struct bh_vm_container *c, char *id)
  */
 static int fail_create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const struct bh_err *err)
 {
-	bool last = !pod->containers;
+	bool last = !pod->containers && !pod->closed;
 
 	if (last)
 		bh_pod_close(&pod->pod);
@@ -253,6 +254,8 @@ static int create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 	struct bh_vm_container *c;
 	int r = bh_vm_pod_check(pod, err);
 
+	if (pod->closed) /* by another call, which tells that the pod is over */
+		return r;
 	if (r == 0 && *q->checkpoint)
 		r = bh_err_as(err, BH_ERR_SPEC, -EOPNOTSUPP, "checkpoint/restore is not supported");
 	r = r < 0 ? r : bh_vm_container_new(pod, q->id, q->bundle, &c, err);
@@ -493,7 +496,7 @@ static int kill_process(struct bh_vm_pod *pod, struct bh_rpc_call *call, const v
 	if (!p)
 		return err->code;
 	/* Engines go on with their deletion at this code alone. */
-	if (pod->dead || (p->status == TASK__STATUS__STOPPED && !q->all)) {
+	if (pod->dead || pod->closed || (p->status == TASK__STATUS__STOPPED && !q->all)) {
 		bh_rpc_fail(call, BH_RPC_NOT_FOUND, "process already finished: not found");
 		return 0;
 	}
