@@ -106,11 +106,11 @@ group() { echo "/sys/fs/cgroup/$SLICE/cri-containerd-$1.scope"; }
     crictl rmp "$p"
     no_shims
     [ ! -e "$(group "$p")" ]
-    # Nobody has a disk any more; udev may look at what was written a moment longer.
+    # Nobody has its disk any more, whether or not the daemon has removed that by now.
     disks_unused() {
         local disks
         disks=$(dmsetup info --columns --noheadings --separator ' ' -o open,name)
-        [[ $disks == *"0 $POOL-snap-"* && $disks != *[1-9]" $POOL-snap-"* ]]
+        [[ $disks == *"0 $POOL"* && $disks != *[1-9]" $POOL-snap-"* ]]
     }
     wait_until 10 disks_unused
 }
