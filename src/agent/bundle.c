@@ -38,11 +38,7 @@ static struct bh_bundle *find(struct bh_bundles *bundles, const char *id)
 
 static void forget(struct bh_bundles *bundles, struct bh_bundle *b)
 {
-	struct bh_bundle **at = &bundles->list;
-
-	while (*at != b)
-		at = &(*at)->next;
-	*at = b->next;
+	bh_list_remove(&bundles->list, b);
 	free(b->storages);
 	free(b->id);
 	free(b);

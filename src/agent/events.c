@@ -74,7 +74,7 @@ static void flush(struct bh_events *events)
 
 static void on_flush(struct bh_deferred *deferred)
 {
-	flush((struct bh_events *)((char *)deferred - offsetof(struct bh_events, flush)));
+	flush(bh_owner_of(deferred, struct bh_events, flush));
 }
 
 void bh_events_publish(struct bh_events *events, const char *topic, const ProtobufCMessage *event)

@@ -104,8 +104,7 @@ static void on_dead(void *arg, const struct bh_err *why)
 /* One module at a time, so that calls are served between them. */
 static void on_load_later(struct bh_timer *timer)
 {
-	struct bh_agent *agent =
-		(struct bh_agent *)((char *)timer - offsetof(struct bh_agent, load_later));
+	struct bh_agent *agent = bh_owner_of(timer, struct bh_agent, load_later);
 
 	if (bh_modules_load_one(&agent->later))
 		bh_loop_arm(&agent->loop, timer, 0);

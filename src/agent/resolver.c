@@ -30,8 +30,7 @@ struct resolver {
 
 static int on_socket(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct resolver *resolver =
-		(struct resolver *)((char *)source - offsetof(struct resolver, socket));
+	struct resolver *resolver = bh_owner_of(source, struct resolver, socket);
 	struct question q = { .number = 0 };
 	uint8_t message[BH_DATAGRAM_MAX];
 	socklen_t len = sizeof(q.from);

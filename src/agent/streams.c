@@ -53,8 +53,7 @@ static int claim(struct bh_streams *streams, uint32_t token)
 
 static void on_unclaimed(struct bh_timer *timer)
 {
-	struct bh_stream *stream =
-		(struct bh_stream *)((char *)timer - offsetof(struct bh_stream, timer));
+	struct bh_stream *stream = bh_owner_of(timer, struct bh_stream, timer);
 
 	bh_close(claim(stream->streams, stream->token));
 }
@@ -83,20 +82,14 @@ void bh_streams_add(struct bh_streams *streams, uint32_t token, int fd)
 
 static void on_not_arrived(struct bh_timer *timer)
 {
-	struct bh_stream_wait *w =
-		(struct bh_stream_wait *)((char *)timer - offsetof(struct bh_stream_wait, timer));
+	struct bh_stream_wait *w = bh_owner_of(timer, struct bh_stream_wait, timer);
 
 	bh_fiber_wake(&w->wait);
 }
 
 static void forget(struct bh_streams *streams, const struct bh_stream_wait *w)
 {
-	struct bh_stream_wait **at = &streams->waiting;
-
-	while (*at && *at != w)
-		at = &(*at)->next;
-	if (*at)
-		*at = w->next;
+	bh_list_remove(&streams->waiting, w);
 }
 
 /* Return: the stream's descriptor, the caller's; -errno with @err */

@@ -30,7 +30,7 @@ static bool look(const struct bh_sweep_entry *entry)
 
 static void on_timer(struct bh_timer *timer)
 {
-	struct bh_sweep *sweep = (void *)((char *)timer - offsetof(struct bh_sweep, timer));
+	struct bh_sweep *sweep = bh_owner_of(timer, struct bh_sweep, timer);
 	struct bh_sweep_entry **at = &sweep->list;
 
 	while (*at) {

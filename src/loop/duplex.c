@@ -35,8 +35,7 @@ static void on_way_ended(void *data)
 
 static void on_silence(struct bh_timer *timer)
 {
-	struct bh_duplex *duplex =
-		(struct bh_duplex *)((char *)timer - offsetof(struct bh_duplex, silence));
+	struct bh_duplex *duplex = bh_owner_of(timer, struct bh_duplex, silence);
 	const struct bh_relay *way = open_way(duplex);
 
 	if (way && way->moved == duplex->moved) {

@@ -175,8 +175,7 @@ int bh_fiber_start(struct bh_loop *loop, void (*fn)(void *arg), void *arg, struc
 
 static void on_wake(struct bh_deferred *deferred)
 {
-	struct bh_wait *wait =
-		(struct bh_wait *)((char *)deferred - offsetof(struct bh_wait, wake));
+	struct bh_wait *wait = bh_owner_of(deferred, struct bh_wait, wake);
 
 	if (wait->fiber)
 		resume(wait->fiber);
@@ -221,7 +220,7 @@ struct nap {
 
 static void on_nap_over(struct bh_timer *timer)
 {
-	struct nap *nap = (struct nap *)((char *)timer - offsetof(struct nap, timer));
+	struct nap *nap = bh_owner_of(timer, struct nap, timer);
 
 	bh_fiber_wake(&nap->wait);
 }
@@ -244,8 +243,7 @@ struct attempt {
 
 static int on_attempt_over(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct attempt *attempt =
-		(struct attempt *)((char *)source - offsetof(struct attempt, source));
+	struct attempt *attempt = bh_owner_of(source, struct attempt, source);
 
 	(void)events;
 	(void)err;

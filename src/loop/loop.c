@@ -93,13 +93,9 @@ void bh_loop_arm(struct bh_loop *loop, struct bh_timer *timer, uint64_t ms)
 
 void bh_loop_disarm(struct bh_loop *loop, struct bh_timer *timer)
 {
-	struct bh_timer **at = &loop->timers;
-
 	if (!timer->armed)
 		return;
-	while (*at != timer)
-		at = &(*at)->next;
-	*at = timer->next;
+	bh_list_remove(&loop->timers, timer);
 	timer->armed = false;
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
+#include "base/embed.h"
 #include "base/err.h"
 
 struct bh_source;

@@ -145,8 +145,7 @@ static int move(struct bh_relay *relay, struct bh_err *err)
 
 static int on_in(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_relay *relay =
-		(struct bh_relay *)((char *)source - offsetof(struct bh_relay, in.source));
+	struct bh_relay *relay = bh_owner_of(source, struct bh_relay, in.source);
 
 	(void)events; /* errors and the end come out of read(2) */
 	relay->in.ready = true;
@@ -155,8 +154,7 @@ static int on_in(struct bh_source *source, uint32_t events, struct bh_err *err)
 
 static int on_out(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_relay *relay =
-		(struct bh_relay *)((char *)source - offsetof(struct bh_relay, out.source));
+	struct bh_relay *relay = bh_owner_of(source, struct bh_relay, out.source);
 
 	(void)events;
 	relay->out.ready = true;

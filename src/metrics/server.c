@@ -105,7 +105,7 @@ static void look(void *arg)
 /* Outside of the HTTP server's own calls: the look may be over at once. */
 static void begin_look(struct bh_deferred *deferred)
 {
-	struct server *s = (struct server *)((char *)deferred - offsetof(struct server, begin));
+	struct server *s = bh_owner_of(deferred, struct server, begin);
 	struct bh_err err = BH_ERR_INIT;
 
 	if (s->looking)
@@ -223,18 +223,18 @@ static int on_http(struct bh_source *source, uint32_t events, struct bh_err *err
 {
 	(void)events;
 	(void)err;
-	run_http((struct server *)((char *)source - offsetof(struct server, http_source)));
+	run_http(bh_owner_of(source, struct server, http_source));
 	return 0;
 }
 
 static void on_http_timer(struct bh_timer *timer)
 {
-	run_http((struct server *)((char *)timer - offsetof(struct server, http_timer)));
+	run_http(bh_owner_of(timer, struct server, http_timer));
 }
 
 static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct server *s = (struct server *)((char *)source - offsetof(struct server, signals));
+	struct server *s = bh_owner_of(source, struct server, signals);
 
 	(void)events;
 	(void)err;

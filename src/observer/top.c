@@ -213,7 +213,7 @@ static void look(void *arg)
 
 static void on_refresh(struct bh_timer *timer)
 {
-	struct top *t = (struct top *)((char *)timer - offsetof(struct top, refresh));
+	struct top *t = bh_owner_of(timer, struct top, refresh);
 
 	if (t->looking)
 		return;
@@ -283,7 +283,7 @@ static void on_key(struct top *t, int key)
 
 static int on_input(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct top *t = (struct top *)((char *)source - offsetof(struct top, input));
+	struct top *t = bh_owner_of(source, struct top, input);
 	char bytes[64];
 	ssize_t n = read(source->fd, bytes, sizeof(bytes));
 
@@ -310,7 +310,7 @@ static int pause_here(struct top *t, struct bh_err *err)
 
 static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct top *t = (struct top *)((char *)source - offsetof(struct top, signals));
+	struct top *t = bh_owner_of(source, struct top, signals);
 	struct signalfd_siginfo info;
 
 	(void)events;

@@ -66,8 +66,7 @@ static void finish_with(struct pending *pending, enum bh_rpc_code code, const ch
 
 static void on_timeout(struct bh_timer *timer)
 {
-	struct pending *pending =
-		(struct pending *)((char *)timer - offsetof(struct pending, timer));
+	struct pending *pending = bh_owner_of(timer, struct pending, timer);
 
 	finish_with(pending, BH_RPC_DEADLINE, "no answer in time");
 }
@@ -141,9 +140,7 @@ static void on_frame(struct bh_rpc_client *client, const struct bh_rpc_frame *fr
 
 static int on_ready(struct bh_source *source, uint32_t events, struct bh_err *loop_err)
 {
-	struct bh_rpc_client *client =
-		(struct bh_rpc_client *)((char *)source -
-					 offsetof(struct bh_rpc_client, conn.source));
+	struct bh_rpc_client *client = bh_owner_of(source, struct bh_rpc_client, conn.source);
 	struct bh_err err = BH_ERR_INIT;
 	struct bh_rpc_frame frame;
 	int r;

@@ -71,8 +71,7 @@ static bool push(struct bh_datagrams *d)
 
 static int on_stream(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_datagrams *d =
-		(struct bh_datagrams *)((char *)source - offsetof(struct bh_datagrams, source));
+	struct bh_datagrams *d = bh_owner_of(source, struct bh_datagrams, source);
 	bool good = true;
 
 	(void)err;

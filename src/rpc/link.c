@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-/* After what it needs. */
-#include <linux/vm_sockets.h>
 
 #include <linux/vm_sockets.h> /* its older versions want <sys/socket.h> before */
 
@@ -176,7 +174,7 @@ static int first_readable(struct bh_link *link, struct bh_err *err)
 
 static int on_first(struct bh_source *source, uint32_t events, struct bh_err *loop_err)
 {
-	struct bh_link *link = (struct bh_link *)((char *)source - offsetof(struct bh_link, first));
+	struct bh_link *link = bh_owner_of(source, struct bh_link, first);
 	struct bh_err err = BH_ERR_INIT;
 
 	(void)events;
@@ -204,8 +202,7 @@ static int take_first(struct bh_link *link, struct bh_err *err)
 
 static int on_call(struct bh_source *source, uint32_t events, struct bh_err *loop_err)
 {
-	struct bh_link *link =
-		(struct bh_link *)((char *)source - offsetof(struct bh_link, socket));
+	struct bh_link *link = bh_owner_of(source, struct bh_link, socket);
 	struct bh_err err = BH_ERR_INIT;
 
 	(void)events;

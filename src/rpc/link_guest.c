@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-/* After what it needs. */
-#include <linux/vm_sockets.h>
 
 #include <linux/vm_sockets.h> /* its older versions want <sys/socket.h> before */
 
@@ -37,12 +35,9 @@ struct bh_link_incoming {
 static int drop(struct bh_link_incoming *incoming)
 {
 	struct bh_link *link = incoming->link;
-	struct bh_link_incoming **at = &link->incoming;
 	int fd = incoming->source.fd;
 
-	while (*at != incoming)
-		at = &(*at)->next;
-	*at = incoming->next;
+	bh_list_remove(&link->incoming, incoming);
 	link->n_incoming--;
 	bh_loop_disarm(link->loop, &incoming->timer);
 	bh_loop_remove(link->loop, &incoming->source);
@@ -86,9 +81,7 @@ static void on_preamble(struct bh_link_incoming *incoming)
 
 static int on_incoming(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_link_incoming *incoming =
-		(struct bh_link_incoming *)((char *)source -
-					    offsetof(struct bh_link_incoming, source));
+	struct bh_link_incoming *incoming = bh_owner_of(source, struct bh_link_incoming, source);
 	size_t want = incoming->keyed ? sizeof(incoming->data) : BH_LINK_PREAMBLE_BYTES;
 	ssize_t n = read(source->fd, incoming->data + incoming->len, want - incoming->len);
 
@@ -108,8 +101,7 @@ static int on_incoming(struct bh_source *source, uint32_t events, struct bh_err 
 
 static void on_silence(struct bh_timer *timer)
 {
-	bh_close(drop((struct bh_link_incoming *)((char *)timer -
-						  offsetof(struct bh_link_incoming, timer))));
+	bh_close(drop(bh_owner_of(timer, struct bh_link_incoming, timer)));
 }
 
 /* Of those that say nothing there may be as many as somebody likes: it is the oldest that goes, as
@@ -149,7 +141,7 @@ void bh_link_take_stream(struct bh_link *link, int fd, bool keyed)
 
 static void on_again(struct bh_timer *timer)
 {
-	struct bh_link *link = (struct bh_link *)((char *)timer - offsetof(struct bh_link, again));
+	struct bh_link *link = bh_owner_of(timer, struct bh_link, again);
 	struct bh_err err;
 
 	if (bh_loop_watch(link->loop, &link->socket, EPOLLIN, &err) < 0)
@@ -158,8 +150,7 @@ static void on_again(struct bh_timer *timer)
 
 static int on_listener(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_link *link =
-		(struct bh_link *)((char *)source - offsetof(struct bh_link, socket));
+	struct bh_link *link = bh_owner_of(source, struct bh_link, socket);
 	/* Not the guest's own processes: a container's could call, too. */
 	int fd = bh_link_take_caller(source->fd, link->cid, err);
 
@@ -194,7 +185,7 @@ static void supervisor_gone(struct bh_link *link)
 static int on_first(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
 	static const uint8_t acknowledged = 1;
-	struct bh_link *link = (struct bh_link *)((char *)source - offsetof(struct bh_link, first));
+	struct bh_link *link = bh_owner_of(source, struct bh_link, first);
 	uint8_t more;
 	ssize_t n = link->keyed ? recv(source->fd, &more, sizeof(more), MSG_DONTWAIT)
 				: recv(source->fd, link->key + link->key_bytes,

@@ -173,7 +173,7 @@ void bh_mux_pump(struct bh_mux *mux)
 
 static void on_soon(struct bh_deferred *deferred)
 {
-	bh_mux_pump((struct bh_mux *)((char *)deferred - offsetof(struct bh_mux, soon)));
+	bh_mux_pump(bh_owner_of(deferred, struct bh_mux, soon));
 }
 
 /* ---- HELLO ----------------------------------------------------------------------------------- */
@@ -190,7 +190,7 @@ static int send_hello(struct bh_mux *mux)
 
 static void on_hello_time(struct bh_timer *timer)
 {
-	struct bh_mux *mux = (struct bh_mux *)((char *)timer - offsetof(struct bh_mux, hello));
+	struct bh_mux *mux = bh_owner_of(timer, struct bh_mux, hello);
 
 	bh_loop_arm(mux->loop, timer, HELLO_MS);
 	/* One that was not taken yet is not followed by another. */
@@ -304,7 +304,7 @@ static int read_frames(struct bh_mux *mux, struct bh_err *err)
 
 static int on_channel(struct bh_source *source, uint32_t events, struct bh_err *loop_err)
 {
-	struct bh_mux *mux = (struct bh_mux *)((char *)source - offsetof(struct bh_mux, source));
+	struct bh_mux *mux = bh_owner_of(source, struct bh_mux, source);
 	struct bh_err err = BH_ERR_INIT;
 	int r = 0;
 

@@ -47,11 +47,7 @@ static void unqueue(struct bh_mux_stream *stream)
 
 void bh_mux_stream_free(struct bh_mux_stream *stream)
 {
-	struct bh_mux_stream **at = bucket(stream->mux, stream->id);
-
-	while (*at != stream)
-		at = &(*at)->next;
-	*at = stream->next;
+	bh_list_remove(bucket(stream->mux, stream->id), stream);
 	stream->mux->n_streams--;
 	unqueue(stream);
 	close_socket(stream);
@@ -218,8 +214,7 @@ int bh_mux_stream_serve(struct bh_mux_stream *stream)
 
 static int on_ready(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_mux_stream *stream =
-		(struct bh_mux_stream *)((char *)source - offsetof(struct bh_mux_stream, source));
+	struct bh_mux_stream *stream = bh_owner_of(source, struct bh_mux_stream, source);
 
 	(void)err;
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))

@@ -279,9 +279,7 @@ static void on_frame(struct bh_rpc_server *server, const struct bh_rpc_frame *fr
 
 static int on_ready(struct bh_source *source, uint32_t events, struct bh_err *loop_err)
 {
-	struct bh_rpc_server *server =
-		(struct bh_rpc_server *)((char *)source -
-					 offsetof(struct bh_rpc_server, conn.source));
+	struct bh_rpc_server *server = bh_owner_of(source, struct bh_rpc_server, conn.source);
 	struct bh_err err = BH_ERR_INIT;
 	struct bh_rpc_frame frame;
 	int r;

@@ -64,8 +64,7 @@ static void pause_(struct bh_publisher *p)
 /* The connection may be at fault: a new one, outside of its own callback. */
 static void on_retry(struct bh_timer *timer)
 {
-	struct bh_publisher *p =
-		(struct bh_publisher *)((char *)timer - offsetof(struct bh_publisher, retry));
+	struct bh_publisher *p = bh_owner_of(timer, struct bh_publisher, retry);
 
 	p->client = bh_rpc_client_free(p->client);
 	go_on(p);

@@ -33,11 +33,7 @@ static void look_whether_wanted(struct bh_shim *s);
 
 static void forget(struct bh_shim_connection *c)
 {
-	struct bh_shim_connection **at = &c->shim->connections;
-
-	while (*at != c)
-		at = &(*at)->next;
-	*at = c->next;
+	bh_list_remove(&c->shim->connections, c);
 	free(c);
 }
 
@@ -94,7 +90,7 @@ static void accept_one(struct bh_shim *s, int listener, const struct bh_rpc_serv
 
 static int on_connection(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_shim *s = (struct bh_shim *)((char *)source - offsetof(struct bh_shim, listener));
+	struct bh_shim *s = bh_owner_of(source, struct bh_shim, listener);
 	const struct bh_rpc_service service = bh_shim_service(s);
 
 	(void)events;
@@ -105,8 +101,7 @@ static int on_connection(struct bh_source *source, uint32_t events, struct bh_er
 
 static int on_command_line(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_shim *s =
-		(struct bh_shim *)((char *)source - offsetof(struct bh_shim, pod_listener));
+	struct bh_shim *s = bh_owner_of(source, struct bh_shim, pod_listener);
 	const struct bh_rpc_service *services;
 	size_t n;
 
@@ -303,7 +298,7 @@ static void look_whether_wanted(struct bh_shim *s)
 
 static void on_courtesy(struct bh_timer *timer)
 {
-	struct bh_shim *s = (struct bh_shim *)((char *)timer - offsetof(struct bh_shim, courtesy));
+	struct bh_shim *s = bh_owner_of(timer, struct bh_shim, courtesy);
 
 	if (!s->connections && !bh_shim_in_use(s))
 		bh_shim_end(s);
@@ -311,7 +306,7 @@ static void on_courtesy(struct bh_timer *timer)
 
 static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_shim *s = (struct bh_shim *)((char *)source - offsetof(struct bh_shim, signals));
+	struct bh_shim *s = bh_owner_of(source, struct bh_shim, signals);
 	struct signalfd_siginfo info;
 
 	(void)events;

@@ -179,7 +179,7 @@ static void look_whether_wanted(struct server *s)
 
 static void on_courtesy(struct bh_timer *timer)
 {
-	look_whether_wanted((struct server *)((char *)timer - offsetof(struct server, courtesy)));
+	look_whether_wanted(bh_owner_of(timer, struct server, courtesy));
 }
 
 static void on_closed(void *arg, struct bh_rpc_server *connection)
@@ -201,7 +201,7 @@ static pid_t peer_of(int fd)
 
 static int on_connection(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct server *s = (struct server *)((char *)source - offsetof(struct server, listener));
+	struct server *s = bh_owner_of(source, struct server, listener);
 	struct bh_rpc_server *connection;
 	const struct bh_rpc_service *services;
 	size_t n;
@@ -236,7 +236,7 @@ static int listen_on(struct server *s, struct bh_err *err)
 
 static void on_farewell(struct bh_timer *timer)
 {
-	struct server *s = (struct server *)((char *)timer - offsetof(struct server, farewell));
+	struct server *s = bh_owner_of(timer, struct server, farewell);
 
 	bh_loop_stop(&s->loop);
 }
@@ -262,7 +262,7 @@ static void give_up(struct server *s, const char *why)
 /* While the pod comes up: whoever wanted it is gone. */
 static int on_caller_gone(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct server *s = (struct server *)((char *)source - offsetof(struct server, caller));
+	struct server *s = bh_owner_of(source, struct server, caller);
 
 	(void)events;
 	(void)err;
@@ -275,7 +275,7 @@ static int on_caller_gone(struct bh_source *source, uint32_t events, struct bh_e
 /* SIGTERM: the pod is to end. */
 static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct server *s = (struct server *)((char *)source - offsetof(struct server, signals));
+	struct server *s = bh_owner_of(source, struct server, signals);
 	struct signalfd_siginfo info;
 
 	(void)events;

@@ -41,9 +41,7 @@ static void finish(struct bh_task_execution *ex, int r)
 
 static int on_hangup(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_task_execution *ex =
-		(struct bh_task_execution *)((char *)source -
-					     offsetof(struct bh_task_execution, source));
+	struct bh_task_execution *ex = bh_owner_of(source, struct bh_task_execution, source);
 
 	(void)events;
 	(void)err;
@@ -55,9 +53,7 @@ static int on_hangup(struct bh_source *source, uint32_t events, struct bh_err *e
  * engine. */
 static void on_begin(struct bh_deferred *deferred)
 {
-	struct bh_task_execution *ex =
-		(struct bh_task_execution *)((char *)deferred -
-					     offsetof(struct bh_task_execution, begin));
+	struct bh_task_execution *ex = bh_owner_of(deferred, struct bh_task_execution, begin);
 	int r = bh_execution_begin(ex->process->task->c, ex->opts, &ex->engine, ex->err);
 
 	if (r == 0) {
@@ -71,11 +67,7 @@ static void on_begin(struct bh_deferred *deferred)
 
 static void forget(struct bh_task_execution *ex)
 {
-	struct bh_task_execution **at = &ex->tasks->executions;
-
-	while (*at != ex)
-		at = &(*at)->next;
-	*at = ex->next;
+	bh_list_remove(&ex->tasks->executions, ex);
 	bh_loop_undefer(ex->tasks->loop, &ex->begin);
 	bh_loop_remove(ex->tasks->loop, &ex->source);
 	bh_execution_free(ex->engine);

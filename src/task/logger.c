@@ -133,11 +133,7 @@ int bh_logger_parse(struct bh_arena *arena, const char *uri, struct bh_logger_co
 
 static void forget(struct bh_logger *l)
 {
-	struct bh_logger **at = &l->stdio->loggers;
-
-	while (*at != l)
-		at = &(*at)->next;
-	*at = l->next;
+	bh_list_remove(&l->stdio->loggers, l);
 	bh_loop_disarm(l->stdio->loop, &l->timer);
 	bh_loop_remove(l->stdio->loop, &l->source);
 	bh_close(l->source.fd);
@@ -146,8 +142,7 @@ static void forget(struct bh_logger *l)
 
 static int on_end(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_logger *l =
-		(struct bh_logger *)((char *)source - offsetof(struct bh_logger, source));
+	struct bh_logger *l = bh_owner_of(source, struct bh_logger, source);
 	siginfo_t info;
 
 	(void)events;
@@ -163,8 +158,7 @@ static int on_end(struct bh_source *source, uint32_t events, struct bh_err *err)
 
 static void on_timer(struct bh_timer *timer)
 {
-	struct bh_logger *l =
-		(struct bh_logger *)((char *)timer - offsetof(struct bh_logger, timer));
+	struct bh_logger *l = bh_owner_of(timer, struct bh_logger, timer);
 
 	(void)!pidfd_send_signal(l->source.fd, l->next_signal, NULL, 0);
 	if (l->next_signal == SIGKILL)
@@ -270,7 +264,7 @@ struct ready {
 
 static int on_ready(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct ready *ready = (struct ready *)((char *)source - offsetof(struct ready, source));
+	struct ready *ready = bh_owner_of(source, struct ready, source);
 
 	(void)events;
 	(void)err;
@@ -280,7 +274,7 @@ static int on_ready(struct bh_source *source, uint32_t events, struct bh_err *er
 
 static void on_not_ready(struct bh_timer *timer)
 {
-	struct ready *ready = (struct ready *)((char *)timer - offsetof(struct ready, timer));
+	struct ready *ready = bh_owner_of(timer, struct ready, timer);
 
 	bh_fiber_wake(&ready->wait);
 }

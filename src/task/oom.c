@@ -28,7 +28,7 @@ void bh_task_look_for_oom(struct bh_task *task)
 
 static int on_oom(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_task *task = (struct bh_task *)((char *)source - offsetof(struct bh_task, oom));
+	struct bh_task *task = bh_owner_of(source, struct bh_task, oom);
 	char buffer[4096];
 	ssize_t n = read(source->fd, buffer, sizeof(buffer));
 	uint64_t before = task->oom_told;

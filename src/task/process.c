@@ -22,9 +22,7 @@
 
 static void on_telling(struct bh_timer *timer)
 {
-	struct bh_task_process *p =
-		(struct bh_task_process *)((char *)timer -
-					   offsetof(struct bh_task_process, telling));
+	struct bh_task_process *p = bh_owner_of(timer, struct bh_task_process, telling);
 
 	p->rounds++;
 	bh_task_process_tell(p);
@@ -100,11 +98,7 @@ int bh_task_process_open_io(struct bh_task_process *p, pid_t peer, struct bh_err
 
 void bh_task_exec_remove(struct bh_task_process *p)
 {
-	struct bh_task_process **at = &p->task->execs;
-
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
+	bh_list_remove(&p->task->execs, p);
 	bh_task_process_deinit(p);
 	free(p);
 }

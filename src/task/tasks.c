@@ -83,13 +83,9 @@ struct bh_task *bh_task_new(struct bh_tasks *tasks, const char *id, struct bh_er
 
 void bh_task_remove(struct bh_task *task)
 {
-	struct bh_task **at = &task->tasks->first;
-
 	if (task->deleted)
 		return;
-	while (*at != task)
-		at = &(*at)->next;
-	*at = task->next;
+	bh_list_remove(&task->tasks->first, task);
 	task->deleted = true;
 	bh_task_unrefp(&task);
 }
@@ -208,8 +204,7 @@ void bh_task_publish(struct bh_tasks *tasks, const char *topic, const void *even
 
 static int on_child(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_tasks *tasks =
-		(struct bh_tasks *)((char *)source - offsetof(struct bh_tasks, children));
+	struct bh_tasks *tasks = bh_owner_of(source, struct bh_tasks, children);
 	struct signalfd_siginfo info;
 
 	(void)events;

@@ -102,7 +102,7 @@ static int on_report(struct bh_source *source, uint32_t events, struct bh_err *e
 {
 	(void)events;
 	(void)err;
-	receive((struct bh_worker *)((char *)source - offsetof(struct bh_worker, source)));
+	receive(bh_owner_of(source, struct bh_worker, source));
 	return 0;
 }
 
@@ -114,11 +114,7 @@ void bh_workers_collect(struct bh_workers *workers)
 
 static void forget(struct bh_worker *w)
 {
-	struct bh_worker **at = &w->all->first;
-
-	while (*at != w)
-		at = &(*at)->next;
-	*at = w->next;
+	bh_list_remove(&w->all->first, w);
 	bh_loop_remove(w->all->loop, &w->source);
 	w->source.fd = bh_close(w->source.fd);
 }
@@ -163,8 +159,7 @@ static int fork_worker(struct bh_worker *w, struct bh_err *err)
  * engine. The loop's is the process's own. */
 static void on_launch(struct bh_deferred *deferred)
 {
-	struct bh_worker *w =
-		(struct bh_worker *)((char *)deferred - offsetof(struct bh_worker, launch));
+	struct bh_worker *w = bh_owner_of(deferred, struct bh_worker, launch);
 
 	w->report.r = fork_worker(w, &w->report.err);
 	if (w->report.r == 0)

@@ -10,7 +10,7 @@
 
 static struct bh_stream *stream_of(struct bh_source *source)
 {
-	return (struct bh_stream *)((char *)source - offsetof(struct bh_stream, source));
+	return bh_owner_of(source, struct bh_stream, source);
 }
 
 /* Return: bytes heard, 0 at the end, -errno */
@@ -49,8 +49,7 @@ static int on_readable(struct bh_source *source, uint32_t events, struct bh_err 
 
 static void on_rested(struct bh_timer *timer)
 {
-	struct bh_stream *stream =
-		(struct bh_stream *)((char *)timer - offsetof(struct bh_stream, rest));
+	struct bh_stream *stream = bh_owner_of(timer, struct bh_stream, rest);
 	struct bh_err err = BH_ERR_INIT;
 
 	stream->heard = 0;

@@ -66,11 +66,8 @@ static void drop(struct connection *c)
 {
 	static const struct linger reset = { .l_onoff = 1 };
 	struct bh_forward *forward = c->forward;
-	struct connection **at = &forward->connections;
 
-	while (*at != c)
-		at = &(*at)->next;
-	*at = c->next;
+	bh_list_remove(&forward->connections, c);
 	forward->n--;
 	bh_loop_disarm(forward->loop, &c->timer);
 	bh_loop_remove(forward->loop, &c->stream);
@@ -102,8 +99,7 @@ static void connect_both(struct connection *c)
 
 static int on_answer(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct connection *c =
-		(struct connection *)((char *)source - offsetof(struct connection, stream));
+	struct connection *c = bh_owner_of(source, struct connection, stream);
 	uint8_t said = BH_CONNECT_REFUSED;
 	ssize_t n = read(source->fd, &said, sizeof(said));
 
@@ -124,7 +120,7 @@ static int on_answer(struct bh_source *source, uint32_t events, struct bh_err *e
 
 static void on_no_answer(struct bh_timer *timer)
 {
-	drop((struct connection *)((char *)timer - offsetof(struct connection, timer)));
+	drop(bh_owner_of(timer, struct connection, timer));
 }
 
 /* A fiber. */
@@ -175,8 +171,7 @@ static int take(struct bh_forward *forward, int *client, struct bh_err *err)
 
 static int on_listener(struct bh_source *source, uint32_t events, struct bh_err *loop_err)
 {
-	struct bh_forward *forward =
-		(struct bh_forward *)((char *)source - offsetof(struct bh_forward, listener));
+	struct bh_forward *forward = bh_owner_of(source, struct bh_forward, listener);
 	bh_auto_close int client = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct bh_err err = BH_ERR_INIT;
 
@@ -192,7 +187,7 @@ static int on_listener(struct bh_source *source, uint32_t events, struct bh_err 
 
 static void on_again(struct bh_timer *timer)
 {
-	watch_listener((struct bh_forward *)((char *)timer - offsetof(struct bh_forward, again)));
+	watch_listener(bh_owner_of(timer, struct bh_forward, again));
 }
 
 /* ---- the listener ---------------------------------------------------------------------------- */

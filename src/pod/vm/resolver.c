@@ -71,8 +71,7 @@ static void lose_socket(struct bh_resolver *resolver)
 
 static int on_socket(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_resolver *resolver =
-		(struct bh_resolver *)((char *)source - offsetof(struct bh_resolver, socket));
+	struct bh_resolver *resolver = bh_owner_of(source, struct bh_resolver, socket);
 	uint8_t answer[BH_DATAGRAM_MAX];
 	ssize_t n = recv(source->fd, answer, sizeof(answer), 0);
 
@@ -98,8 +97,7 @@ static int watch_socket(struct bh_resolver *resolver, int fd, struct bh_err *err
 
 static void on_again(struct bh_timer *timer)
 {
-	struct bh_resolver *resolver =
-		(struct bh_resolver *)((char *)timer - offsetof(struct bh_resolver, again));
+	struct bh_resolver *resolver = bh_owner_of(timer, struct bh_resolver, again);
 	struct bh_err err = BH_ERR_INIT;
 	int fd = bh_resolver_find(resolver->netns_fd, &err);
 

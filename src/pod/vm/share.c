@@ -301,7 +301,7 @@ static bool read_words(struct bh_share *share)
 
 static int on_words(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_share *share = (void *)((char *)source - offsetof(struct bh_share, words));
+	struct bh_share *share = bh_owner_of(source, struct bh_share, words);
 
 	(void)err;
 	if (!read_words(share) && (events & EPOLLHUP))
@@ -341,7 +341,7 @@ static void describe_end(struct bh_share *share, const siginfo_t *info, struct b
 
 static int on_ended(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_share *share = (void *)((char *)source - offsetof(struct bh_share, ended));
+	struct bh_share *share = bh_owner_of(source, struct bh_share, ended);
 	struct bh_err why = BH_ERR_INIT;
 	siginfo_t info = { 0 };
 

@@ -127,13 +127,10 @@ int bh_vm_container_new(struct bh_vm_pod *pod, const char *id, const char *bundl
 
 struct bh_vm_container *bh_vm_container_free(struct bh_vm_container *c, bool remove)
 {
-	struct bh_vm_container **at = &c->pod->containers;
 	char text[BH_ERR_TEXT_BYTES + 256];
 	struct bh_err err = BH_ERR_INIT;
 
-	while (*at != c)
-		at = &(*at)->next;
-	*at = c->next;
+	bh_list_remove(&c->pod->containers, c);
 	while (c->processes)
 		bh_vm_process_free(c->processes);
 	bh_vm_container_answer_oom(c, true);
@@ -276,11 +273,7 @@ static void end_stdio(struct bh_vm_process *p)
 
 struct bh_vm_process *bh_vm_process_free(struct bh_vm_process *p)
 {
-	struct bh_vm_process **at = &p->container->processes;
-
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
+	bh_list_remove(&p->container->processes, p);
 	end_stdio(p);
 	if (p->status != TASK__STATUS__STOPPED)
 		set_ended(p, BH_VM_STATUS_KILLED);
@@ -319,8 +312,7 @@ static void on_resized(void *arg, const struct bh_rpc_answer *answer)
  */
 static void look_at_size(struct bh_timer *timer)
 {
-	struct bh_vm_process *p =
-		(struct bh_vm_process *)((char *)timer - offsetof(struct bh_vm_process, resize));
+	struct bh_vm_process *p = bh_owner_of(timer, struct bh_vm_process, resize);
 	struct bh_vm_pod *pod = p->container->pod;
 	Task__ResizePtyRequest q = TASK__RESIZE_PTY_REQUEST__INIT;
 	struct bh_err err = BH_ERR_INIT;

@@ -149,8 +149,7 @@ void bh_vm_pod_lost(struct bh_vm_pod *pod, const char *what, const struct bh_err
 
 static void on_verdict(struct bh_timer *timer)
 {
-	struct bh_vm_pod *pod =
-		(struct bh_vm_pod *)((char *)timer - offsetof(struct bh_vm_pod, verdict));
+	struct bh_vm_pod *pod = bh_owner_of(timer, struct bh_vm_pod, verdict);
 
 	pod->why = pod->suspicion;
 	become_dead(pod);
@@ -179,8 +178,7 @@ static void bury(struct bh_vm_pod *pod)
  * middle of a change to it, which ends by itself. */
 static void on_burial(struct bh_timer *timer)
 {
-	struct bh_vm_pod *pod =
-		(struct bh_vm_pod *)((char *)timer - offsetof(struct bh_vm_pod, burial));
+	struct bh_vm_pod *pod = bh_owner_of(timer, struct bh_vm_pod, burial);
 
 	if (pod->users > 0)
 		bh_loop_arm(pod->loop, timer, POLL_MS);

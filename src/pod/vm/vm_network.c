@@ -170,8 +170,7 @@ static void look(void *arg)
 
 static void on_rest(struct bh_timer *timer)
 {
-	struct bh_vm_pod *pod =
-		(struct bh_vm_pod *)((char *)timer - offsetof(struct bh_vm_pod, network_rest));
+	struct bh_vm_pod *pod = bh_owner_of(timer, struct bh_vm_pod, network_rest);
 	struct bh_err err = BH_ERR_INIT;
 
 	/* What comes before the guest was told of the network is part of what it is told. */
@@ -188,8 +187,7 @@ static void on_rest(struct bh_timer *timer)
 
 static int on_news(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_vm_pod *pod =
-		(struct bh_vm_pod *)((char *)source - offsetof(struct bh_vm_pod, network_news));
+	struct bh_vm_pod *pod = bh_owner_of(source, struct bh_vm_pod, network_news);
 
 	(void)events;
 	(void)err;

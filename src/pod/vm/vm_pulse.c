@@ -81,8 +81,7 @@ static const struct bh_vm_container *disobedient(const struct bh_vm_pod *pod)
 
 static void on_beat(struct bh_timer *timer)
 {
-	struct bh_vm_pod *pod =
-		(struct bh_vm_pod *)((char *)timer - offsetof(struct bh_vm_pod, pulse.timer));
+	struct bh_vm_pod *pod = bh_owner_of(timer, struct bh_vm_pod, pulse.timer);
 	struct bh_vm_pulse *pulse = &pod->pulse;
 	const unsigned int limit_s = (unsigned int)(BEATS * pulse->beat_ms / MS_PER_S);
 	uint64_t now = now_ms(), lasted = now - pulse->beat_at_ms;

@@ -157,7 +157,6 @@ static int remove_device(struct bh_qemu *qemu, uint32_t number, struct bh_err *e
 {
 	struct bh_qemu_removal removal = { .number = number, .next = qemu->removals };
 	struct limit limit = { .timer.fn = on_limit, .wait = &removal.wait };
-	struct bh_qemu_removal **at = &qemu->removals;
 	int r;
 
 	qemu->removals = &removal;
@@ -167,9 +166,7 @@ static int remove_device(struct bh_qemu *qemu, uint32_t number, struct bh_err *e
 		r = bh_fiber_wait(qemu->loop, &removal.wait, err);
 		bh_loop_disarm(qemu->loop, &limit.timer);
 	}
-	while (*at != &removal)
-		at = &(*at)->next;
-	*at = removal.next;
+	bh_list_remove(&qemu->removals, &removal);
 	return r;
 }
 

@@ -324,7 +324,7 @@ struct helper {
 
 static int on_helper_end(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct helper *helper = (struct helper *)((char *)source - offsetof(struct helper, source));
+	struct helper *helper = bh_owner_of(source, struct helper, source);
 
 	(void)events;
 	(void)err;

@@ -69,15 +69,14 @@ static void describe_end(struct bh_qemu *qemu, const siginfo_t *info)
 
 static void tell_dead(struct bh_deferred *deferred)
 {
-	struct bh_qemu *qemu =
-		(struct bh_qemu *)((char *)deferred - offsetof(struct bh_qemu, tell));
+	struct bh_qemu *qemu = bh_owner_of(deferred, struct bh_qemu, tell);
 
 	qemu->dead(qemu->arg, &qemu->why);
 }
 
 static int on_end(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_qemu *qemu = (struct bh_qemu *)((char *)source - offsetof(struct bh_qemu, end));
+	struct bh_qemu *qemu = bh_owner_of(source, struct bh_qemu, end);
 	siginfo_t info = { .si_code = 0 };
 
 	(void)events;
@@ -111,7 +110,7 @@ static void on_event(void *arg, const struct bh_qmp_message *message)
 
 static void on_grace_over(struct bh_timer *timer)
 {
-	struct bh_qemu *qemu = (struct bh_qemu *)((char *)timer - offsetof(struct bh_qemu, grace));
+	struct bh_qemu *qemu = bh_owner_of(timer, struct bh_qemu, grace);
 
 	kill_for(qemu, &qemu->hung_up);
 }

@@ -138,11 +138,7 @@ struct bh_qmp_call {
 
 static void forget(struct bh_qmp_call *call)
 {
-	struct bh_qmp_call **at = &call->qmp->calls;
-
-	while (*at != call)
-		at = &(*at)->next;
-	*at = call->next;
+	bh_list_remove(&call->qmp->calls, call);
 	bh_loop_disarm(call->qmp->loop, &call->timer);
 }
 
@@ -155,8 +151,7 @@ static void complete(struct bh_qmp_call *call, int result)
 
 static void on_timeout(struct bh_timer *timer)
 {
-	struct bh_qmp_call *call =
-		(struct bh_qmp_call *)((char *)timer - offsetof(struct bh_qmp_call, timer));
+	struct bh_qmp_call *call = bh_owner_of(timer, struct bh_qmp_call, timer);
 
 	complete(call, bh_err_as(call->err, BH_ERR_PEER, -ETIMEDOUT,
 				 "QEMU does not answer the command %s", call->command));
@@ -227,7 +222,7 @@ static int receive(struct bh_qmp *qmp, struct bh_err *err)
 
 static int on_readable(struct bh_source *source, uint32_t events, struct bh_err *loop_err)
 {
-	struct bh_qmp *qmp = (struct bh_qmp *)((char *)source - offsetof(struct bh_qmp, source));
+	struct bh_qmp *qmp = bh_owner_of(source, struct bh_qmp, source);
 	struct bh_err err = BH_ERR_INIT;
 
 	(void)events;
