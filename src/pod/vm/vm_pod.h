@@ -120,9 +120,10 @@ struct bh_vm_container {
 /* Signs of life of the guest, see vm_pulse.c. */
 struct bh_vm_pulse {
 	struct bh_timer timer;
-	uint64_t beat_ms;    /* between two questions */
-	uint64_t beat_at_ms; /* the last one; CLOCK_MONOTONIC */
-	uint64_t heard_ms;   /* the last answer */
+	uint64_t beat_ms;     /* between two questions */
+	uint64_t beat_at_ms;  /* the last one; CLOCK_MONOTONIC */
+	uint64_t heard_ms;    /* the last answer */
+	uint64_t answered_ms; /* the last one to anything that was asked */
 	uint64_t asked_at_ms;
 	unsigned int missed;   /* beats, since then */
 	unsigned int patience; /* fibers that have asked for what may take long */
@@ -221,6 +222,12 @@ void bh_vm_pulse_end(struct bh_vm_pod *pod);
 /** bh_vm_pulse_feel() - whether the guest answers, before it is asked for what may take long.
  * Suspends, not for long. Return: 0; -ETIMEDOUT or why the pod is dead with @err */
 int bh_vm_pulse_feel(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+
+/** bh_vm_pulse_heard() - the guest answered something else */
+void bh_vm_pulse_heard(struct bh_vm_pod *pod);
+
+/** bh_vm_pulse_tell() - when the guest last answered anything, as a part of @err */
+void bh_vm_pulse_tell(const struct bh_vm_pod *pod, struct bh_err *err);
 
 /* ---- asking the guest: vm_pod.c ------------------------------------------------------------- */
 
