@@ -19,10 +19,15 @@
 struct bh_pod_client {
 	struct bh_loop *loop; /* borrowed */
 	struct bh_rpc_client *rpc;
-	bool gone; /* the supervisor ended */
+	const char *pod; /* borrowed */
+	bool gone;       /* the supervisor ended */
+	bool silent; /* it did not say a word: what was asked of it has failed with -ETIMEDOUT */
 };
 
-/** bh_pod_connect() - to the supervisor of a pod that is there
+/** bh_pod_connect() - to the supervisor of a pod that is there. One that has not said a word after
+ * 15 s is not waited for any more, whatever it was asked
+ * @pod: borrowed for as long as the client lives
+ * @ret: stays where it is for as long
  * Return: 0; -ENOENT or -ECONNREFUSED with @err when there is none, or none any more */
 int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
 		   struct bh_pod_client *ret, struct bh_err *err) bh_must_check;

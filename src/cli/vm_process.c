@@ -326,7 +326,8 @@ static void tell_of_death(struct bh_pod_client *client, const char *pod)
 	struct bh_err ignored = BH_ERR_INIT;
 
 	if (client->gone || bh_pod_ask_death(client, &why, &ignored) < 0)
-		bh_buf_puts(&why, "its supervisor ended");
+		bh_buf_printf(&why, "its supervisor %s",
+			      ignored.code == -ETIMEDOUT ? "does not answer" : "ended");
 	if (why.len > 0)
 		bh_log(BH_LOG_ERROR, "pod '%s': %s", pod, bh_buf_str(&why));
 }
@@ -576,7 +577,7 @@ static int tell_refusal(struct exec *x, int r, struct bh_err *err)
 {
 	struct bh_err refusal = *err;
 
-	if (check_state(x->c, x->opts, err) < 0)
+	if (!x->remote.client.silent && check_state(x->c, x->opts, err) < 0)
 		return err->code;
 	*err = refusal;
 	return r;
