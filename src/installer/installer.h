@@ -40,6 +40,7 @@ struct bh_install_step {
 	struct bh_install_file file; /* as it is */
 	struct bh_buf text;          /* as it shall be */
 	bool remove;                 /* it shall not be there */
+	bool dir_made;               /* its directory was not there before it */
 	enum bh_install_copy copy;
 };
 
