@@ -365,6 +365,40 @@ static void test_two_mounts(void **state)
 	run_with_root("two", mounts, 2, "grep ' /mnt ' /proc/mounts >&2 || exit 1", 0);
 }
 
+/* A link of the image's leads to a place in the image, not on the host. */
+static void test_linked_target(void **state)
+{
+	Task__Mount mounts[2] = { TASK__MOUNT__INIT, TASK__MOUNT__INIT };
+	Task__Mount *list[] = { &mounts[0], &mounts[1] };
+	char image[128], link[192], outside[128], *bind[] = { (char *)"rbind" };
+	Task__CreateRequest rq;
+	struct box box;
+
+	(void)state;
+	snprintf(image, sizeof(image), "%s/linked", lab.work);
+	snprintf(link, sizeof(link), "%s/out", image);
+	assert_int_equal(mkdir(image, 0755), 0);
+	snprintf(outside, sizeof(outside), "%s/outside", lab.work);
+	assert_int_equal(mkdir(outside, 0755), 0);
+	assert_int_equal(symlink(outside, link), 0);
+	mounts[0].type = (char *)"bind";
+	mounts[0].source = image;
+	mounts[0].options = bind;
+	mounts[0].n_options = 1;
+	mounts[1].type = (char *)"tmpfs";
+	mounts[1].source = (char *)"tmpfs";
+	mounts[1].target = (char *)"out";
+	make(&box, "linkedroot",
+	     &(struct recipe){ .script = "true", .own_root = true, .document_only = true });
+	rq = *(Task__CreateRequest *)create_request(&box);
+	rq.rootfs = list;
+	rq.n_rootfs = 2;
+	must_fail("Create", &rq, BH_RPC_UNKNOWN, "open 'out': no such file");
+	assert_int_equal(count_mounts(outside), 0);
+	assert_int_equal(count_mounts(box.bundle), 0);
+	close_streams(&box);
+}
+
 /* A file system in a file: a loop device that goes with its mount. */
 static void test_image_root(void **state)
 {
@@ -416,7 +450,7 @@ int main(void)
 		cmocka_unit_test(test_oom_of_init),  cmocka_unit_test(test_bind_root),
 		cmocka_unit_test(test_overlay_root), cmocka_unit_test(test_mapped_roots),
 		cmocka_unit_test(test_two_mounts),   cmocka_unit_test(test_image_root),
-		cmocka_unit_test(test_bad_root),
+		cmocka_unit_test(test_bad_root),     cmocka_unit_test(test_linked_target),
 	};
 
 	if (lab_skips())
