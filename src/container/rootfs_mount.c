@@ -335,12 +335,14 @@ static int mount_by_fd(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 }
 
 /* A new sysfs takes a network namespace of one's own: without it the host's is shown, as rootless
- * containers with the host's network have always had it. */
+ * containers with the host's network have always had it. What is mounted on it comes along, which
+ * the document knows nothing of (control groups, tracing): its flags are theirs too. */
 static int bind_host_sys(struct bh_rootfs_mount *m, const struct bh_place *place,
 			 struct bh_err *err)
 {
 	bh_auto_close int tree = bh_mount_clone(AT_FDCWD, "/sys", AT_RECURSIVE, err);
-	struct bh_mount_change change = { .set = bh_mount_attr_of(m->flags & BIND_FLAGS) };
+	struct bh_mount_change change = { .set = bh_mount_attr_of(m->flags & BIND_FLAGS),
+					  .recursive = true };
 
 	return tree < 0 ? tree : bh_rootfs_attach(tree, &change, change.set ? 1 : 0, place, err);
 }
