@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Making a container, seen from the runtime: plan everything, reserve the id, then make things in
- *an order in which each is on record before it exists, and undo them all if one fails.
+ * an order in which each is on record before it exists, and undo them all if one fails.
  *
  *	plan      spec, namespaces, file system, cgroups, launch     nothing on the host changed
  *	reserve   ROOT/ID/ with config.json and state.json
  *	prepare   cgroups with their limits, RDT group, start socket, trees that need our privileges
  *	spawn     the process; state.json again, with its pid
- *	attend    maps, scope, interfaces, hooks, terminal, until it is ready (create) or executed
- *(run)
+ *	attend    maps, scope, interfaces, hooks, terminal, until it is ready (create) or, with
+ *	          `run`, has executed
  */
 #include <fcntl.h>
 #include <sched.h>

@@ -4,11 +4,11 @@
  *
  * The child's way from the host's mounts to the container's:
  *
- *	setup   the namespace stops sending mounts to the host; the root is cloned onto itself, so
- *that it is a mount and pivot_root(2) can make it "/"; then mounts, devices, links hooks   the
- *caller's: the host's tree is still there, the container's is at its path enter   the root becomes
- *"/", the host's tree is detached seal    what was writable for the work becomes read-only, what is
- *to be hidden is hidden
+ *	setup   the namespace stops sending mounts to the host; the root is cloned onto itself,
+ *	        so that it is a mount and pivot_root(2) can make it "/"; then mounts, devices, links
+ *	hooks   the caller's: the host's tree is still there, the container's is at its path
+ *	enter   the root becomes "/", the host's tree is detached
+ *	seal    what was writable for the work becomes read-only, what is to be hidden is hidden
  *
  * Descriptors that are held meanwhile: the root, a tmpfs on /dev, a procfs, mounts to be made
  * read-only. All have O_CLOEXEC; bh_rootfs_seal() closes what no one needs after it.

@@ -33,7 +33,7 @@ struct bh_rootfs_mount {
 	bool context;       /* carries the mount label */
 	enum bh_rootfs_idmap idmap;
 	const bh_id_map_list *uid_maps,
-		*gid_maps;       /* NULL: those of the container's user namespace */
+		*gid_maps;       /* of the idmap; NULL = none, or those of userns_path */
 	const char *userns_path; /* instead of maps: a namespace that has them */
 	int userns_fd;           /* from bh_rootfs_prepare(), or -EBADF */
 	int fd;                  /* kept while it is needed after the mount, or -EBADF */
@@ -121,6 +121,7 @@ int bh_place_parent(struct bh_rootfs_plan *plan, const char *path, struct bh_pla
 int bh_rootfs_chdir(struct bh_rootfs_plan *plan, int fd, struct bh_err *err) bh_must_check;
 
 /* rootfs_mount.c */
+/** bh_rootfs_mount() - child: carry out one entry of the plan's mounts */
 int bh_rootfs_mount(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 		    struct bh_err *err) bh_must_check;
 /** bh_rootfs_idmap() - give the detached tree the ids that @m asks for */
@@ -135,13 +136,16 @@ int bh_rootfs_attach(int tree_fd, const struct bh_mount_change *changes, size_t 
 		     const struct bh_place *place, struct bh_err *err) bh_must_check;
 
 /* rootfs_cgroup.c */
+/** bh_rootfs_mount_cgroup() - the same for kind BH_ROOTFS_CGROUP */
 int bh_rootfs_mount_cgroup(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 			   struct bh_err *err) bh_must_check;
 
 /* rootfs_dev.c */
+/** bh_rootfs_make_devices() - child: the plan's devices and links, where /dev is not the host's */
 int bh_rootfs_make_devices(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
 
 /* rootfs_mask.c */
+/** bh_rootfs_readonly_paths() / bh_rootfs_mask_paths() - child, in the entered root */
 int bh_rootfs_readonly_paths(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
 int bh_rootfs_mask_paths(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
 

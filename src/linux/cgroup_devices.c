@@ -55,8 +55,7 @@ const char *bh_cg_device_text(const struct bh_cg_device *d, char buf[static BH_C
 	return buf;
 }
 
-/* ---- the set, in the document's order ----------------------------------------------------------
- */
+/* ---- the set, in the document's order -------------------------------------------------------- */
 
 static struct bh_cg_device *find(const struct bh_cg_devices *set, char type, int64_t major,
 				 int64_t minor)

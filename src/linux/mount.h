@@ -62,8 +62,8 @@ int bh_mount_attach(int tree_fd, int dirfd, const char *name, struct bh_err *err
 
 /* A change of a mount's attributes, and of those below it. */
 struct bh_mount_change {
-	uint64_t set,
-		clear; /* MOUNT_ATTR_*; any access time in @set needs MOUNT_ATTR__ATIME cleared */
+	/* MOUNT_ATTR_*; any access time in @set needs MOUNT_ATTR__ATIME cleared. */
+	uint64_t set, clear;
 	unsigned long propagation; /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE or 0 */
 	bool recursive;
 	bool idmap;    /* map ids as the user namespace @userns_fd does */
