@@ -4,6 +4,7 @@
 #define BH_CONTAINER_ROOTFS_INTERNAL_H
 
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "container/rootfs.h"
 #include "linux/mount.h"
@@ -100,6 +101,13 @@ static inline void bh_place_deinit(struct bh_place *place)
 #define bh_auto_place bh_cleanup(bh_place_deinit)
 
 enum bh_place_kind { BH_PLACE_DIR = 0, BH_PLACE_FILE };
+
+/** bh_is_null_device() - whether it is /dev/null, whatever it is called. CVE-2025-31133: one of the
+ * image's making would unmask files of the host's instead of hiding any */
+static inline bool bh_is_null_device(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
 
 /* rootfs_place.c */
 
