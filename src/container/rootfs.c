@@ -206,6 +206,8 @@ static bool is_full_pseudo(char *line, const char *root, char **ret_path)
 		else if (field == 4)
 			path = token;
 	}
+	if (path)
+		bh_mount_unescape(path);
 	*ret_path = path;
 	return path && strcmp(mount_root, "/") == 0 &&
 	       (strncmp(type, "proc ", 5) == 0 || strncmp(type, "sysfs ", 6) == 0) &&

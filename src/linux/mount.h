@@ -91,6 +91,10 @@ uint64_t bh_mount_attr_of(unsigned long ms_flags);
  * nor relatime. Return: 0 or -errno */
 int bh_mount_flags(int fd, unsigned long *ret, struct bh_err *err) bh_must_check;
 
+/** bh_mount_unescape() - a path of /proc/PID/mountinfo in place: "\040" and the like become what
+ * they stand for. Source: proc_pid_mountinfo(5) */
+void bh_mount_unescape(char *path);
+
 /** bh_mount_is_fs() - whether @fd is on a file system of type @magic (linux/magic.h). Return: 1, 0
  * or -errno */
 int bh_mount_is_fs(int fd, unsigned long magic, struct bh_err *err) bh_must_check;
