@@ -251,8 +251,8 @@ static int load_device_program(struct bh_err *err)
 	union bpf_attr attr = {
 		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
 		.insn_cnt = BH_ARRAY_SIZE(program),
-		.insns = (uint64_t)(uintptr_t)program,
-		.license = (uint64_t)(uintptr_t) "Apache-2.0",
+		.insns = bh_bpf_pointer(program),
+		.license = bh_bpf_pointer("Apache-2.0"),
 	};
 	bh_auto_close int fd = bh_sys_bpf(BPF_PROG_LOAD, &attr, sizeof(attr));
 

@@ -21,7 +21,7 @@
 #define FIRST_WORD_MS 15000
 #define DEATH_MS      5000
 
-/* ---- places ---- */
+/* ---- places ------------------------------------------------------------------------------ */
 
 static const char *const supervisor_places[] = { "", "../libexec/bulkhead/", "../supervisor/" };
 
@@ -31,8 +31,7 @@ int bh_pod_supervisor(char path[static PATH_MAX], struct bh_err *err)
 			       BH_LIBEXECDIR, path, err);
 }
 
-/* ---- connecting
- * ----------------------------------------------------------------------------------- */
+/* ---- connecting -------------------------------------------------------------------------- */
 
 static void on_closed(void *arg)
 {
@@ -147,8 +146,7 @@ int bh_pod_ask_death(struct bh_pod_client *client, struct bh_buf *out, struct bh
 	return 0;
 }
 
-/* ---- starting
- * ---------------------------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------------------------- */
 
 /* Runs the program until it has detached itself. Its signals are as in a fresh process. */
 static int spawn(const char *path, char *const argv[], struct bh_err *err)

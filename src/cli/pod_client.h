@@ -52,6 +52,7 @@ bool bh_pod_is_gone(int r);
 int bh_pod_plan(struct bh_cli *cli, const char *pod, const struct bh_create_opts *create,
 		struct bh_buf *out, struct bh_err *err) bh_must_check;
 
+/** bh_pod_client_deinit() - idempotent; what is still asked is answered with an error */
 void bh_pod_client_deinit(struct bh_pod_client *client);
 
 /** bh_pod_plain_words() - of a failed Task verb: without the words that containerd's clients look

@@ -40,7 +40,7 @@ int bh_vm_session_open(struct bh_vm_session *s, const struct bh_container *c, st
 	return r;
 }
 
-/* ---- state ---- */
+/* ---- state ------------------------------------------------------------------------------- */
 
 static const enum bh_status statuses[] = {
 	[TASK__STATUS__UNKNOWN] = BH_STATUS_STOPPED, [TASK__STATUS__CREATED] = BH_STATUS_CREATED,
@@ -115,8 +115,7 @@ static void why_ended(const struct bh_container *c, struct bh_buf *out)
 		bh_buf_puts(out, "its supervisor is gone");
 }
 
-/* ---- one call
- * ------------------------------------------------------------------------------------- */
+/* ---- one call ---------------------------------------------------------------------------- */
 
 /* A verb that is one call without an answer. */
 static int task(const struct bh_container *c, const char *method, const ProtobufCMessage *request,
@@ -188,8 +187,7 @@ static int update(struct bh_container *c, const struct bh_resources *resources,
 	return task(c, "Update", &q.base, err);
 }
 
-/* ---- delete
- * ----------------------------------------------------------------------------------------- */
+/* ---- delete ------------------------------------------------------------------------------ */
 
 static int end_processes(struct bh_vm_session *s, const struct bh_container *c, struct bh_err *err)
 {
@@ -275,8 +273,7 @@ int bh_vm_remove_remains(const char *root, const char *pod, struct bh_err *err)
 	return bh_pod_undo_remains(root, pod, err);
 }
 
-/* ---- processes, figures
- * ----------------------------------------------------------------------------- */
+/* ---- processes, figures ------------------------------------------------------------------ */
 
 /* @ret: the caller's, free with pod__processes_response__free_unpacked() */
 static int ask_processes(const struct bh_container *c, Pod__ProcessesResponse **ret,
@@ -351,8 +348,7 @@ static int stats(const struct bh_container *c, struct bh_buf *out, struct bh_err
 	return 0;
 }
 
-/* ---- events
- * ------------------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------ */
 
 struct watch {
 	struct bh_vm_session s;

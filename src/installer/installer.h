@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bulkhead-installer: what makes a node one that runs both runtimes, and takes it back. `bulkhead
- *node` executes it; its words are those of that command's options, "NAME=VALUE" or "NAME" each.
+ * node` executes it; its words are those of that command's options, "NAME=VALUE" or "NAME" each.
  *
  *	plan (files as they would be, the pool, the daemons) → print → apply
  */

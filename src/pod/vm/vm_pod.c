@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A micro-VM pod from its start to its end, in phases: what fails names its phase, and from the
- *boot on the guest's last console lines.
+ * boot on the guest's last console lines.
  *
  *	admit     rules, size, accelerator                      nothing has been made
  *	prepare   ROOT/@pods/ID/, cgroup, network, shared directory
