@@ -592,8 +592,7 @@ void bh_vm_verb(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *req
 	}
 }
 
-/* ---- the beginning
- * -------------------------------------------------------------------------------- */
+/* ---- the beginning ----------------------------------------------------------------------- */
 
 static int (*const phases[BH_VM_PHASE_MAX_])(struct bh_vm_pod *pod, struct bh_err *err) = {
 	[BH_VM_PHASE_ADMIT] = admit, [BH_VM_PHASE_PREPARE] = prepare, [BH_VM_PHASE_BOOT] = boot,

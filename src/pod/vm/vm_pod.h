@@ -295,8 +295,7 @@ typedef int (*bh_vm_verb_fn)(struct bh_vm_pod *pod, struct bh_rpc_call *call, co
 void bh_vm_verb(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		bh_vm_verb_fn fn);
 
-/* ---- containers and processes: vm_container.c -------------------------------------------------
- */
+/* ---- containers and processes: vm_container.c ------------------------------------------------ */
 
 /** bh_vm_container_find() - by id. Return: NULL with @err when there is none */
 struct bh_vm_container *bh_vm_container_find(struct bh_vm_pod *pod, const char *id,
@@ -390,8 +389,7 @@ int bh_vm_exec(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *requ
 int bh_vm_exec_start(struct bh_vm_process *p, struct bh_rpc_call *call,
 		     struct bh_err *err) bh_must_check;
 
-/* ---- services: vm_task.c, vm_service.c ---------------------------------------------------------
- */
+/* ---- services: vm_task.c, vm_service.c ------------------------------------------------------- */
 
 struct bh_rpc_service bh_vm_task_service(struct bh_vm_pod *pod);
 struct bh_rpc_service bh_vm_pod_service(struct bh_vm_pod *pod);
