@@ -24,6 +24,23 @@ struct edit {
 	const char *text;
 };
 
+/* A value that a round made another one. */
+struct change {
+	size_t template, part; /* which ones of the file */
+	enum bh_side side;
+	enum bh_resource resource;
+	size_t n;           /* which change it is */
+	const char *line;   /* as far as the value */
+	const char *before; /* NULL = it was not there */
+	const char *now;
+};
+
+struct changes {
+	struct bh_arena arena;
+	struct change *v;
+	size_t n, cap;
+};
+
 struct fixer {
 	struct bh_arena arena; /* of one round */
 	const struct bh_admit_terms *terms;
@@ -34,7 +51,8 @@ struct fixer {
 	struct edit *edits;
 	size_t n_edits, cap;
 	const struct bh_template *t; /* at hand */
-	struct bh_buf *changes;
+	size_t n_templates;
+	struct changes *changes;
 	bool failed; /* out of memory */
 };
 
@@ -192,12 +210,89 @@ static bool add_side(struct fixer *f, const struct bh_part *part, const char *si
 	return put_first(f, map, flow, block);
 }
 
+static struct change *add_change(struct changes *all)
+{
+	if (all->n == all->cap) {
+		size_t cap = all->cap ? 2 * all->cap : 64;
+		struct change *grown =
+			bh_arena_grow(&all->arena, all->v, all->n, cap, sizeof(*grown));
+
+		if (!grown)
+			return NULL;
+		all->v = grown;
+		all->cap = cap;
+	}
+	return &all->v[all->n++];
+}
+
+static void note(struct fixer *f, const struct bh_part *part, enum bh_side side, enum bh_resource r,
+		 const char *before, const char *now)
+{
+	struct bh_arena *arena = &f->changes->arena;
+	struct change *c = add_change(f->changes);
+	char field[160];
+
+	f->failed |= !c;
+	if (!c)
+		return;
+	*c = (struct change){
+		.template = f->n_templates,
+		.part = part == &f->t->pod ? 0 : (size_t)(part - f->t->parts.v) + 1,
+		.side = side,
+		.resource = r,
+		.n = f->changes->n,
+		.line = bh_arena_printf(arena, "%s: %s \"%s\": %s", f->file, f->t->kind, f->t->name,
+					bh_part_field(f->t, part, side, r, field, sizeof(field))),
+		.before = before ? bh_arena_strdup(arena, before) : NULL,
+		.now = bh_arena_strdup(arena, now),
+	};
+	f->failed |= !c->line || !c->now || (before && !c->before);
+}
+
+static int compare(size_t a, size_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const struct change *x = a, *y = b;
+	int r = compare(x->template, y->template);
+
+	r = r ? r : compare(x->part, y->part);
+	r = r ? r : compare(x->side, y->side);
+	return r ? r : compare(x->resource, y->resource);
+}
+
+static int by_value_and_time(const void *a, const void *b)
+{
+	const struct change *x = a, *y = b;
+	int r = by_value(a, b);
+
+	return r ? r : compare(x->n, y->n);
+}
+
+/* A line a value, from what it was to what the last round made of it. */
+static void print_changes(const struct changes *all, struct bh_buf *out)
+{
+	if (all->n)
+		qsort(all->v, all->n, sizeof(*all->v), by_value_and_time);
+	for (size_t i = 0, last; i < all->n; i = last + 1) {
+		const struct change *c = &all->v[i];
+
+		for (last = i; last + 1 < all->n && by_value(c, &all->v[last + 1]) == 0;)
+			last++;
+		bh_buf_printf(out, "%s: %s%s%s\n", c->line, all->v[last].now,
+			      c->before ? " instead of " : " added", c->before ? c->before : "");
+	}
+}
+
 static void set(struct fixer *f, const struct bh_part *part, enum bh_side side, enum bh_resource r,
 		int64_t amount)
 {
 	const struct bh_yaml *node = part->amounts[side][r], *map = part->sides[side], *null;
 	const char *name = bh_resource_names[r];
-	char text[BH_AMOUNT_BYTES], field[160];
+	char text[BH_AMOUNT_BYTES];
 	bool done;
 
 	bh_amount_format(r, amount, text);
@@ -212,9 +307,7 @@ static void set(struct fixer *f, const struct bh_part *part, enum bh_side side, 
 	else
 		done = add_side(f, part, bh_side_names[side], name, text);
 	if (done)
-		bh_buf_printf(f->changes, "%s: %s \"%s\": %s: %s%s%s\n", f->file, f->t->kind,
-			      f->t->name, bh_part_field(f->t, part, side, r, field, sizeof(field)),
-			      text, node ? " instead of " : " added", node ? node->text : "");
+		note(f, part, side, r, node ? node->text : NULL, text);
 }
 
 static int64_t most(int64_t a, int64_t b)
@@ -296,6 +389,7 @@ static int on_template(void *arg, const struct bh_template *t, struct bh_err *er
 	struct bh_findings found;
 	bool unequal = false;
 
+	f->n_templates++;
 	if (t->fault || !bh_admit_wants_kata(t, f->terms))
 		return 0;
 	f->t = t;
@@ -308,7 +402,7 @@ static int on_template(void *arg, const struct bh_template *t, struct bh_err *er
 	for (size_t i = 0; i < found.n && !unequal; i++)
 		if (found.v[i].row->rule == BH_RULE_SMALLEST_POD && found.v[i].refused)
 			enlarge(f, t, found.v[i].resource);
-	return f->failed || f->changes->failed ? bh_err_oom(err) : 0;
+	return f->failed ? bh_err_oom(err) : 0;
 }
 
 /* ---- rounds ---------------------------------------------------------------------------------- */
@@ -345,7 +439,7 @@ static int make_round(struct fixer *f, struct bh_buf *out, struct bh_err *err)
 {
 	int r;
 
-	f->n_edits = f->cap = 0;
+	f->n_edits = f->cap = f->n_templates = 0;
 	f->edits = NULL;
 	find_lines(f);
 	r = f->failed ? bh_err_oom(err)
@@ -358,29 +452,38 @@ static int make_round(struct fixer *f, struct bh_buf *out, struct bh_err *err)
 	return r;
 }
 
+static int make_rounds(struct fixer *f, struct bh_buf *now, struct bh_err *err)
+{
+	int r = 1;
+
+	for (int round = 0; r > 0 && round < ROUNDS_MAX; round++) {
+		bh_auto_buf struct bh_buf next = BH_BUF_INIT, swap;
+
+		f->text = bh_buf_str(now);
+		f->len = now->len;
+		r = now->failed ? bh_err_oom(err) : make_round(f, &next, err);
+		swap = *now;
+		*now = next;
+		next = swap;
+		swap = BH_BUF_INIT;
+	}
+	return r < 0 ? r : 0;
+}
+
 int bh_admit_fix(const struct bh_admit_terms *terms, const char *file, const char *text, size_t len,
 		 struct bh_buf *out, struct bh_buf *changes, struct bh_err *err)
 {
 	bh_auto_buf struct bh_buf now = BH_BUF_INIT;
-	int r = 1;
+	struct changes all = { .n = 0 };
+	struct fixer f = { .terms = terms, .file = file, .changes = &all };
+	int r;
 
 	bh_buf_add(&now, text, len);
-	for (int round = 0; r > 0 && round < ROUNDS_MAX; round++) {
-		bh_auto_buf struct bh_buf next = BH_BUF_INIT, swap;
-		struct fixer f = { .terms = terms,
-				   .file = file,
-				   .text = bh_buf_str(&now),
-				   .len = now.len,
-				   .changes = changes };
-
-		r = now.failed ? bh_err_oom(err) : make_round(&f, &next, err);
-		swap = now;
-		now = next;
-		next = swap;
-		swap = BH_BUF_INIT;
+	r = make_rounds(&f, &now, err);
+	if (r == 0) {
+		print_changes(&all, changes);
+		bh_buf_add(out, bh_buf_str(&now), now.len);
 	}
-	if (r < 0)
-		return r;
-	bh_buf_add(out, bh_buf_str(&now), now.len);
-	return out->failed ? bh_err_oom(err) : 0;
+	bh_arena_deinit(&all.arena);
+	return r == 0 && (out->failed || changes->failed) ? bh_err_oom(err) : r;
 }

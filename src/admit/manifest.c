@@ -52,8 +52,7 @@ static const struct bh_yaml *find(const struct bh_yaml *map, const char *key, un
 	merged = bh_yaml_get(map, "<<");
 	if (!merged || merged->kind == BH_YAML_MAP)
 		return merged ? find(merged, key, depth + 1) : NULL;
-	bh_yaml_for_each(item, merged)
-	{
+	bh_yaml_for_each (item, merged) {
 		found = item->kind == BH_YAML_MAP ? find(item, key, depth + 1) : NULL;
 		if (found)
 			return found;
@@ -239,7 +238,8 @@ static size_t count(const struct bh_yaml *list)
 	size_t n = 0;
 
 	if (list)
-		bh_yaml_for_each(item, list) n++;
+		bh_yaml_for_each (item, list)
+			n++;
 	return n;
 }
 
@@ -255,8 +255,7 @@ static int read_list(struct reader *r, struct bh_template *t, const char *list,
 	if (containers && containers->kind != BH_YAML_LIST)
 		return fault(r, t, containers, list, "no list");
 	if (containers)
-		bh_yaml_for_each(item, containers)
-		{
+		bh_yaml_for_each (item, containers) {
 			struct bh_part *part = &t->parts.v[t->parts.n++];
 
 			*part = (struct bh_part){ .kind = kind_of(item, init),
@@ -365,8 +364,7 @@ static int read_items(struct reader *r, const struct bh_yaml *items, const char 
 {
 	int e = 0;
 
-	bh_yaml_for_each(item, items)
-	{
+	bh_yaml_for_each (item, items) {
 		e = read_object(r, item, list_kind, strlen(list_kind) - strlen("List"), err);
 		if (e < 0)
 			break;

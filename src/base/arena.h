@@ -38,7 +38,8 @@ void *bh_arena_array(struct bh_arena *arena, size_t n, size_t size);
 void *bh_arena_grow(struct bh_arena *arena, const void *old, size_t old_n, size_t new_n,
 		    size_t size);
 
-/** bh_arena_strdup() / bh_arena_printf() - strings in the arena. Return: NULL when out of memory */
+/** bh_arena_strdup() / bh_arena_strndup() / bh_arena_printf() - strings in the arena; @bytes are
+ * copied whatever they are, and a NUL follows. Return: NULL when out of memory */
 char *bh_arena_strdup(struct bh_arena *arena, const char *s);
 char *bh_arena_strndup(struct bh_arena *arena, const char *s, size_t bytes);
 char *bh_arena_printf(struct bh_arena *arena, const char *fmt, ...) bh_printf(2, 3);

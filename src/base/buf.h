@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A growing text buffer. A failed growth is remembered, so that writers need not check each call.
- */
+/* A growing text buffer. A failed growth is remembered: writers need not check each call. */
 #ifndef BH_BASE_BUF_H
 #define BH_BASE_BUF_H
 

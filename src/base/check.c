@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/check.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 static const struct bh_name runtimes_v[] = {
 	{ "runc", BH_CHECK_RUNC },
 	{ "kata", BH_CHECK_KATA },
@@ -38,6 +41,17 @@ int bh_check_add(struct bh_arena *arena, struct bh_check_report *report,
 	return 0;
 }
 
+/* What an ordinary user was not let do says nothing of what the node has. */
+static const char *remedy_of(const struct bh_check *row, const struct bh_err *why)
+{
+	const bool refused = why->domain == BH_ERR_OS &&
+			     (why->code == -EPERM || why->code == -EACCES) && geteuid() != 0;
+
+	if (!refused)
+		return row->remedy;
+	return row->remedy_refused ? row->remedy_refused : "check as root, who alone may look";
+}
+
 static int run_row(struct bh_arena *arena, const struct bh_check *row, const void *context,
 		   struct bh_check_report *report, struct bh_err *err)
 {
@@ -52,7 +66,7 @@ static int run_row(struct bh_arena *arena, const struct bh_check *row, const voi
 		.ok = r == 0,
 		.found = bh_arena_strdup(arena, r == 0 ? bh_buf_str(&found)
 						       : bh_err_format(&why, text, sizeof(text))),
-		.remedy = r == 0 ? NULL : row->remedy,
+		.remedy = r == 0 ? NULL : remedy_of(row, &why),
 	};
 
 	return result.found && !found.failed ? bh_check_add(arena, report, &result, err)

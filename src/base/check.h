@@ -28,6 +28,8 @@ struct bh_check {
 	 * Return: 0; BH_CHECK_E_SPARE or -errno with @err */
 	int (*run)(const void *context, struct bh_buf *found, struct bh_err *err);
 	const char *remedy;
+	/* Where an ordinary user was refused; NULL = only root is told whether it is there. */
+	const char *remedy_refused;
 };
 
 struct bh_check_result {

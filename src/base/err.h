@@ -57,14 +57,15 @@ int bh_err_as(struct bh_err *err, enum bh_err_domain domain, int code, const cha
 
 /**
  * bh_err_spec() - a field of a document is wrong
- * @where: JSON pointer of the field, copied
+ * @where: JSON pointer of the field, copied; NULL = none
  * @fmt:   what is wrong, naming the value found
  *
  * Return: -EINVAL
  */
 int bh_err_spec(struct bh_err *err, const char *where, const char *fmt, ...) bh_printf(3, 4);
 
-/** bh_err_ctx() - prepend "context: " to what @err says. Return: the code that @err holds */
+/** bh_err_ctx() - prepend "context: " to what @err says. Return: the code that @err holds; -EIO
+ * when it is NULL */
 int bh_err_ctx(struct bh_err *err, const char *fmt, ...) bh_printf(2, 3);
 
 /** bh_err_oom() - Return: -ENOMEM, described */

@@ -31,6 +31,7 @@ void bh_json_close(struct bh_json_writer *w, char bracket);
 
 /** bh_json_text() - a string; NULL gives null */
 void bh_json_text(struct bh_json_writer *w, const char *key, const char *value);
+/** bh_json_bool() / bh_json_i64() / bh_json_u64() - true or false, a number */
 void bh_json_bool(struct bh_json_writer *w, const char *key, bool value);
 void bh_json_i64(struct bh_json_writer *w, const char *key, int64_t value);
 void bh_json_u64(struct bh_json_writer *w, const char *key, uint64_t value);

@@ -18,6 +18,8 @@ enum bh_log_format { BH_LOG_TEXT = 0, BH_LOG_JSON, BH_LOG_FORMAT_MAX_ };
  * @path:   file to append to, made 0644 if missing; NULL for standard error
  * @format: of each line
  * @level:  the least important level that is written
+ *
+ * Return: 0, or -errno with @err; the sink is then what it was
  */
 int bh_log_open(const char *path, enum bh_log_format format, enum bh_log_level level,
 		struct bh_err *err) bh_must_check;

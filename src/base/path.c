@@ -267,10 +267,13 @@ int bh_path_replace(int dirfd, const char *name, const void *data, size_t len, m
 
 	if (snprintf(tmp, sizeof(tmp), ".%s.%d", name, getpid()) >= (int)sizeof(tmp))
 		return bh_err_set(err, -ENAMETOOLONG, "write '%s'", name);
-	fd = bh_path_open(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode,
-			  BH_PATH_BENEATH, err);
+	/* A file of its own: what has that name was left behind, or put there to be written to. */
+	fd = bh_path_try_open(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL, mode, BH_PATH_BENEATH);
+	if (fd == -EEXIST && unlinkat(dirfd, tmp, 0) == 0)
+		fd = bh_path_try_open(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL, mode,
+				      BH_PATH_BENEATH);
 	if (fd < 0)
-		return fd;
+		return bh_err_set(err, fd, "open '%s'", tmp);
 	r = bh_fd_write(fd, data, len);
 	if (r == 0 && renameat(dirfd, tmp, dirfd, name) < 0)
 		r = -errno;

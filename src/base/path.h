@@ -70,8 +70,9 @@ int bh_fd_write(int fd, const void *data, size_t len) bh_must_check;
 /** bh_fd_copy() - from where @from is in its file up to its end, to @to. Return: 0 or -errno */
 int bh_fd_copy(int to, int from) bh_must_check;
 
-/** bh_fds_close_from() - close every descriptor from @first on but the @n of @keep, which is
- * sorted; negative ones count for nothing. Return: 0 or -errno. Source: close_range(2) */
+/** bh_fds_close_from() - close every descriptor from @first on but the @n in @keep
+ * @keep: is put into its order; negative ones count for nothing
+ * Return: 0 or -errno. Source: close_range(2) */
 int bh_fds_close_from(int first, int *keep, size_t n);
 
 /** bh_path_write() - open an existing file below @dirfd for writing and write @text in one
@@ -80,7 +81,8 @@ int bh_fds_close_from(int first, int *keep, size_t n);
 int bh_path_write(int dirfd, const char *path, const char *text, enum bh_path_policy policy,
 		  struct bh_err *err) bh_must_check;
 
-/** bh_path_replace() - put a file in place by rename(2), so that readers see the old or the new */
+/** bh_path_replace() - put a file of @len bytes in place by rename(2), so that readers see the old
+ * or the new. Return: 0, or -errno with @err; the old one is then still there */
 int bh_path_replace(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
 		    struct bh_err *err) bh_must_check;
 

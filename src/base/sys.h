@@ -122,6 +122,12 @@ static inline int bh_sys_seccomp(unsigned int op, unsigned int flags, void *args
 	return (int)syscall(SYS_seccomp, op, flags, args);
 }
 
+/** bh_bpf_pointer() - @p as the members of union bpf_attr have it */
+static inline uint64_t bh_bpf_pointer(const void *p)
+{
+	return (uint64_t)(uintptr_t)p;
+}
+
 /** bh_sys_bpf() - bpf(2); @attr is a union bpf_attr */
 static inline int bh_sys_bpf(int cmd, void *attr, unsigned int size)
 {

@@ -255,7 +255,8 @@ static int check_keys(struct reader *r, const struct open *map, struct bh_err *e
 
 	if (!sorted)
 		return bh_err_oom(err);
-	bh_yaml_for_each(item, map->node) sorted[n++] = item;
+	bh_yaml_for_each (item, map->node)
+		sorted[n++] = item;
 	qsort(sorted, n, sizeof(struct bh_yaml *), by_key);
 	for (size_t i = 1; i < n; i++) {
 		if (strcmp(sorted[i - 1]->key, sorted[i]->key) != 0)
@@ -368,7 +369,9 @@ const struct bh_yaml *bh_yaml_get(const struct bh_yaml *map, const char *key)
 {
 	if (map->kind != BH_YAML_MAP)
 		return NULL;
-	bh_yaml_for_each(item, map) if (strcmp(item->key, key) == 0) return item;
+	bh_yaml_for_each (item, map)
+		if (strcmp(item->key, key) == 0)
+			return item;
 	return NULL;
 }
 

@@ -23,7 +23,7 @@
 #define BH_YAML_DEPTH_MAX 64
 /* Values of a document, those behind aliases counted each time. */
 #define BH_YAML_NODES_MAX 1000000
-/* Each alias looks for its own among them. */
+/* Of a document; each alias looks for its own among them. */
 #define BH_YAML_ANCHORS_MAX 1024
 
 enum bh_yaml_kind { BH_YAML_SCALAR = 0, BH_YAML_LIST, BH_YAML_MAP };

@@ -251,8 +251,8 @@ static int load_device_program(struct bh_err *err)
 	union bpf_attr attr = {
 		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
 		.insn_cnt = BH_ARRAY_SIZE(program),
-		.insns = (uint64_t)(uintptr_t)program,
-		.license = (uint64_t)(uintptr_t) "Apache-2.0",
+		.insns = bh_bpf_pointer(program),
+		.license = bh_bpf_pointer("Apache-2.0"),
 	};
 	bh_auto_close int fd = bh_sys_bpf(BPF_PROG_LOAD, &attr, sizeof(attr));
 
@@ -352,9 +352,15 @@ static const struct bh_check rows[] = {
 	  "own" },
 	{ "seccomp", BH_CHECK_ALL, true, check_seccomp, "run a kernel with CONFIG_SECCOMP_FILTER" },
 	{ "cgroups", BH_CHECK_ALL, true, check_cgroups,
-	  "mount cgroup version 2 on /sys/fs/cgroup, writable, with these controllers" },
+	  "mount cgroup version 2 on /sys/fs/cgroup, writable, with these controllers",
+	  .remedy_refused =
+		  "nothing for containers without limits; for limits use the cgroup manager "
+		  "systemd, or a cgroup that root delegated to the user" },
 	{ "device-rules", BH_CHECK_RUNC, true, check_devices,
-	  "run a kernel with CONFIG_CGROUP_BPF, or mount version 1's controller devices" },
+	  "run a kernel with CONFIG_CGROUP_BPF, or mount version 1's controller devices",
+	  .remedy_refused =
+		  "nothing: containers of ordinary users have the devices that their user "
+		  "has" },
 	{ "overlay", BH_CHECK_RUNC, false, check_overlay,
 	  "load the module overlay, for engines with overlay snapshots" },
 	{ "id-maps", BH_CHECK_RUNC, false, check_id_maps,

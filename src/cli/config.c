@@ -34,7 +34,7 @@ static const struct bh_option config_options[] = {
 	  .help = "of show: say of each value where it is from" },
 };
 
-/* ---- trees of keys ---- */
+/* ---- trees of keys ----------------------------------------------------------------------- */
 
 /* Something that groups and values are written to, in one of the formats. */
 struct tree {
@@ -182,7 +182,7 @@ static void put_keys(struct tree *t, const struct bh_config *config,
 	enter_group(t, "");
 }
 
-/* ---- show ---- */
+/* ---- show -------------------------------------------------------------------------------- */
 
 static int resolve(struct bh_cli *cli, const char *handler, struct bh_config *config,
 		   struct bh_config_origin **ret, struct bh_err *err)
@@ -262,7 +262,7 @@ static int show(struct bh_cli *cli, const struct config_options *o, const struct
 	return r;
 }
 
-/* ---- check ---- */
+/* ---- check ------------------------------------------------------------------------------- */
 
 static void report(const struct bh_config_set *set, struct bh_buf *out)
 {
@@ -295,7 +295,7 @@ static int check(struct bh_cli *cli, const struct config_options *o, const struc
 	return status;
 }
 
-/* ---- keys ---- */
+/* ---- keys -------------------------------------------------------------------------------- */
 
 static const char *scope_of(const struct bh_config_key *key)
 {
@@ -360,7 +360,7 @@ static int keys(struct bh_cli *cli, const struct config_options *o, const struct
 	return bh_config_key_find(args->v[1], err) ? 0 : -EINVAL;
 }
 
-/* ---- the verb ---- */
+/* ---- the verb ---------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;

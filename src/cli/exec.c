@@ -123,7 +123,7 @@ static int refuse(struct bh_err *err, const char *text)
 	return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "%s", text);
 }
 
-/* ---- the process document: from a file, or the container's own with changes ---- */
+/* ---- the process document: from a file, or the container's own with changes -------------- */
 
 static int parse_id(const char *text, const char *what, uint32_t *ret, struct bh_err *err)
 {

@@ -17,8 +17,11 @@
 
 #define SUPERVISOR "bulkhead-pod"
 #define CONNECT_S  5
+/* For anything that a supervisor answers from what it knows, on a machine that is busy. */
+#define FIRST_WORD_MS 15000
+#define DEATH_MS      5000
 
-/* ---- places ---- */
+/* ---- places ------------------------------------------------------------------------------ */
 
 static const char *const supervisor_places[] = { "", "../libexec/bulkhead/", "../supervisor/" };
 
@@ -28,14 +31,35 @@ int bh_pod_supervisor(char path[static PATH_MAX], struct bh_err *err)
 			       BH_LIBEXECDIR, path, err);
 }
 
-/* ---- connecting
- * ----------------------------------------------------------------------------------- */
+/* ---- connecting -------------------------------------------------------------------------- */
 
 static void on_closed(void *arg)
 {
 	struct bh_pod_client *client = arg;
 
 	client->gone = true;
+}
+
+static void on_first_word(void *arg, const struct bh_rpc_answer *answer)
+{
+	struct bh_pod_client *client = arg;
+	char why[BH_ERR_WHERE_BYTES];
+
+	if (answer->code != BH_RPC_DEADLINE)
+		return;
+	client->silent = true;
+	snprintf(why, sizeof(why), "the supervisor of its pod '%s' does not answer", client->pod);
+	bh_rpc_client_give_up(client->rpc, why);
+}
+
+/* Whether one that hangs took the connection shows in its answer to this, which nobody waits for:
+ * what is asked next may take as long as it likes. */
+static int ask_first_word(struct bh_pod_client *client, struct bh_err *err)
+{
+	Pod__StatusRequest q = POD__STATUS_REQUEST__INIT;
+
+	return bh_rpc_call(client->rpc, BH_POD_SERVICE_NAME, "Status", &q.base, FIRST_WORD_MS,
+			   on_first_word, client, err);
 }
 
 int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
@@ -45,8 +69,9 @@ int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	bh_auto_close int dir = -EBADF, fd = -EBADF;
 	char path[PATH_MAX];
+	int r;
 
-	*ret = (struct bh_pod_client){ .loop = loop };
+	*ret = (struct bh_pod_client){ .loop = loop, .pod = pod };
 	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR_NAME "/%s", root, pod);
 	dir = bh_path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
 	if (dir < 0)
@@ -58,7 +83,8 @@ int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
 	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return bh_err_set(err, errno == EAGAIN ? -ETIMEDOUT : -errno,
 				  "connect to the supervisor of pod '%s'", pod);
-	return bh_rpc_connect(loop, bh_take_fd(&fd), on_closed, ret, &ret->rpc, err);
+	r = bh_rpc_connect(loop, bh_take_fd(&fd), on_closed, ret, &ret->rpc, err);
+	return r < 0 ? r : ask_first_word(ret, err);
 }
 
 void bh_pod_client_deinit(struct bh_pod_client *client)
@@ -67,10 +93,10 @@ void bh_pod_client_deinit(struct bh_pod_client *client)
 }
 
 static int call(struct bh_pod_client *client, const char *service, const char *method,
-		const ProtobufCMessage *request, const ProtobufCMessageDescriptor *type,
-		ProtobufCMessage **ret, struct bh_err *err)
+		const ProtobufCMessage *request, int limit_ms,
+		const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
 {
-	return bh_rpc_call_wait(client->rpc, service, method, request, 0, type, ret, err);
+	return bh_rpc_call_wait(client->rpc, service, method, request, limit_ms, type, ret, err);
 }
 
 void bh_pod_plain_words(struct bh_err *err)
@@ -93,7 +119,7 @@ void bh_pod_plain_words(struct bh_err *err)
 int bh_pod_task(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
 		const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
 {
-	int r = call(client, BH_TASK_SERVICE_NAME, method, request, type, ret, err);
+	int r = call(client, BH_TASK_SERVICE_NAME, method, request, 0, type, ret, err);
 
 	if (r < 0 && err)
 		bh_pod_plain_words(err);
@@ -103,15 +129,15 @@ int bh_pod_task(struct bh_pod_client *client, const char *method, const Protobuf
 int bh_pod_ask(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
 	       const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
 {
-	return call(client, BH_POD_SERVICE_NAME, method, request, type, ret, err);
+	return call(client, BH_POD_SERVICE_NAME, method, request, 0, type, ret, err);
 }
 
 int bh_pod_ask_death(struct bh_pod_client *client, struct bh_buf *out, struct bh_err *err)
 {
 	Pod__StatusRequest q = POD__STATUS_REQUEST__INIT;
 	Pod__StatusResponse *a = NULL;
-	int r = bh_pod_ask(client, "Status", &q.base, &pod__status_response__descriptor,
-			   (ProtobufCMessage **)&a, err);
+	int r = call(client, BH_POD_SERVICE_NAME, "Status", &q.base, DEATH_MS,
+		     &pod__status_response__descriptor, (ProtobufCMessage **)&a, err);
 
 	if (r < 0)
 		return r;
@@ -120,8 +146,7 @@ int bh_pod_ask_death(struct bh_pod_client *client, struct bh_buf *out, struct bh
 	return 0;
 }
 
-/* ---- starting
- * ---------------------------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------------------------- */
 
 /* Runs the program until it has detached itself. Its signals are as in a fresh process. */
 static int spawn(const char *path, char *const argv[], struct bh_err *err)

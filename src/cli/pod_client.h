@@ -19,10 +19,15 @@
 struct bh_pod_client {
 	struct bh_loop *loop; /* borrowed */
 	struct bh_rpc_client *rpc;
-	bool gone; /* the supervisor ended */
+	const char *pod; /* borrowed */
+	bool gone;       /* the supervisor ended */
+	bool silent; /* it did not say a word: what was asked of it has failed with -ETIMEDOUT */
 };
 
-/** bh_pod_connect() - to the supervisor of a pod that is there
+/** bh_pod_connect() - to the supervisor of a pod that is there. One that has not said a word after
+ * 15 s is not waited for any more, whatever it was asked
+ * @pod: borrowed for as long as the client lives
+ * @ret: stays where it is for as long
  * Return: 0; -ENOENT or -ECONNREFUSED with @err when there is none, or none any more */
 int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
 		   struct bh_pod_client *ret, struct bh_err *err) bh_must_check;
@@ -47,6 +52,7 @@ bool bh_pod_is_gone(int r);
 int bh_pod_plan(struct bh_cli *cli, const char *pod, const struct bh_create_opts *create,
 		struct bh_buf *out, struct bh_err *err) bh_must_check;
 
+/** bh_pod_client_deinit() - idempotent; what is still asked is answered with an error */
 void bh_pod_client_deinit(struct bh_pod_client *client);
 
 /** bh_pod_plain_words() - of a failed Task verb: without the words that containerd's clients look

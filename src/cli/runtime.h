@@ -2,8 +2,7 @@
 /*
  * The two runtimes behind the verbs: containers on this kernel, which this program makes itself,
  * and containers of a pod in a micro-VM, whose supervisor is asked. A new container's runtime is
- * chosen by
- * --runtime; an existing one's is known from its state.
+ * chosen by --runtime; an existing one's is known from its state.
  */
 #ifndef BH_CLI_RUNTIME_H
 #define BH_CLI_RUNTIME_H
@@ -66,8 +65,7 @@ const struct bh_runtime *bh_runtime_of(const struct bh_container *c);
 /** bh_runtime_not_running() - @err says @what, and why it is so. Return: -ESRCH */
 int bh_runtime_not_running(const struct bh_container *c, const char *what, struct bh_err *err);
 
-/* ---- for the runtimes, by the verbs' files
- * -------------------------------------------------------- */
+/* ---- for the runtimes, by the verbs' files ----------------------------------------------- */
 
 /** bh_events_print_stats() / bh_events_print_oom() - a line of `events` (events.c) */
 int bh_events_print_stats(const struct bh_container *c, struct bh_err *err) bh_must_check;

@@ -38,8 +38,7 @@ int bh_runtime_not_running(const struct bh_container *c, const char *what, struc
 			 bh_buf_str(&why));
 }
 
-/* ---- create, run
- * --------------------------------------------------------------------------------- */
+/* ---- create, run ------------------------------------------------------------------------- */
 
 static int check_pod(const struct bh_run_opts *run, struct bh_err *err)
 {
@@ -124,7 +123,7 @@ static int run(struct bh_cli *cli, const struct bh_create_opts *create,
 	return r;
 }
 
-/* ---- start ---- */
+/* ---- start ------------------------------------------------------------------------------- */
 
 /* Return: the container's notification socket; -ENOENT when nobody listens or it has none */
 static int listen_for_ready(const struct bh_container *c, struct bh_err *err)
@@ -145,8 +144,7 @@ static int start(struct bh_container *c, struct bh_err *err)
 	return r;
 }
 
-/* ---- exec
- * ------------------------------------------------------------------------------------------ */
+/* ---- exec -------------------------------------------------------------------------------- */
 
 static int exec(struct bh_container *c, struct bh_exec_opts *exec, struct bh_err *err)
 {
@@ -165,8 +163,7 @@ static int exec(struct bh_container *c, struct bh_exec_opts *exec, struct bh_err
 	return r;
 }
 
-/* ---- figures
- * ----------------------------------------------------------------------------------------- */
+/* ---- figures ----------------------------------------------------------------------------- */
 
 static int stats(const struct bh_container *c, struct bh_buf *out, struct bh_err *err)
 {

@@ -40,7 +40,7 @@ int bh_vm_session_open(struct bh_vm_session *s, const struct bh_container *c, st
 	return r;
 }
 
-/* ---- state ---- */
+/* ---- state ------------------------------------------------------------------------------- */
 
 static const enum bh_status statuses[] = {
 	[TASK__STATUS__UNKNOWN] = BH_STATUS_STOPPED, [TASK__STATUS__CREATED] = BH_STATUS_CREATED,
@@ -49,16 +49,19 @@ static const enum bh_status statuses[] = {
 };
 
 /* Errors: -ETIMEDOUT the supervisor hangs, or is stopped */
-static int ask_status(struct bh_vm_session *s, const char *id, int limit_ms, enum bh_status *ret,
-		      struct bh_err *err)
+static int ask_status(struct bh_vm_session *s, const struct bh_container *c, int limit_ms,
+		      enum bh_status *ret, struct bh_err *err)
 {
 	Task__StateRequest q = TASK__STATE_REQUEST__INIT;
 	Task__StateResponse *a = NULL;
 	int r;
 
-	q.id = (char *)id;
+	q.id = (char *)c->id;
 	r = bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE_NAME, "State", &q.base, limit_ms,
 			     &task__state_response__descriptor, (ProtobufCMessage **)&a, err);
+	if (r == -ETIMEDOUT)
+		return bh_err_as(err, BH_ERR_PEER, r,
+				 "the supervisor of its pod '%s' does not answer", c->pod);
 	if (r < 0)
 		return r;
 	*ret = a->status < BH_ARRAY_SIZE(statuses) ? statuses[a->status] : BH_STATUS_STOPPED;
@@ -72,10 +75,9 @@ static int status_within(const struct bh_container *c, int limit_ms, enum bh_sta
 	bh_cleanup(bh_vm_session_deinit) struct bh_vm_session s = BH_VM_SESSION_INIT;
 	int r = bh_vm_session_open(&s, c, err);
 
-	r = r < 0 ? r : ask_status(&s, c->id, limit_ms, ret, err);
+	r = r < 0 ? r : ask_status(&s, c, limit_ms, ret, err);
 	if (r == -ETIMEDOUT)
-		return bh_err_as(err, BH_ERR_PEER, r,
-				 "the supervisor of its pod '%s' does not answer", c->pod);
+		return r;
 	/* A supervisor that does not know it is one of a later pod of the same name. */
 	if (!bh_pod_is_gone(r) && !s.client.gone)
 		return r;
@@ -113,8 +115,7 @@ static void why_ended(const struct bh_container *c, struct bh_buf *out)
 		bh_buf_puts(out, "its supervisor is gone");
 }
 
-/* ---- one call
- * ------------------------------------------------------------------------------------- */
+/* ---- one call ---------------------------------------------------------------------------- */
 
 /* A verb that is one call without an answer. */
 static int task(const struct bh_container *c, const char *method, const ProtobufCMessage *request,
@@ -186,8 +187,7 @@ static int update(struct bh_container *c, const struct bh_resources *resources,
 	return task(c, "Update", &q.base, err);
 }
 
-/* ---- delete
- * ----------------------------------------------------------------------------------------- */
+/* ---- delete ------------------------------------------------------------------------------ */
 
 static int end_processes(struct bh_vm_session *s, const struct bh_container *c, struct bh_err *err)
 {
@@ -221,7 +221,7 @@ static int delete_by_supervisor(struct bh_vm_session *s, const struct bh_contain
 {
 	Task__DeleteRequest q = TASK__DELETE_REQUEST__INIT;
 	enum bh_status now = BH_STATUS_STOPPED;
-	int r = ask_status(s, c->id, STATUS_MS, &now, err);
+	int r = ask_status(s, c, STATUS_MS, &now, err);
 
 	if (r == -ETIMEDOUT && force)
 		return end_pod(c, "its supervisor does not answer", err);
@@ -273,8 +273,7 @@ int bh_vm_remove_remains(const char *root, const char *pod, struct bh_err *err)
 	return bh_pod_undo_remains(root, pod, err);
 }
 
-/* ---- processes, figures
- * ----------------------------------------------------------------------------- */
+/* ---- processes, figures ------------------------------------------------------------------ */
 
 /* @ret: the caller's, free with pod__processes_response__free_unpacked() */
 static int ask_processes(const struct bh_container *c, Pod__ProcessesResponse **ret,
@@ -349,8 +348,7 @@ static int stats(const struct bh_container *c, struct bh_buf *out, struct bh_err
 	return 0;
 }
 
-/* ---- events
- * ------------------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------ */
 
 struct watch {
 	struct bh_vm_session s;

@@ -18,6 +18,8 @@ struct bh_vm_session {
 		.loop = BH_LOOP_INIT \
 	}
 
+/** bh_vm_session_open() / bh_vm_session_deinit() - to the supervisor of @c's pod
+ * Return: 0; -ENOENT or -ECONNREFUSED with @err when nobody serves it; -errno */
 int bh_vm_session_open(struct bh_vm_session *s, const struct bh_container *c,
 		       struct bh_err *err) bh_must_check;
 void bh_vm_session_deinit(struct bh_vm_session *s);

@@ -29,8 +29,7 @@ static int hand_over_pid(const struct bh_process_io *io, pid_t pid, struct bh_er
 	return r;
 }
 
-/* ---- the ends of a process's stdio, by which the supervisor fetches them
- * ----------------------------- */
+/* ---- the ends of a process's stdio, by which the supervisor fetches them ----------------- */
 
 struct stdio {
 	char uris[3][16];
@@ -77,8 +76,7 @@ static int make_stdio(struct stdio *s, const struct bh_process_io *io, bool term
 	return r;
 }
 
-/* ---- create
- * ---------------------------------------------------------------------------------------------- */
+/* ---- create ------------------------------------------------------------------------------ */
 
 /* What making a container needs to know of its document before the supervisor reads it. */
 static int read_terminal(const char *bundle, bool *ret, struct bh_console_size *size,
@@ -232,8 +230,7 @@ int bh_vm_create(struct bh_cli *cli, const struct bh_create_opts *create,
 	return r < 0 ? r : create_in(&s.client, create, &stdio, err);
 }
 
-/* ---- a process in the foreground
- * ---------------------------------------------------------------------------- */
+/* ---- a process in the foreground --------------------------------------------------------- */
 
 struct remote {
 	struct bh_foreground fg;
@@ -326,7 +323,8 @@ static void tell_of_death(struct bh_pod_client *client, const char *pod)
 	struct bh_err ignored = BH_ERR_INIT;
 
 	if (client->gone || bh_pod_ask_death(client, &why, &ignored) < 0)
-		bh_buf_puts(&why, "its supervisor ended");
+		bh_buf_printf(&why, "its supervisor %s",
+			      ignored.code == -ETIMEDOUT ? "does not answer" : "ended");
 	if (why.len > 0)
 		bh_log(BH_LOG_ERROR, "pod '%s': %s", pod, bh_buf_str(&why));
 }
@@ -400,9 +398,7 @@ int bh_vm_dry_run(struct bh_cli *cli, const struct bh_create_opts *create,
 	return r < 0 ? r : bh_pod_plan(cli, run->pod ? run->pod : create->id, create, out, err);
 }
 
-/* ---- exec
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- exec -------------------------------------------------------------------------------- */
 
 /*
  * All that an exec takes is asked for at once, the answers come as they come: a caller waits for
@@ -576,7 +572,7 @@ static int tell_refusal(struct exec *x, int r, struct bh_err *err)
 {
 	struct bh_err refusal = *err;
 
-	if (check_state(x->c, x->opts, err) < 0)
+	if (!x->remote.client.silent && check_state(x->c, x->opts, err) < 0)
 		return err->code;
 	*err = refusal;
 	return r;

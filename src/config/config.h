@@ -158,6 +158,7 @@ struct bh_config_set {
 		.arena = BH_ARENA_INIT \
 	}
 
+/** bh_config_set_deinit() - free all of it, and what was resolved from it; idempotent */
 void bh_config_set_deinit(struct bh_config_set *set);
 
 /**

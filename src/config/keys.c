@@ -108,7 +108,8 @@ const struct bh_config_key bh_config_keys[] = {
 	  .help = "least important level that is logged" },
 
 	{ "metrics.listen", TEXT(metrics.listen), ONE_ENDPOINT, .fallback = "127.0.0.1:9758",
-	  .help = "where `bulkhead metrics` answers: unix:PATH, 127.0.0.1:PORT or [::1]:PORT" },
+	  .help = "where `bulkhead metrics` answers: unix:PATH, 127.0.0.1:PORT or [::1]:PORT; any "
+		  "other address is open to the network, without authentication" },
 	{ "metrics.timeout", DURATION(metrics.timeout_ns), ONE_ENDPOINT, .min = SECOND / 10,
 	  .max = 600 * SECOND, .fallback = "2s",
 	  .help = "for each pod to answer `bulkhead metrics`" },

@@ -172,8 +172,7 @@ static void walk_handlers(struct reading *r, const struct bh_yaml *map)
 			kind_names[BH_YAML_MAP]);
 		return;
 	}
-	bh_yaml_for_each(item, map)
-	{
+	bh_yaml_for_each (item, map) {
 		struct bh_nearest near = BH_NEAREST(item->key);
 		char hint[BH_NEAREST_HINT_BYTES];
 
@@ -221,7 +220,8 @@ static void walk(struct reading *r, const char *prefix, const struct bh_yaml *ma
 			map->key ? ": " : "", kind_names[map->kind], kind_names[BH_YAML_MAP]);
 		return;
 	}
-	bh_yaml_for_each(item, map) walk_item(r, prefix, item);
+	bh_yaml_for_each (item, map)
+		walk_item(r, prefix, item);
 }
 
 static int on_document(void *arg, const struct bh_yaml *root, struct bh_err *err)

@@ -6,23 +6,18 @@
 
 #include "container/create_internal.h"
 #include "container/handover.h"
-#include "container/hooks.h"
 #include "container/sync.h"
 
 static int on_hooks(struct bh_attend *a, const struct bh_sync_msg *msg, int *fd, struct bh_err *err)
 {
-	bh_auto_buf struct bh_buf state = BH_BUF_INIT;
 	int r;
 
 	(void)msg;
 	(void)fd;
-	bh_hook_state_json(a->c, BH_STATUS_CREATED, a->pid, &state);
-	if (state.failed)
-		return bh_err_oom(err);
-	r = bh_hooks_run(&a->c->spec, BH_HOOK_PRESTART, bh_buf_str(&state), environ, err);
+	r = bh_container_run_hooks(a->c, BH_HOOK_PRESTART, BH_STATUS_CREATED, a->pid, environ, err);
 	r = r < 0 ? r
-		  : bh_hooks_run(&a->c->spec, BH_HOOK_CREATE_RUNTIME, bh_buf_str(&state), environ,
-				 err);
+		  : bh_container_run_hooks(a->c, BH_HOOK_CREATE_RUNTIME, BH_STATUS_CREATED, a->pid,
+					   environ, err);
 	return r < 0 ? r : bh_sync_send(a->sock, BH_SYNC_GO, -1, err);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 
+#include "base/json_writer.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "container/attend.h"
@@ -86,71 +87,71 @@ int bh_container_status(const struct bh_container *c, enum bh_status *ret, struc
 	return 0;
 }
 
-static void add_annotations(const struct bh_container *c, const char *indent, struct bh_buf *out)
+static void write_annotations(struct bh_json_writer *w, const struct bh_container *c)
 {
-	const char *comma = "";
-
-	bh_buf_puts(out, "{");
-	bh_for_each (a, c->spec.annotations) {
-		bh_buf_printf(out, "%s%s%s", comma, *indent ? "\n" : "", indent);
-		bh_buf_json_string(out, a->key);
-		bh_buf_puts(out, *indent ? ": " : ":");
-		bh_buf_json_string(out, a->value);
-		comma = ",";
-	}
-	bh_buf_puts(out, *indent ? "\n  }" : "}");
+	if (!c->spec.annotations.n)
+		return;
+	bh_json_open(w, "annotations", '{');
+	bh_for_each (a, c->spec.annotations)
+		bh_json_text(w, a->key, a->value);
+	bh_json_close(w, '}');
 }
 
 void bh_hook_state_json(const struct bh_container *c, enum bh_status status, pid_t pid,
 			struct bh_buf *out)
 {
-	bh_buf_puts(out, "{\"ociVersion\":");
-	bh_buf_json_string(out, c->spec.oci_version);
-	bh_buf_puts(out, ",\"id\":");
-	bh_buf_json_string(out, c->id);
-	bh_buf_printf(out, ",\"status\":\"%s\"", bh_status_name(status));
+	struct bh_json_writer w = { .out = out };
+
+	bh_json_open(&w, NULL, '{');
+	bh_json_text(&w, "ociVersion", c->spec.oci_version);
+	bh_json_text(&w, "id", c->id);
+	bh_json_text(&w, "status", bh_status_name(status));
 	if (status != BH_STATUS_STOPPED)
-		bh_buf_printf(out, ",\"pid\":%d", pid);
-	bh_buf_puts(out, ",\"bundle\":");
-	bh_buf_json_string(out, c->bundle);
-	if (c->spec.annotations.n) {
-		bh_buf_puts(out, ",\"annotations\":");
-		add_annotations(c, "", out);
-	}
-	bh_buf_puts(out, "}");
+		bh_json_i64(&w, "pid", pid);
+	bh_json_text(&w, "bundle", c->bundle);
+	write_annotations(&w, c);
+	bh_json_close(&w, '}');
 }
 
-static void add_field(struct bh_buf *out, const char *name, const char *value)
+/* In the order of runc's `state`. */
+static void write_pretty_state(const struct bh_container *c, enum bh_status status,
+			       struct bh_buf *out)
 {
-	bh_buf_printf(out, "  \"%s\": ", name);
-	bh_buf_json_string(out, value);
-	bh_buf_puts(out, ",\n");
+	struct bh_json_writer w = { .out = out, .indent = "  " };
+
+	bh_json_open(&w, NULL, '{');
+	bh_json_text(&w, "ociVersion", c->spec.oci_version);
+	bh_json_text(&w, "id", c->id);
+	bh_json_i64(&w, "pid", status == BH_STATUS_STOPPED ? 0 : c->init.pid);
+	bh_json_text(&w, "status", bh_status_name(status));
+	bh_json_text(&w, "bundle", c->bundle);
+	bh_json_text(&w, "rootfs", c->rootfs);
+	bh_json_text(&w, "created", c->created);
+	write_annotations(&w, c);
+	bh_json_text(&w, "owner", "");
+	bh_json_close(&w, '}');
 }
 
 int bh_container_state_json(const struct bh_container *c, enum bh_status status, bool pretty,
 			    struct bh_buf *out, struct bh_err *err)
 {
-	pid_t pid = status == BH_STATUS_STOPPED ? 0 : c->init.pid;
-
-	if (!pretty) {
-		bh_hook_state_json(c, status, pid, out);
-		return out->failed ? bh_err_oom(err) : 0;
-	}
-	bh_buf_puts(out, "{\n");
-	add_field(out, "ociVersion", c->spec.oci_version);
-	add_field(out, "id", c->id);
-	bh_buf_printf(out, "  \"pid\": %d,\n", pid);
-	add_field(out, "status", bh_status_name(status));
-	add_field(out, "bundle", c->bundle);
-	add_field(out, "rootfs", c->rootfs);
-	add_field(out, "created", c->created);
-	if (c->spec.annotations.n) {
-		bh_buf_puts(out, "  \"annotations\": ");
-		add_annotations(c, "    ", out);
-		bh_buf_puts(out, ",\n");
-	}
-	bh_buf_puts(out, "  \"owner\": \"\"\n}");
+	if (pretty)
+		write_pretty_state(c, status, out);
+	else
+		bh_hook_state_json(c, status, c->init.pid, out);
 	return out->failed ? bh_err_oom(err) : 0;
+}
+
+int bh_container_run_hooks(const struct bh_container *c, enum bh_hook_kind kind,
+			   enum bh_status status, pid_t pid, char *const *env, struct bh_err *err)
+{
+	bh_auto_buf struct bh_buf state = BH_BUF_INIT;
+
+	if (c->spec.hooks[kind].n == 0)
+		return 0;
+	bh_hook_state_json(c, status, pid ? pid : getpid(), &state);
+	return state.failed ? bh_err_oom(err)
+			    : bh_hooks_run(&c->spec, kind, bh_buf_str(&state), env, err);
 }
 
 /* A signal to a process that may end at any moment. */
@@ -276,18 +277,6 @@ static int end_without_process(const struct bh_container *c, struct bh_err *err)
 	return kill_init(c, err);
 }
 
-static int run_poststart(struct bh_container *c, struct bh_err *err)
-{
-	bh_auto_buf struct bh_buf state = BH_BUF_INIT;
-
-	if (c->spec.hooks[BH_HOOK_POSTSTART].n == 0)
-		return 0;
-	bh_hook_state_json(c, BH_STATUS_RUNNING, c->init.pid, &state);
-	return state.failed ? bh_err_oom(err)
-			    : bh_hooks_run(&c->spec, BH_HOOK_POSTSTART, bh_buf_str(&state), environ,
-					   err);
-}
-
 int bh_container_start(struct bh_container *c, struct bh_err *err)
 {
 	struct bh_attend attend = {
@@ -318,7 +307,9 @@ int bh_container_start(struct bh_container *c, struct bh_err *err)
 	r = bh_sync_send(sock, BH_SYNC_GO, -1, err);
 	attend.sock = sock;
 	r = r < 0 ? r : bh_attend(&attend, err);
-	return r < 0 ? r : run_poststart(c, err);
+	return r < 0 ? r
+		     : bh_container_run_hooks(c, BH_HOOK_POSTSTART, BH_STATUS_RUNNING, c->init.pid,
+					      environ, err);
 }
 
 void bh_container_run_poststop(const struct bh_container *c)

@@ -68,7 +68,8 @@ static inline void bh_container_freep_(struct bh_container **c)
 int bh_container_list(struct bh_arena *arena, const char *root, struct bh_strv *ret,
 		      struct bh_err *err) bh_must_check;
 
-/** bh_container_status() - looks at the process and the freezer now */
+/** bh_container_status() - looks at the process and the freezer now. Return: 0 or -errno with @err
+ */
 int bh_container_status(const struct bh_container *c, enum bh_status *ret,
 			struct bh_err *err) bh_must_check;
 
@@ -88,8 +89,7 @@ struct bh_process_io {
 	bool want_master;          /* the terminal's master is returned to the caller */
 	bool newlines; /* lines on that terminal end with CR LF, as on any; else with LF */
 	struct bh_console_size console_size; /* instead of the document's; zeros = as it says */
-	const char *filter_cache; /* directory of compiled seccomp filters, made if missing; NULL =
-				     none */
+	const char *filter_cache; /* of compiled seccomp filters, made if missing; NULL = none */
 	bool keyring;             /* join a session keyring of the container's own */
 };
 
@@ -165,13 +165,14 @@ struct bh_exec_opts {
 	struct bh_strv cgroups; /* runc's exec --cgroup, as given */
 	bool ignore_paused;
 	bool detach; /* informs the terminal's handling only */
-	const sigset_t
-		*ignored; /* of a caller that is a server: the signals that it ignores, which
-			   * the process is not to, and no descriptor of it but what @io names
-			   * lives on in the process. NULL: the process is the caller's heir */
+	/* Of a caller that is a server: the signals that it ignores, which the process is not to,
+	 * and no descriptor of it but what @io names lives on in the process. NULL: the process is
+	 * the caller's heir. */
+	const sigset_t *ignored;
 };
 
-/** bh_container_exec() - one more process in a created or running container */
+/** bh_container_exec() - one more process in a created or running container
+ * @started: receives the new child; NULL = it is not wanted */
 int bh_container_exec(const struct bh_container *c, const struct bh_exec_opts *opts,
 		      struct bh_started *started, struct bh_err *err) bh_must_check;
 
@@ -193,6 +194,7 @@ int bh_execution_begin(const struct bh_container *c, const struct bh_exec_opts *
 		       struct bh_execution **ret, struct bh_err *err) bh_must_check;
 struct bh_execution *bh_execution_free(struct bh_execution *ex);
 
+/** bh_execution_pid() - the process, which the caller reaps */
 pid_t bh_execution_pid(const struct bh_execution *ex);
 
 /** bh_execution_fd() - borrowed; hangs up when the process has executed or failed */
@@ -207,10 +209,13 @@ int bh_execution_finish(struct bh_execution *ex, struct bh_started *started,
  * error ("container not running", as runc words it) */
 int bh_container_kill(struct bh_container *c, int sig, bool all, struct bh_err *err) bh_must_check;
 
+/** bh_container_pause() / bh_container_resume() - -EBUSY with @err when it is not running, or not
+ * paused */
 int bh_container_pause(struct bh_container *c, struct bh_err *err) bh_must_check;
 int bh_container_resume(struct bh_container *c, struct bh_err *err) bh_must_check;
 
-/** bh_container_update() - new limits now and in the state, so that a later start shows them */
+/** bh_container_update() - new limits, in force at once
+ * @rdt: new schemata; NULL = as they are */
 int bh_container_update(struct bh_container *c, const struct bh_resources *resources,
 			const struct bh_intel_rdt *rdt, struct bh_err *err) bh_must_check;
 

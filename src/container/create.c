@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Making a container, seen from the runtime: plan everything, reserve the id, then make things in
- *an order in which each is on record before it exists, and undo them all if one fails.
+ * an order in which each is on record before it exists, and undo them all if one fails.
  *
  *	plan      spec, namespaces, file system, cgroups, launch     nothing on the host changed
  *	reserve   ROOT/ID/ with config.json and state.json
  *	prepare   cgroups with their limits, RDT group, start socket, trees that need our privileges
  *	spawn     the process; state.json again, with its pid
- *	attend    maps, scope, interfaces, hooks, terminal, until it is ready (create) or executed
- *(run)
+ *	attend    maps, scope, interfaces, hooks, terminal, until it is ready (create) or, with
+ *	          `run`, has executed
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -287,12 +287,9 @@ static int finish(struct bh_creation *cr, struct bh_err *err)
 		r = bh_handover_pidfd(io->pidfd_socket, cr->c->init.pid, err);
 	if (r == 0 && io->pid_file)
 		r = bh_handover_pid_file(io->pid_file, cr->c->init.pid, err);
-	if (r == 0 && cr->opts->run && cr->c->spec.hooks[BH_HOOK_POSTSTART].n) {
-		bh_auto_buf struct bh_buf state = BH_BUF_INIT;
-
-		bh_hook_state_json(cr->c, BH_STATUS_RUNNING, cr->c->init.pid, &state);
-		r = bh_hooks_run(&cr->c->spec, BH_HOOK_POSTSTART, bh_buf_str(&state), environ, err);
-	}
+	if (r == 0 && cr->opts->run)
+		r = bh_container_run_hooks(cr->c, BH_HOOK_POSTSTART, BH_STATUS_RUNNING,
+					   cr->c->init.pid, environ, err);
 	return r;
 }
 

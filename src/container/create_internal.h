@@ -30,4 +30,11 @@ _Noreturn void bh_init_main(struct bh_creation *creation);
 void bh_hook_state_json(const struct bh_container *c, enum bh_status status, pid_t pid,
 			struct bh_buf *out);
 
+/** bh_container_run_hooks() - as bh_hooks_run(), with the container's state as it then is; nothing
+ * when there are none of @kind
+ * @pid: of init, as they see it; 0 = this process is it */
+int bh_container_run_hooks(const struct bh_container *c, enum bh_hook_kind kind,
+			   enum bh_status status, pid_t pid, char *const *env,
+			   struct bh_err *err) bh_must_check;
+
 #endif

@@ -250,8 +250,7 @@ static void end_process(pid_t pid)
 	TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
 }
 
-/* ---- for a caller that has other things to do -------------------------------------------------
- */
+/* ---- for a caller that has other things to do -------------------------------------------- */
 
 bool bh_container_execs_alone(const struct bh_container *c)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 
+#include "base/json_writer.h"
 #include "base/path.h"
 #include "container/create_internal.h"
 #include "container/sync.h"
@@ -32,20 +33,20 @@ int bh_handover_pidfd(const char *path, pid_t pid, struct bh_err *err)
 int bh_handover_listener(const struct bh_container *c, pid_t pid, int fd, struct bh_err *err)
 {
 	const struct bh_seccomp *seccomp = &c->spec.linux_.seccomp;
-	bh_auto_buf struct bh_buf doc = BH_BUF_INIT;
+	bh_auto_buf struct bh_buf doc = BH_BUF_INIT, state = BH_BUF_INIT;
+	struct bh_json_writer w = { .out = &doc };
 
-	bh_buf_printf(&doc, "{\"ociVersion\":");
-	bh_buf_json_string(&doc, c->spec.oci_version);
-	bh_buf_printf(&doc, ",\"fds\":[\"seccompFd\"],\"pid\":%d", pid);
-	if (seccomp->listener_metadata) {
-		bh_buf_puts(&doc, ",\"metadata\":");
-		bh_buf_json_string(&doc, seccomp->listener_metadata);
-	}
-	bh_buf_puts(&doc, ",\"state\":");
 	bh_hook_state_json(c, pid == c->init.pid ? BH_STATUS_CREATING : BH_STATUS_RUNNING,
-			   c->init.pid, &doc);
-	bh_buf_puts(&doc, "}");
-	if (doc.failed)
+			   c->init.pid, &state);
+	bh_json_open(&w, NULL, '{');
+	bh_json_text(&w, "ociVersion", c->spec.oci_version);
+	bh_json_texts(&w, "fds", (const char *const[]){ "seccompFd", NULL });
+	bh_json_i64(&w, "pid", pid);
+	if (seccomp->listener_metadata)
+		bh_json_text(&w, "metadata", seccomp->listener_metadata);
+	bh_json_raw(&w, "state", bh_buf_str(&state));
+	bh_json_close(&w, '}');
+	if (doc.failed || state.failed)
 		return bh_err_oom(err);
 	return bh_seccomp_send_listener(seccomp->listener_path, fd, doc.data, doc.len, err);
 }

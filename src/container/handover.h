@@ -7,7 +7,7 @@
 #include "container/container.h"
 
 /** bh_handover_master() - to io->console_socket, else into @ret_master when io->want_master
- * @fd: the master; closed or taken */
+ * @fd: the master; in the second case taken, else still the caller's */
 int bh_handover_master(const struct bh_process_io *io, int *fd, int *ret_master,
 		       struct bh_err *err) bh_must_check;
 

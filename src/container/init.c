@@ -15,22 +15,9 @@
 #include "base/path.h"
 #include "container/create_internal.h"
 #include "container/environment.h"
-#include "container/hooks.h"
 #include "container/sync.h"
 #include "linux/attr.h"
 #include "linux/netdev.h"
-
-static int run_hooks(struct bh_creation *cr, enum bh_hook_kind kind, enum bh_status status,
-		     char *const *env, struct bh_err *err)
-{
-	bh_auto_buf struct bh_buf state = BH_BUF_INIT;
-
-	if (cr->c->spec.hooks[kind].n == 0)
-		return 0;
-	bh_hook_state_json(cr->c, status, getpid(), &state);
-	return state.failed ? bh_err_oom(err)
-			    : bh_hooks_run(&cr->c->spec, kind, bh_buf_str(&state), env, err);
-}
 
 /* Under a user namespace of its own the process is nobody until it takes the mapped root's ids. */
 static int become_ns_root(const struct bh_creation *cr, struct bh_err *err)
@@ -72,7 +59,9 @@ static int hooks_before_pivot(struct bh_creation *cr, struct bh_err *err)
 		r = bh_sync_send(sock, BH_SYNC_HOOKS, -1, err);
 		r = r < 0 ? r : bh_sync_expect(sock, BH_SYNC_GO, err);
 	}
-	return r < 0 ? r : run_hooks(cr, BH_HOOK_CREATE_CONTAINER, BH_STATUS_CREATED, no_env, err);
+	return r < 0 ? r
+		     : bh_container_run_hooks(cr->c, BH_HOOK_CREATE_CONTAINER, BH_STATUS_CREATED, 0,
+					      no_env, err);
 }
 
 static int open_terminal(struct bh_creation *cr, struct bh_terminal *terminal, struct bh_err *err)
@@ -211,7 +200,8 @@ _Noreturn void bh_init_main(struct bh_creation *cr)
 	r = r < 0 ? r : bh_launch_confine(&cr->launch, cr->spawn.child_sock, &err);
 	/* These are programs of the container: under its filter, with its capabilities. */
 	if (r == 0)
-		r = run_hooks(cr, BH_HOOK_START_CONTAINER, BH_STATUS_CREATED, cr->launch.env, &err);
+		r = bh_container_run_hooks(cr->c, BH_HOOK_START_CONTAINER, BH_STATUS_CREATED, 0,
+					   cr->launch.env, &err);
 	if (r == 0)
 		bh_launch_exec(&cr->launch);
 	bh_sync_send_err(cr->spawn.child_sock, &err);

@@ -353,14 +353,20 @@ static int find_exe(struct bh_launch *launch, struct bh_err *err)
 	return r < 0 ? bh_err_set(err, r, "exec: \"%s\"", name) : 0;
 }
 
+static int close_all_but(const struct bh_launch *launch, int *keep, size_t n, struct bh_err *err)
+{
+	int r = bh_fds_close_from(3 + (int)kept_fds(launch), keep, n);
+
+	return r < 0 ? bh_err_set(err, r, "close descriptors") : 0;
+}
+
 /* Names of the image's and of the process follow, and "/proc/self/fd/N/.." among them would lead
  * out through any directory of the host's that is still open (CVE-2024-21626). The log can stay. */
 static int close_host(const struct bh_launch *launch, int sock, int listen_fd, struct bh_err *err)
 {
 	int keep[] = { sock, listen_fd, bh_log_fd() };
-	int r = bh_fds_close_from(3 + (int)kept_fds(launch), keep, BH_ARRAY_SIZE(keep));
 
-	return r < 0 ? bh_err_set(err, r, "close descriptors") : 0;
+	return close_all_but(launch, keep, BH_ARRAY_SIZE(keep), err);
 }
 
 int bh_launch_become(struct bh_launch *launch, int sock, int listen_fd, struct bh_err *err)
@@ -393,11 +399,9 @@ int bh_launch_become(struct bh_launch *launch, int sock, int listen_fd, struct b
 int bh_launch_close(const struct bh_launch *launch, int sock, int listen_fd, struct bh_err *err)
 {
 	int keep[] = { sock, listen_fd };
-	int r;
 
 	bh_log_end();
-	r = bh_fds_close_from(3 + (int)kept_fds(launch), keep, BH_ARRAY_SIZE(keep));
-	return r < 0 ? bh_err_set(err, r, "close descriptors") : 0;
+	return close_all_but(launch, keep, BH_ARRAY_SIZE(keep), err);
 }
 
 /* From the loading of the filter on only write(2) is sure to be answered: the parent takes the

@@ -40,6 +40,7 @@ struct bh_launch {
 /** bh_launch_init() - parent: compile the filter, open procfs, check that preserved descriptors
  * exist */
 int bh_launch_init(struct bh_launch *launch, struct bh_err *err) bh_must_check;
+/** bh_launch_deinit() - parent; idempotent */
 void bh_launch_deinit(struct bh_launch *launch);
 
 /** bh_launch_host_limits() - parent: what a process under a user namespace may not set itself */

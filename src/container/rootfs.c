@@ -4,11 +4,11 @@
  *
  * The child's way from the host's mounts to the container's:
  *
- *	setup   the namespace stops sending mounts to the host; the root is cloned onto itself, so
- *that it is a mount and pivot_root(2) can make it "/"; then mounts, devices, links hooks   the
- *caller's: the host's tree is still there, the container's is at its path enter   the root becomes
- *"/", the host's tree is detached seal    what was writable for the work becomes read-only, what is
- *to be hidden is hidden
+ *	setup   the namespace stops sending mounts to the host; the root is cloned onto itself,
+ *	        so that it is a mount and pivot_root(2) can make it "/"; then mounts, devices, links
+ *	hooks   the caller's: the host's tree is still there, the container's is at its path
+ *	enter   the root becomes "/", the host's tree is detached
+ *	seal    what was writable for the work becomes read-only, what is to be hidden is hidden
  *
  * Descriptors that are held meanwhile: the root, a tmpfs on /dev, a procfs, mounts to be made
  * read-only. All have O_CLOEXEC; bh_rootfs_seal() closes what no one needs after it.
@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "base/path.h"
 #include "base/sys.h"
@@ -96,6 +95,16 @@ static int make_parent_private(const char *root, struct bh_err *err)
 	return 0;
 }
 
+/* Whether mounts in the new namespace may have peers outside: not after rslave, the default, or
+ * rprivate. */
+static bool has_peers(const struct bh_rootfs_plan *plan)
+{
+	unsigned long propagation = plan->root_propagation;
+
+	return propagation && propagation != (MS_SLAVE | MS_REC) &&
+	       propagation != (MS_PRIVATE | MS_REC);
+}
+
 /* The root as a mount of its own, at its path, so that hooks find it there. */
 static int attach_root(struct bh_rootfs_plan *plan, struct bh_err *err)
 {
@@ -109,8 +118,7 @@ static int attach_root(struct bh_rootfs_plan *plan, struct bh_err *err)
 	if (plan->env.new_mountns) {
 		if (mount("none", "/", NULL, propagation, NULL) < 0)
 			return bh_err_set(err, -errno, "change propagation of '/'");
-		/* After rslave and rprivate nothing is shared any more. */
-		if (propagation != (MS_SLAVE | MS_REC) && propagation != (MS_PRIVATE | MS_REC))
+		if (has_peers(plan))
 			r = make_parent_private(plan->root, err);
 	}
 	dir = r < 0 ? r
@@ -156,26 +164,24 @@ int bh_rootfs_root_fd(const struct bh_rootfs_plan *plan)
  * still leads, and is detached from there. */
 static int pivot(struct bh_rootfs_plan *plan, struct bh_err *err)
 {
-	unsigned long propagation = plan->root_propagation;
-	bool unshared = !propagation || propagation == (MS_SLAVE | MS_REC) ||
-			propagation == (MS_PRIVATE | MS_REC);
+	const bool peers = has_peers(plan);
 	bh_auto_close int old = -EBADF;
 
-	if (!unshared) {
+	if (peers) {
 		old = bh_path_open(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
 		if (old < 0)
 			return old;
 	}
 	if (bh_sys_pivot_root(".", ".") < 0)
 		return bh_err_set(err, -errno, "pivot_root");
-	if (!unshared) {
+	if (peers) {
 		/* Detaching must not spread to peers of the old mounts, the host's among them. */
 		if (fchdir(old) < 0 || mount("none", ".", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 			return bh_err_set(err, -errno, "make the old root a slave");
 	}
 	if (umount2(".", MNT_DETACH) < 0)
 		return bh_err_set(err, -errno, "detach the old root");
-	if (!unshared && chdir("/") < 0)
+	if (peers && chdir("/") < 0)
 		return bh_err_set(err, -errno, "change to the new root");
 	return 0;
 }
@@ -200,6 +206,8 @@ static bool is_full_pseudo(char *line, const char *root, char **ret_path)
 		else if (field == 4)
 			path = token;
 	}
+	if (path)
+		bh_mount_unescape(path);
 	*ret_path = path;
 	return path && strcmp(mount_root, "/") == 0 &&
 	       (strncmp(type, "proc ", 5) == 0 || strncmp(type, "sysfs ", 6) == 0) &&
@@ -269,14 +277,14 @@ int bh_rootfs_stdio(struct bh_rootfs_plan *plan, struct bh_err *err)
 	struct stat st;
 
 	for (int fd = 0; fd < 3; fd++) {
-		if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		if (fstat(fd, &st) < 0 || !bh_is_null_device(&st))
 			continue;
 		if (null < 0)
 			null = bh_path_open(plan->root_fd, "dev/null", O_RDWR, 0, BH_PATH_BENEATH,
 					    err);
 		if (null < 0)
 			return null;
-		if (fstat(null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		if (fstat(null, &st) < 0 || !bh_is_null_device(&st))
 			return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 					 "container's /dev/null is invalid");
 		if (dup3(null, fd, 0) < 0) /* cloexec: the program's own */

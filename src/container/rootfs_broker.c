@@ -138,7 +138,6 @@ void bh_rootfs_reap(struct bh_rootfs_plan *plan)
 {
 	if (plan->broker_pid <= 0)
 		return;
-	while (waitpid(plan->broker_pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	TEMP_FAILURE_RETRY(waitpid(plan->broker_pid, NULL, 0));
 	plan->broker_pid = 0;
 }

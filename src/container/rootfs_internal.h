@@ -4,6 +4,7 @@
 #define BH_CONTAINER_ROOTFS_INTERNAL_H
 
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "container/rootfs.h"
 #include "linux/mount.h"
@@ -33,7 +34,7 @@ struct bh_rootfs_mount {
 	bool context;       /* carries the mount label */
 	enum bh_rootfs_idmap idmap;
 	const bh_id_map_list *uid_maps,
-		*gid_maps;       /* NULL: those of the container's user namespace */
+		*gid_maps;       /* of the idmap; NULL = none, or those of userns_path */
 	const char *userns_path; /* instead of maps: a namespace that has them */
 	int userns_fd;           /* from bh_rootfs_prepare(), or -EBADF */
 	int fd;                  /* kept while it is needed after the mount, or -EBADF */
@@ -101,6 +102,13 @@ static inline void bh_place_deinit(struct bh_place *place)
 
 enum bh_place_kind { BH_PLACE_DIR = 0, BH_PLACE_FILE };
 
+/** bh_is_null_device() - whether it is /dev/null, whatever it is called. CVE-2025-31133: one of the
+ * image's making would unmask files of the host's instead of hiding any */
+static inline bool bh_is_null_device(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
 /* rootfs_place.c */
 
 /** bh_place_open() - the place @path in the container's root, made as @kind if it is missing
@@ -121,6 +129,7 @@ int bh_place_parent(struct bh_rootfs_plan *plan, const char *path, struct bh_pla
 int bh_rootfs_chdir(struct bh_rootfs_plan *plan, int fd, struct bh_err *err) bh_must_check;
 
 /* rootfs_mount.c */
+/** bh_rootfs_mount() - child: carry out one entry of the plan's mounts */
 int bh_rootfs_mount(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 		    struct bh_err *err) bh_must_check;
 /** bh_rootfs_idmap() - give the detached tree the ids that @m asks for */
@@ -135,13 +144,16 @@ int bh_rootfs_attach(int tree_fd, const struct bh_mount_change *changes, size_t 
 		     const struct bh_place *place, struct bh_err *err) bh_must_check;
 
 /* rootfs_cgroup.c */
+/** bh_rootfs_mount_cgroup() - the same for kind BH_ROOTFS_CGROUP */
 int bh_rootfs_mount_cgroup(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 			   struct bh_err *err) bh_must_check;
 
 /* rootfs_dev.c */
+/** bh_rootfs_make_devices() - child: the plan's devices and links, where /dev is not the host's */
 int bh_rootfs_make_devices(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
 
 /* rootfs_mask.c */
+/** bh_rootfs_readonly_paths() / bh_rootfs_mask_paths() - child, in the entered root */
 int bh_rootfs_readonly_paths(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
 int bh_rootfs_mask_paths(struct bh_rootfs_plan *plan, struct bh_err *err) bh_must_check;
 

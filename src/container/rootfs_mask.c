@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "base/path.h"
 #include "container/rootfs_internal.h"
@@ -29,8 +28,7 @@ static void masks_deinit(struct masks *masks)
 	masks->empty_fd = bh_close(masks->empty_fd);
 }
 
-/* CVE-2025-31133: a /dev/null that is a symlink of the image's would unmask files of the host's
- * instead of hiding any. */
+/* What hides files, opened so that no symlink of the image's leads elsewhere. */
 static int open_null(struct bh_rootfs_plan *plan, struct bh_err *err)
 {
 	bool own = plan->dev_fd >= 0;
@@ -43,7 +41,7 @@ static int open_null(struct bh_rootfs_plan *plan, struct bh_err *err)
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return bh_err_set(err, -errno, "stat '/dev/null'");
-	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+	if (!bh_is_null_device(&st))
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "container's /dev/null is invalid");
 	return bh_take_fd(&fd);
 }

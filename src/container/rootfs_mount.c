@@ -255,12 +255,17 @@ static bool has_mode(const char *data)
 	return false;
 }
 
+/* Of a file system of its own: whether it is a @type, on @destination. */
+static bool is_fs_on(const struct bh_rootfs_mount *m, const char *type, const char *destination)
+{
+	return strcmp(m->type, type) == 0 && strcmp(m->destination, destination) == 0;
+}
+
 /* The mount's descriptor is needed: it is changed, filled, kept or made read-only later. */
 static bool needs_fd(const struct bh_rootfs_plan *plan, const struct bh_rootfs_mount *m)
 {
 	return m->late_readonly || m->copy_up || m->propagation.n || m->rec_set || m->rec_clear ||
-	       (strcmp(m->type, "tmpfs") == 0 && strcmp(m->destination, "/dev") == 0) ||
-	       (strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0) ||
+	       is_fs_on(m, "tmpfs", "/dev") || is_fs_on(m, "proc", "/proc") ||
 	       (plan->label && strcmp(m->type, "mqueue") == 0);
 }
 
@@ -277,13 +282,11 @@ static bool is_last_on(const struct bh_rootfs_plan *plan, const struct bh_rootfs
 /* Keeps what bh_rootfs_seal() and others go on with. Takes @fd in every case. */
 static void keep_fd(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m, int fd)
 {
-	bool dev = strcmp(m->type, "tmpfs") == 0 && strcmp(m->destination, "/dev") == 0;
-	bool proc = strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0;
 	bool last = is_last_on(plan, m);
 
-	if (dev && last && !m->copy_up)
+	if (is_fs_on(m, "tmpfs", "/dev") && last && !m->copy_up)
 		plan->dev_fd = fd;
-	if (proc && last)
+	if (is_fs_on(m, "proc", "/proc") && last)
 		plan->proc_fd = fd;
 	if (m->late_readonly || plan->dev_fd == fd || plan->proc_fd == fd)
 		m->fd = fd;
@@ -335,12 +338,14 @@ static int mount_by_fd(struct bh_rootfs_plan *plan, struct bh_rootfs_mount *m,
 }
 
 /* A new sysfs takes a network namespace of one's own: without it the host's is shown, as rootless
- * containers with the host's network have always had it. */
+ * containers with the host's network have always had it. What is mounted on it comes along, which
+ * the document knows nothing of (control groups, tracing): its flags are theirs too. */
 static int bind_host_sys(struct bh_rootfs_mount *m, const struct bh_place *place,
 			 struct bh_err *err)
 {
 	bh_auto_close int tree = bh_mount_clone(AT_FDCWD, "/sys", AT_RECURSIVE, err);
-	struct bh_mount_change change = { .set = bh_mount_attr_of(m->flags & BIND_FLAGS) };
+	struct bh_mount_change change = { .set = bh_mount_attr_of(m->flags & BIND_FLAGS),
+					  .recursive = true };
 
 	return tree < 0 ? tree : bh_rootfs_attach(tree, &change, change.set ? 1 : 0, place, err);
 }

@@ -77,7 +77,8 @@ static int check_place(const struct bh_rootfs_plan *plan, int fd, const char *pa
 	return r;
 }
 
-/* @path of @len bytes is a symlink to nowhere: what it points to, as a clean path in the root. */
+/* @name in @dir_fd, the last of @path behind @dir_len bytes, is a symlink to nowhere: what it
+ * points to, as a clean path in the root. */
 static int follow_link(int dir_fd, const char *name, const char *path, size_t dir_len,
 		       char ret[static PATH_MAX])
 {

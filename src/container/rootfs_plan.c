@@ -351,17 +351,13 @@ static int plan_source(struct bh_rootfs_plan *plan, const struct bh_mount *doc, 
 	return 0;
 }
 
-static int plan_mount(struct bh_rootfs_plan *plan, size_t index, struct bh_rootfs_mount *m,
-		      struct bh_err *err)
+/* Where the mount goes, clean and below the root. */
+static int plan_destination(struct bh_rootfs_plan *plan, const struct bh_mount *doc,
+			    const char *where, struct bh_rootfs_mount *m, struct bh_err *err)
 {
-	const struct bh_mount *doc = &plan->spec->mounts.v[index];
+	char *destination = clean_path(plan->arena, doc->destination);
 	const char *below;
-	char where[WHERE_BYTES], *destination;
-	int r;
 
-	snprintf(where, sizeof(where), "/mounts/%zu", index);
-	*m = (struct bh_rootfs_mount){ .index = index, .fd = -EBADF, .userns_fd = -EBADF };
-	destination = clean_path(plan->arena, doc->destination);
 	if (!destination)
 		return bh_err_oom(err);
 	/* Old tools write the root's path on the host in front. */
@@ -370,39 +366,59 @@ static int plan_mount(struct bh_rootfs_plan *plan, size_t index, struct bh_rootf
 	if (strcmp(m->destination, "/") == 0 || strcmp(destination, plan->root) == 0)
 		return bh_err_spec(err, where, "mountpoint \"%s\" is on the top of rootfs",
 				   doc->destination);
-	r = parse_options(plan->arena, &doc->options, m, err);
-	if (r < 0)
-		return r;
-	m->type = doc->type ? doc->type : "";
-	if (m->flags & MS_REMOUNT)
-		m->kind = BH_ROOTFS_REMOUNT;
-	else if (m->flags & MS_BIND)
-		m->kind = BH_ROOTFS_BIND;
-	else if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
-		m->kind = BH_ROOTFS_CGROUP;
-	else if (!m->type[0])
-		return bh_err_spec(err, where, "a mount that is no bind mount needs a type");
-	if (m->kind == BH_ROOTFS_FS) {
-		bool tmpfs = strcmp(m->type, "tmpfs") == 0;
+	return 0;
+}
 
-		/* Later mounts and devices need places in it. */
-		m->late_readonly = (m->flags & MS_RDONLY) &&
-				   (tmpfs || strcmp(m->destination, "/dev") == 0);
-		if (m->late_readonly)
-			m->flags &= ~(unsigned long)MS_RDONLY;
-		m->context = strcmp(m->type, "proc") != 0 && strcmp(m->type, "sysfs") != 0 &&
-			     strcmp(m->type, "mqueue") != 0;
-		if (m->copy_up && !tmpfs)
-			return bh_err_spec(err, where, "tmpcopyup is for type tmpfs, not '%s'",
-					   m->type);
-	}
-	r = plan_source(plan, doc, where, m, err);
+static enum bh_rootfs_mount_kind kind_of(const struct bh_rootfs_mount *m)
+{
+	if (m->flags & MS_REMOUNT)
+		return BH_ROOTFS_REMOUNT;
+	if (m->flags & MS_BIND)
+		return BH_ROOTFS_BIND;
+	return strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0 ? BH_ROOTFS_CGROUP
+										 : BH_ROOTFS_FS;
+}
+
+/* What a file system of its own asks for beyond flags and data. */
+static int plan_fs(struct bh_rootfs_mount *m, const char *where, struct bh_err *err)
+{
+	const bool tmpfs = strcmp(m->type, "tmpfs") == 0;
+
+	if (!m->type[0])
+		return bh_err_spec(err, where, "a mount that is no bind mount needs a type");
+	if (m->copy_up && !tmpfs)
+		return bh_err_spec(err, where, "tmpcopyup is for type tmpfs, not '%s'", m->type);
+	/* Later mounts and devices need places in it. */
+	m->late_readonly = (m->flags & MS_RDONLY) && (tmpfs || strcmp(m->destination, "/dev") == 0);
+	if (m->late_readonly)
+		m->flags &= ~(unsigned long)MS_RDONLY;
+	m->context = strcmp(m->type, "proc") != 0 && strcmp(m->type, "sysfs") != 0 &&
+		     strcmp(m->type, "mqueue") != 0;
+	return 0;
+}
+
+static int plan_mount(struct bh_rootfs_plan *plan, size_t index, struct bh_rootfs_mount *m,
+		      struct bh_err *err)
+{
+	const struct bh_mount *doc = &plan->spec->mounts.v[index];
+	char where[WHERE_BYTES];
+	int r;
+
+	snprintf(where, sizeof(where), "/mounts/%zu", index);
+	*m = (struct bh_rootfs_mount){ .index = index,
+				       .type = doc->type ? doc->type : "",
+				       .fd = -EBADF,
+				       .userns_fd = -EBADF };
+	r = plan_destination(plan, doc, where, m, err);
+	r = r < 0 ? r : parse_options(plan->arena, &doc->options, m, err);
 	if (r < 0)
 		return r;
-	r = check_proc(m, where, err);
-	if (r < 0)
-		return r;
-	return plan_idmap(plan->spec, &plan->env, doc, where, m, err);
+	m->kind = kind_of(m);
+	if (m->kind == BH_ROOTFS_FS)
+		r = plan_fs(m, where, err);
+	r = r < 0 ? r : plan_source(plan, doc, where, m, err);
+	r = r < 0 ? r : check_proc(m, where, err);
+	return r < 0 ? r : plan_idmap(plan->spec, &plan->env, doc, where, m, err);
 }
 
 static int plan_mounts(struct bh_rootfs_plan *plan, struct bh_err *err)

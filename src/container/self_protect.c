@@ -15,7 +15,7 @@
  *     namespace, so no path leads to it, nobody can remount it, and cloning it needs the mount
  *     namespace that it came from. Pages are shared with the original: no copy, no memory.
  *  2. where that is not allowed (no CAP_SYS_ADMIN over the mount namespace, an old kernel): a copy
- * in a sealed memfd.
+ *     in a sealed memfd.
  *
  * An ordinary user whose runtime belongs to root and is writable for nobody else needs neither: no
  * user id that a container of theirs can have may write that file.

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/json_writer.h"
 #include "base/path.h"
 #include "base/schema.h"
 #include "container/passwd.h"
@@ -82,32 +83,38 @@ int bh_state_save_config(int dirfd, const char *text, size_t len, struct bh_err 
 	return r < 0 ? bh_err_set(err, r, "write config.json to the state directory") : 0;
 }
 
-static void add_string(struct bh_buf *buf, const char *name, const char *value)
+static void write_state(const struct bh_container *c, struct bh_buf *out)
 {
-	bh_buf_printf(buf, ",\"%s\":", name);
-	bh_buf_json_string(buf, value);
+	struct bh_json_writer w = { .out = out };
+	bh_auto_buf struct bh_buf cgroup = BH_BUF_INIT;
+
+	bh_json_open(&w, NULL, '{');
+	bh_json_i64(&w, "version", STATE_VERSION);
+	bh_json_text(&w, "id", c->id);
+	bh_json_text(&w, "bundle", c->bundle);
+	bh_json_text(&w, "rootfs", c->rootfs);
+	bh_json_text(&w, "created", c->created);
+	bh_json_u64(&w, "uid", geteuid());
+	bh_json_i64(&w, "pid", c->init.pid);
+	bh_json_u64(&w, "startTime", c->init.start_time);
+	bh_json_bool(&w, "rootless", c->rootless);
+	bh_json_bool(&w, "rdtOwned", c->rdt_owned);
+	if (c->pod)
+		bh_json_text(&w, "pod", c->pod);
+	if (c->cg) {
+		bh_cgroup_save(c->cg, &cgroup);
+		bh_json_raw(&w, "cgroup", bh_buf_str(&cgroup));
+	}
+	bh_json_close(&w, '}');
+	bh_buf_puts(out, "\n");
+	out->failed |= cgroup.failed;
 }
 
 int bh_state_save(const struct bh_container *c, struct bh_err *err)
 {
 	bh_auto_buf struct bh_buf buf = BH_BUF_INIT;
 
-	bh_buf_printf(&buf, "{\"version\":%d", STATE_VERSION);
-	add_string(&buf, "id", c->id);
-	add_string(&buf, "bundle", c->bundle);
-	add_string(&buf, "rootfs", c->rootfs);
-	add_string(&buf, "created", c->created);
-	bh_buf_printf(&buf, ",\"uid\":%u,\"pid\":%d,\"startTime\":%llu", geteuid(), c->init.pid,
-		      (unsigned long long)c->init.start_time);
-	bh_buf_printf(&buf, ",\"rootless\":%s,\"rdtOwned\":%s", c->rootless ? "true" : "false",
-		      c->rdt_owned ? "true" : "false");
-	if (c->pod)
-		add_string(&buf, "pod", c->pod);
-	if (c->cg) {
-		bh_buf_puts(&buf, ",\"cgroup\":");
-		bh_cgroup_save(c->cg, &buf);
-	}
-	bh_buf_puts(&buf, "}\n");
+	write_state(c, &buf);
 	if (buf.failed)
 		return bh_err_oom(err);
 	return bh_path_replace(c->dirfd, STATE, buf.data, buf.len, 0600, err);

@@ -27,6 +27,9 @@ int bh_state_reserve(const char *root, const char *id, struct bh_err *err) bh_mu
 /** bh_state_save_config() - keep the document @text of @len bytes */
 int bh_state_save_config(int dirfd, const char *text, size_t len, struct bh_err *err) bh_must_check;
 
+/** bh_state_read_config() - that document again: malloc'd, the caller's */
+int bh_state_read_config(int dirfd, char **ret, size_t *ret_len, struct bh_err *err) bh_must_check;
+
 /** bh_bundle_read() - config.json of a bundle: malloc'd in @ret, the caller's */
 int bh_bundle_read(const char *bundle, char **ret, size_t *ret_len,
 		   struct bh_err *err) bh_must_check;
@@ -34,9 +37,6 @@ int bh_bundle_read(const char *bundle, char **ret, size_t *ret_len,
 /** bh_bundle_annotations() - those of its config.json, whatever else is in there; in @arena */
 int bh_bundle_annotations(struct bh_arena *arena, const char *bundle, bh_kv_list *ret,
 			  struct bh_err *err) bh_must_check;
-
-/** bh_state_read_config() - that document again: malloc'd, the caller's */
-int bh_state_read_config(int dirfd, char **ret, size_t *ret_len, struct bh_err *err) bh_must_check;
 
 /** bh_container_new() - one that is nowhere on record yet. Return: free with bh_container_free() */
 struct bh_container *bh_container_new(const char *root, const char *id, const char *bundle,

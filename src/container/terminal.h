@@ -16,6 +16,7 @@ struct bh_terminal {
 		.master = -EBADF, .slave = -EBADF \
 	}
 
+/** bh_terminal_deinit() - close both ends; idempotent */
 void bh_terminal_deinit(struct bh_terminal *terminal);
 
 /**

@@ -46,6 +46,13 @@ static int drop_copy(const struct bh_install_step *step, struct bh_buf *out, str
 	return 0;
 }
 
+static int remove_file(const struct bh_install_step *step, struct bh_err *err)
+{
+	int r = bh_install_file_remove(step->file.path, err);
+
+	return r < 0 || !step->dir_made ? r : bh_install_dir_remove(step->file.path, err);
+}
+
 int bh_install_step_apply(const struct bh_install_step *step, struct bh_buf *out,
 			  struct bh_err *err)
 {
@@ -57,7 +64,7 @@ int bh_install_step_apply(const struct bh_install_step *step, struct bh_buf *out
 					  step->file.text, step->file.len, err);
 	if (r == 0)
 		r = step->remove
-			    ? bh_install_file_remove(step->file.path, err)
+			    ? remove_file(step, err)
 			    : bh_install_file_write(&step->file, step->file.path,
 						    bh_buf_str(&step->text), step->text.len, err);
 	if (r == 0 && step->copy == BH_INSTALL_COPY_DROP)
@@ -70,7 +77,7 @@ int bh_install_step_revert(const struct bh_install_step *step, struct bh_err *er
 	char name[PATH_MAX];
 	int r = step->file.text ? bh_install_file_write(&step->file, step->file.path,
 							step->file.text, step->file.len, err)
-				: bh_install_file_remove(step->file.path, err);
+				: remove_file(step, err);
 
 	if (r == 0 && step->copy == BH_INSTALL_COPY_MAKE)
 		r = bh_install_file_remove(bh_install_copy_name(step->file.path, name), err);

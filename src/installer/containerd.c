@@ -435,7 +435,8 @@ void bh_containerd_drop_in(int format, const struct bh_containerd_wants *wants, 
 
 	if (list_settings(&arena, format, wants, &s, NULL) < 0)
 		ret->failed = true;
-	bh_buf_printf(&lines, "version = %d\n", format);
+	bh_buf_printf(&lines, "%sversion = %d\n", wants->dir_made ? BH_CONTAINERD_DIR_MADE : "",
+		      format);
 	for (size_t i = 0; i < s.n; i++)
 		append(&lines, &table, &s.v[i], s.quote);
 	bh_marks_add(ret, "", 0, bh_buf_str(&lines), false);

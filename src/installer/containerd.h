@@ -23,7 +23,11 @@ struct bh_containerd_wants {
 	bool own_type;
 	const char *pool;         /* thin pool of the snapshotter devmapper; NULL = none */
 	bool handler_snapshotter; /* a handler can have a snapshotter of its own: from 1.7 on */
+	bool dir_made;            /* of a drop-in: its directory is made for it */
 };
+
+/* A line of a drop-in: who takes it away takes its directory as well. */
+#define BH_CONTAINERD_DIR_MADE "# its directory was made for it\n"
 
 /* Outcome of bh_containerd_edit(): CRI is switched off, so there is nothing to set up; @err says
  * where. */

@@ -107,3 +107,14 @@ int bh_install_file_remove(const char *path, struct bh_err *err)
 	return unlink(path) < 0 && errno != ENOENT ? bh_err_set(err, -errno, "remove '%s'", path)
 						   : 0;
 }
+
+int bh_install_dir_remove(const char *path, struct bh_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) : 0, path);
+	return rmdir(dir) < 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST
+		       ? bh_err_set(err, -errno, "remove '%s'", dir)
+		       : 0;
+}

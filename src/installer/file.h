@@ -48,4 +48,8 @@ int bh_install_file_write(const struct bh_install_file *like, const char *path, 
 /** bh_install_file_remove() - Return: 0, also when it is not there; -errno with @err */
 int bh_install_file_remove(const char *path, struct bh_err *err) bh_must_check;
 
+/** bh_install_dir_remove() - the directory of @path, if nothing is in it. Return: 0, also when it
+ * stays or is not there; -errno with @err */
+int bh_install_dir_remove(const char *path, struct bh_err *err) bh_must_check;
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bulkhead-installer: what makes a node one that runs both runtimes, and takes it back. `bulkhead
- *node` executes it; its words are those of that command's options, "NAME=VALUE" or "NAME" each.
+ * node` executes it; its words are those of that command's options, "NAME=VALUE" or "NAME" each.
  *
  *	plan (files as they would be, the pool, the daemons) → print → apply
  */
@@ -40,6 +40,7 @@ struct bh_install_step {
 	struct bh_install_file file; /* as it is */
 	struct bh_buf text;          /* as it shall be */
 	bool remove;                 /* it shall not be there */
+	bool dir_made;               /* its directory was not there before it */
 	enum bh_install_copy copy;
 };
 

@@ -119,16 +119,24 @@ static int list_wants(const struct bh_install_options *o, struct bh_install_plan
 	return 0;
 }
 
-/* A file that is ours as a whole. */
-static int plan_drop_in(struct bh_install_plan *plan, const char *path, int format,
-			const struct bh_containerd_wants *wants, struct bh_err *err)
+static bool has_made_dir(const struct bh_install_file *file)
 {
+	return file->text && strstr(file->text, BH_CONTAINERD_DIR_MADE);
+}
+
+/* A file that is ours as a whole, in @dir. */
+static int plan_drop_in(struct bh_install_plan *plan, const char *dir, int format,
+			struct bh_containerd_wants *wants, struct bh_err *err)
+{
+	const char *path = bh_arena_printf(&plan->arena, "%s/" DROP_IN, dir);
 	bh_auto_buf struct bh_buf rest = BH_BUF_INIT;
 	struct bh_install_step *step;
-	int r = new_step(plan, "containerd: handlers runc and kata", path, &step, err);
+	int r = path ? new_step(plan, "containerd: handlers runc and kata", path, &step, err)
+		     : bh_err_oom(err);
 
 	if (r < 0)
 		return r;
+	step->dir_made = wants->dir_made = has_made_dir(&step->file) || access(dir, F_OK) < 0;
 	if (step->file.text)
 		(void)bh_marks_remove(step->file.text, step->file.len, &rest, NULL, NULL);
 	if (rest.len)
@@ -164,7 +172,7 @@ static int plan_existing(struct bh_install_plan *plan, struct bh_install_step *s
 			 struct version v, struct bh_containerd_wants *wants, struct bh_err *err)
 {
 	bh_auto_buf struct bh_buf base = BH_BUF_INIT;
-	const char *dir = NULL, *path;
+	const char *dir = NULL;
 	int format, r = without_us(plan, step, &base, err);
 
 	r = r < 0 ? r
@@ -177,8 +185,7 @@ static int plan_existing(struct bh_install_plan *plan, struct bh_install_step *s
 		return bh_containerd_edit(step->file.path, bh_buf_str(&base), base.len, wants,
 					  &step->text, err);
 	bh_buf_add(&step->text, bh_buf_str(&base), base.len);
-	path = bh_arena_printf(&plan->arena, "%s/" DROP_IN, dir);
-	return path ? plan_drop_in(plan, path, format, wants, err) : bh_err_oom(err);
+	return plan_drop_in(plan, dir, format, wants, err);
 }
 
 static int plan_containerd(const struct bh_install_options *o, struct bh_install_plan *plan,
@@ -306,6 +313,7 @@ static int unplan_file(struct bh_install_plan *plan, const char *path, struct bh
 		return r;
 	changed.path = step->file.path;
 	step->copy = BH_INSTALL_COPY_DROP;
+	step->dir_made = has_made_dir(&step->file);
 	if (step->file.text)
 		(void)bh_marks_remove(step->file.text, step->file.len, &step->text, on_changed,
 				      &changed);

@@ -62,7 +62,7 @@ int bh_sysctl_check(const struct bh_spec *spec, struct bh_err *err) bh_must_chec
 /** bh_sysctl_path() - a sysctl's name as the path below /proc/sys:
  * "net.ipv4.conf.eth0/1.forwarding" and "net/ipv4/conf/eth0.1/forwarding" are the same; the first
  * separator tells which form it is. Return: 0; -EINVAL for an empty, "." or ".." component;
- * -ENAMETOOLONG. Pure Source: sysctl(8), sysctl.d(5) */
+ * -ENAMETOOLONG. Pure. Source: sysctl(8), sysctl.d(5) */
 int bh_sysctl_path(const char *name, char *buf, size_t size) bh_must_check;
 
 /** bh_cpu_list_parse() - "0-3,7" into @set of @bits bits; -EINVAL with the text. Spaces around

@@ -98,6 +98,7 @@ int bh_cgroup_open(struct bh_cgroup *cg, const struct bh_strv *subs, pid_t init,
  * for the new process once its pid is known. Without it the process stays where its parent is, as
  * with runc. */
 bool bh_cgroup_needs_attach(const struct bh_cgroup *cg);
+/** bh_cgroup_attach() - have systemd move @pid to the group */
 int bh_cgroup_attach(const struct bh_cgroup *cg, pid_t pid, struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_apply() - set every limit in @resources that is set; `update` calls it again.
@@ -126,8 +127,9 @@ int bh_cgroup_signal(struct bh_cgroup *cg, int sig, struct bh_err *err) bh_must_
 int bh_cgroup_oom_kills(const struct bh_cgroup *cg, uint64_t *ret,
 			struct bh_err *err) bh_must_check;
 
-/** bh_cgroup_notify_fds() - for `events`: descriptors that become readable when OOM counters change
- * (memory.events by inotify on v2, eventfd on v1); -1 where there is no memory controller */
+/** bh_cgroup_oom_fd() - for `events`: becomes readable when the OOM killer may have acted
+ * (memory.events by inotify on v2, eventfd on v1). Return: descriptor, the caller's; -1 where there
+ * is no memory controller; -errno with @err */
 int bh_cgroup_oom_fd(const struct bh_cgroup *cg, struct bh_err *err) bh_must_check;
 
 /** bh_cgroup_stats_json() - the "data" object of runc's `events --stats`, appended to @out */
@@ -138,7 +140,8 @@ int bh_cgroup_stats_json(const struct bh_cgroup *cg, struct bh_buf *out,
  * the scope. Idempotent; groups that are not there count as removed */
 int bh_cgroup_destroy(struct bh_cgroup *cg, struct bh_err *err) bh_must_check;
 
-/** bh_cgroup_save() - append the JSON object from which bh_cgroup_load() makes the same again */
+/** bh_cgroup_save() / bh_cgroup_load() - append a JSON object; make the same again from it, but for
+ * what is known of the spec alone. @ret: the caller's, free with bh_cgroup_free() */
 void bh_cgroup_save(const struct bh_cgroup *cg, struct bh_buf *out);
 int bh_cgroup_load(json_object *saved, struct bh_cgroup **ret, struct bh_err *err) bh_must_check;
 
@@ -154,7 +157,7 @@ struct bh_cgroup_hierarchy {
 /** bh_cgroup_hierarchies() - borrowed, valid as long as @cg; @ret_n of them */
 const struct bh_cgroup_hierarchy *bh_cgroup_hierarchies(const struct bh_cgroup *cg, size_t *ret_n);
 
-/** bh_cgroup_mode() - the host's layout for `features` and `check`: 1, 2, or 3 for a hybrid */
+/** bh_cgroup_host_mode() - the host's layout. Return: 1, 2, or 3 for a hybrid */
 int bh_cgroup_host_mode(void);
 
 #endif

@@ -24,6 +24,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "linux/cgroup_internal.h"
+#include "linux/userns.h"
 
 /* What every container may use, whatever its rules say; config-linux.md "Default Devices", and as
  * runc: making any device node, the terminals, and /dev/net/tun. */
@@ -55,8 +56,7 @@ const char *bh_cg_device_text(const struct bh_cg_device *d, char buf[static BH_C
 	return buf;
 }
 
-/* ---- the set, in the document's order ----------------------------------------------------------
- */
+/* ---- the set, in the document's order -------------------------------------------------------- */
 
 static struct bh_cg_device *find(const struct bh_cg_devices *set, char type, int64_t major,
 				 int64_t minor)
@@ -287,18 +287,13 @@ struct bpf_insn *bh_cg_devices_program(struct bh_arena *arena, const struct bh_c
 	return insn;
 }
 
-static uint64_t pointer(const void *p)
-{
-	return (uint64_t)(uintptr_t)p;
-}
-
 static int load_program(const struct bpf_insn *insn, size_t n)
 {
 	union bpf_attr attr = {
 		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
 		.insn_cnt = (uint32_t)n,
-		.insns = pointer(insn),
-		.license = pointer("Apache-2.0"),
+		.insns = bh_bpf_pointer(insn),
+		.license = bh_bpf_pointer("Apache-2.0"),
 	};
 	struct rlimit old, all = { RLIM_INFINITY, RLIM_INFINITY };
 	int fd;
@@ -373,7 +368,7 @@ static int apply_v2(const struct bh_cg_hier *h, const struct bh_cg_devices *set,
 	union bpf_attr query = {
 		.query.target_fd = (uint32_t)dir_fd,
 		.query.attach_type = BPF_CGROUP_DEVICE,
-		.query.prog_ids = pointer(ids),
+		.query.prog_ids = bh_bpf_pointer(ids),
 		.query.prog_cnt = PROGRAMS_MAX,
 	};
 	bh_auto_close int old = -EBADF;
@@ -403,18 +398,6 @@ static int apply_v2(const struct bh_cg_hier *h, const struct bh_cg_devices *set,
 	return 0;
 }
 
-/* In a user namespace neither lists nor programs may be touched, and need not be: no device node
- * that gives access can be made there. */
-static bool in_user_namespace(void)
-{
-	char text[64];
-	unsigned int first, host, count;
-
-	return bh_cg_read("/proc/self", "uid_map", text, sizeof(text)) > 0 &&
-	       !(sscanf(text, "%u %u %u", &first, &host, &count) == 3 && first == 0 && host == 0 &&
-		 count == UINT32_MAX);
-}
-
 int bh_cg_devices_apply(const struct bh_cgroup *cg, const struct bh_resources *resources,
 			struct bh_err *err)
 {
@@ -427,6 +410,7 @@ int bh_cg_devices_apply(const struct bh_cgroup *cg, const struct bh_resources *r
 		return e;
 	e = cg->pub[i].v2 ? apply_v2(&cg->hier[i], &set, err)
 			  : apply_v1(cg->hier[i].dir, &set, err);
-	/* A failure is looked into only when there is one: it costs three system calls. */
-	return e < 0 && (cg->rootless || in_user_namespace()) ? 0 : e;
+	/* In a user namespace neither lists nor programs may be touched, and need not be: no device
+	 * node that gives access can be made there. */
+	return e < 0 && (cg->rootless || bh_userns_inside()) ? 0 : e;
 }

@@ -3,7 +3,9 @@
  * Shared by the files of the cgroup module alone: what a planned cgroup consists of, and the steps
  * that differ between version 1 and 2.
  *
- *	cgroup.c          the object: plan, print, save, load; create, open, enter as a sequence
+ *	cgroup.c          the object: plan, print; create, open, enter as a sequence
+ *	cgroup_save.c     the object as JSON, for the container's state
+ *	cgroup_file.c     reading and writing control files; the names of controllers
  *	cgroup_layout.c   what the host has mounted where, and where the caller is in it
  *	cgroup_limits.c   resources → list of (file, value): pure, both versions
  *	cgroup_apply.c    writes that list
@@ -53,8 +55,7 @@ struct bh_cg_mount {
 	bool v2;
 	uint32_t controllers; /* v1: bits; v2: not looked at before they are needed */
 	const char *name, *mountpoint, *options;
-	const char
-		*own; /* the caller's group below the mountpoint, "/…"; NULL when not asked for */
+	const char *own; /* the caller's group below it, "/…"; NULL when not asked for */
 };
 struct bh_cg_layout {
 	int mode; /* as bh_cgroup_host_mode() */
@@ -190,6 +191,8 @@ uint64_t bh_cg_cpu_weight(uint64_t shares);
 
 /* ---- version 1, version 2 -------------------------------------------------------------------- */
 
+/** bh_cg_v1_create() / bh_cg_v2_create() - make the group of hierarchy @i, or take over one that is
+ * empty; open what enters it. Return: 0; -EBUSY somebody is in it, or it is frozen */
 int bh_cg_v1_create(struct bh_cgroup *cg, size_t i, struct bh_err *err) bh_must_check;
 int bh_cg_v2_create(struct bh_cgroup *cg, size_t i, struct bh_err *err) bh_must_check;
 
@@ -221,10 +224,14 @@ bool bh_cg_v2_may_enter(const char *mountpoint, const char *path);
  * Return: 0 or -errno */
 int bh_cg_v2_enable(const char *mountpoint, const char *dir, uint32_t ctrls) bh_must_check;
 
+/** bh_cg_v1_freeze() / bh_cg_v2_freeze() - and wait until it is so; thawing what is gone succeeds
+ */
 int bh_cg_v1_freeze(const char *dir, bool frozen, struct bh_err *err) bh_must_check;
 int bh_cg_v2_freeze(const char *dir, bool frozen, struct bh_err *err) bh_must_check;
+/** bh_cg_v1_frozen() / bh_cg_v2_frozen() - Return: 1 frozen; 0 not, or gone; -errno */
 int bh_cg_v1_frozen(const char *dir, struct bh_err *err) bh_must_check;
 int bh_cg_v2_frozen(const char *dir, struct bh_err *err) bh_must_check;
+/** bh_cg_v1_oom_fd() / bh_cg_v2_oom_fd() - as bh_cgroup_oom_fd() */
 int bh_cg_v1_oom_fd(const char *dir, struct bh_err *err) bh_must_check;
 int bh_cg_v2_oom_fd(const char *dir, struct bh_err *err) bh_must_check;
 
@@ -264,6 +271,8 @@ struct bpf_insn;
 struct bpf_insn *bh_cg_devices_program(struct bh_arena *arena, const struct bh_cg_devices *devices,
 				       size_t *ret_n);
 
+/** bh_cg_devices_apply() - put the rules in force; where nothing may be done about devices
+ * (rootless, in a user namespace) that is no error */
 int bh_cg_devices_apply(const struct bh_cgroup *cg, const struct bh_resources *resources,
 			struct bh_err *err) bh_must_check;
 

@@ -16,6 +16,7 @@
 
 #include "base/path.h"
 #include "linux/cgroup_internal.h"
+#include "linux/mount.h"
 
 #define CGROUP_ROOT     "/sys/fs/cgroup"
 #define MOUNTINFO_MAX   (16 << 20)             /* bytes */
@@ -44,23 +45,6 @@ static int read_proc(struct reader *r, const char *file, char **ret, struct bh_e
 	if (snprintf(path, sizeof(path), "%s/proc/self/%s", r->prefix, file) >= (int)sizeof(path))
 		return bh_err_set(err, -ENAMETOOLONG, "read '%s'", file);
 	return bh_path_read(AT_FDCWD, path, BH_PATH_HOST, MOUNTINFO_MAX, ret, NULL, err);
-}
-
-/* Cuts "\040" and the like back to characters, in place. */
-static void unescape(char *s)
-{
-	char *out = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-		    s[3] >= '0' && s[3] <= '7') {
-			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 3;
-		} else {
-			*out++ = *s;
-		}
-	}
-	*out = '\0';
 }
 
 static bool has_option(const char *options, const char *want, size_t len)
@@ -99,8 +83,8 @@ static bool parse_mount_line(char *line, struct mount_line *m)
 	if (!m->type || !strtok_r(NULL, " ", &save))
 		return false;
 	m->options = strtok_r(NULL, " ", &save);
-	unescape(m->root);
-	unescape(m->point);
+	bh_mount_unescape(m->root);
+	bh_mount_unescape(m->point);
 	return m->options != NULL;
 }
 

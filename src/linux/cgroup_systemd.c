@@ -29,8 +29,6 @@
 #define PER_SEC_STEP_US   10000 /* systemd keeps whole percents of a processor */
 #define CPU_MAX           8192
 
-extern char **environ;
-
 /* ---- names and paths ------------------------------------------------------------------------- */
 
 static bool is_unit_name(const char *s)

@@ -68,6 +68,27 @@ int bh_mount_flags(int fd, unsigned long *ret, struct bh_err *err)
 	return 0;
 }
 
+static bool is_octal(char c)
+{
+	return c >= '0' && c <= '7';
+}
+
+void bh_mount_unescape(char *path)
+{
+	char *out = path;
+
+	for (char *p = path; *p; p++) {
+		if (*p == '\\' && is_octal(p[1]) && p[1] <= '3' && is_octal(p[2]) &&
+		    is_octal(p[3])) {
+			*out++ = (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
+			p += 3;
+		} else {
+			*out++ = *p;
+		}
+	}
+	*out = '\0';
+}
+
 int bh_mount_is_fs(int fd, unsigned long magic, struct bh_err *err)
 {
 	struct statfs st;

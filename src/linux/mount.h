@@ -62,8 +62,8 @@ int bh_mount_attach(int tree_fd, int dirfd, const char *name, struct bh_err *err
 
 /* A change of a mount's attributes, and of those below it. */
 struct bh_mount_change {
-	uint64_t set,
-		clear; /* MOUNT_ATTR_*; any access time in @set needs MOUNT_ATTR__ATIME cleared */
+	/* MOUNT_ATTR_*; any access time in @set needs MOUNT_ATTR__ATIME cleared. */
+	uint64_t set, clear;
 	unsigned long propagation; /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE or 0 */
 	bool recursive;
 	bool idmap;    /* map ids as the user namespace @userns_fd does */
@@ -90,6 +90,10 @@ uint64_t bh_mount_attr_of(unsigned long ms_flags);
 /** bh_mount_flags() - MS_* that the mount of @fd has now; MS_STRICTATIME when it is neither noatime
  * nor relatime. Return: 0 or -errno */
 int bh_mount_flags(int fd, unsigned long *ret, struct bh_err *err) bh_must_check;
+
+/** bh_mount_unescape() - a path of /proc/PID/mountinfo in place: "\040" and the like become what
+ * they stand for. Source: proc_pid_mountinfo(5) */
+void bh_mount_unescape(char *path);
 
 /** bh_mount_is_fs() - whether @fd is on a file system of type @magic (linux/magic.h). Return: 1, 0
  * or -errno */

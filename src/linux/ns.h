@@ -43,9 +43,10 @@ void bh_ns_plan_deinit(struct bh_ns_plan *plan);
 bool bh_ns_needs_joiner(const struct bh_ns_plan *plan);
 
 /**
- * bh_ns_join() - enter the namespaces of @plan->joins, but for pid namespaces, which only a new
- * process can enter. Those that the host may join come first, then the user namespace, then what it
- * gave access to.
+ * bh_ns_join() - enter the namespaces of @plan->joins
+ * @with_pid: pid namespaces too, which take effect for the caller's next child
+ *
+ * Those that the host may join come first, then the user namespace, then what it gave access to.
  *
  * Context: child, single-threaded
  */

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/path.h"
+#include "linux/mount.h"
 #include "linux/rdt_internal.h"
 
 #define RESCTRL_MAGIC 0x7655821 /* RDTGROUP_SUPER_MAGIC of linux/magic.h, newer than Debian 12 */
@@ -16,22 +17,6 @@
 #define MOUNTINFO_MAX (16 << 20)
 
 /* ---- where resctrl is ------------------------------------------------------------------------ */
-
-static void unescape(char *path)
-{
-	char *out = path;
-
-	for (char *in = path; *in; in++) {
-		if (in[0] == '\\' && in[1] >= '0' && in[1] <= '3' &&
-		    isdigit((unsigned char)in[2]) && isdigit((unsigned char)in[3])) {
-			*out++ = (char)((in[1] - '0') << 6 | (in[2] - '0') << 3 | (in[3] - '0'));
-			in += 3;
-		} else {
-			*out++ = *in;
-		}
-	}
-	*out = '\0';
-}
 
 char *bh_rdt_mountpoint(char *mountinfo)
 {
@@ -45,7 +30,7 @@ char *bh_rdt_mountpoint(char *mountinfo)
 		for (int i = 0; i < 5 && field; i++)
 			point = strsep(&field, " ");
 		if (point) {
-			unescape(point);
+			bh_mount_unescape(point);
 			return point;
 		}
 	}

@@ -5,6 +5,8 @@
 
 #include "linux/rdt.h"
 
+/** bh_rdt_create_at() / bh_rdt_add_at() / bh_rdt_update_at() / bh_rdt_destroy_at() - @root_fd: that
+ * directory; else as in rdt.h */
 int bh_rdt_create_at(int root_fd, const struct bh_intel_rdt *rdt, const char *id, bool *ret_owned,
 		     struct bh_err *err) bh_must_check;
 int bh_rdt_add_at(int root_fd, const struct bh_intel_rdt *rdt, const char *id, pid_t pid,

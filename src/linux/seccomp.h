@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Seccomp filters: libseccomp compiles a profile to BPF once; the program is kept by content hash,
- * since compiling 360 names takes 10 ms. A cached program is only used if the user made the file
- * and no one else can write it, and after its checks.
+ * Seccomp filters: a profile is compiled to BPF here (seccomp_build.c), with libseccomp's numbers
+ * for the names; the program is kept by content hash. A cached program is only used if the user
+ * made the file and no one else can write it, and after its checks.
  *
  * Source: seccomp(2), seccomp_unotify(2), libseccomp, runtime-spec config-linux.md "Seccomp"
  */
@@ -17,8 +17,7 @@
 struct bh_seccomp_filter {
 	struct sock_filter *insns; /* malloc'd */
 	uint16_t n;
-	unsigned int
-		flags; /* SECCOMP_FILTER_FLAG_* incl. NEW_LISTENER where the profile notifies */
+	unsigned int flags; /* SECCOMP_FILTER_FLAG_*, NEW_LISTENER where the profile notifies */
 };
 
 #define BH_SECCOMP_FILTER_INIT     \
@@ -73,8 +72,8 @@ bool bh_seccomp_notifies(const struct bh_seccomp *profile);
 int bh_seccomp_send_listener(const char *path, int listener_fd, const char *state, size_t len,
 			     struct bh_err *err) bh_must_check;
 
-/* For `features`: what this build knows; each list NULL-terminated and in the order of the names.
- */
+/** bh_seccomp_actions() / …operators() / …archs() / …known_flags() - for `features`: what this
+ * build knows, NULL-terminated, in the order of the names */
 const char *const *bh_seccomp_actions(void);
 const char *const *bh_seccomp_operators(void);
 const char *const *bh_seccomp_archs(void);

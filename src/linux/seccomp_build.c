@@ -2,10 +2,10 @@
 /*
  * A profile becomes a BPF program: libseccomp knows the numbers behind the names, the rest is here.
  *
- * libseccomp's own generator is not used, because a filter is made at each start of a container:
- *for the usual profile of 400 names it takes 18 ms and makes 1400 instructions, most of them one
- * comparison a name. Numbers of the same action stand together in most tables, so here a profile is
- * cut into ranges, and a search by halves finds the range of a number in some seven steps:
+ * libseccomp's own generator is not used: for the usual profile of 400 names it takes 18 ms and
+ * makes 1400 instructions, most of them one comparison a name. Numbers of the same action stand
+ * together in most tables, so here a profile is cut into ranges, and a search by halves finds the
+ * range of a number in some seven steps:
  *
  *	ld  arch
  *	jeq ARCH → its search            one for each architecture; no match → kill
@@ -29,7 +29,7 @@
  * Numbers above the largest that the profile names are system calls that are newer than it. They
  * answer ENOSYS in place of the profile's default, mostly EPERM, which the C library takes for a
  * refusal where ENOSYS makes it try the older call. A profile that allows by default, or says
- *ENOSYS itself, needs none of that.
+ * ENOSYS itself, needs none of that.
  *
  * The tests compare all of this with what libseccomp makes of the same profiles.
  */

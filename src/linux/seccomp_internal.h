@@ -6,8 +6,7 @@
 #include "base/buf.h"
 #include "linux/seccomp.h"
 
-/* ---- seccomp.c: names -------------------------------------------------------------------------
- */
+/* ---- seccomp.c: names -------------------------------------------------------------------- */
 
 /** bh_seccomp_action() - the value that libseccomp knows for @name with @errno_ret
  * @where: JSON pointer of the object that holds both, for @err */
@@ -30,22 +29,20 @@ const struct bh_seccomp_arch *bh_seccomp_arch_here(const char *name);
 /** bh_seccomp_arch_native() - what this program was built for */
 const struct bh_seccomp_arch *bh_seccomp_arch_native(void);
 
-/* ---- seccomp_build.c --------------------------------------------------------------------------
- */
+/* ---- seccomp_build.c --------------------------------------------------------------------- */
 
 /** bh_seccomp_build() - compile, whatever is cached; sets insns and n of @filter */
 int bh_seccomp_build(const struct bh_seccomp *profile, struct bh_seccomp_filter *filter,
 		     struct bh_err *err) bh_must_check;
 
-/* ---- seccomp_cache.c --------------------------------------------------------------------------
- */
+/* ---- seccomp_cache.c --------------------------------------------------------------------- */
 
 /** bh_seccomp_key() - append to @key all that decides what bh_seccomp_build() makes of @profile:
  * equal bytes, equal programs */
 void bh_seccomp_key(const struct bh_seccomp *profile, struct bh_buf *key);
 
 /** bh_seccomp_cache_encode() / bh_seccomp_cache_decode() - a cache file's bytes; decoding checks
- * everything Return: 0; -EBADMSG when anything is not as it must be; -ENOMEM */
+ * everything. Return: 0; -EBADMSG when anything is not as it must be; -ENOMEM */
 void bh_seccomp_cache_encode(const struct bh_buf *key, const struct bh_seccomp_filter *filter,
 			     struct bh_buf *file);
 int bh_seccomp_cache_decode(const void *data, size_t len, const struct bh_buf *key,

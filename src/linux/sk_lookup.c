@@ -11,11 +11,6 @@
 
 #include "base/sys.h"
 
-static uint64_t pointer(const void *p)
-{
-	return (uint64_t)(uintptr_t)p;
-}
-
 /* A map with one place, for a socket. */
 static int make_map(int listener, struct bh_err *err)
 {
@@ -29,8 +24,8 @@ static int make_map(int listener, struct bh_err *err)
 	const uint32_t key = 0;
 	const uint64_t value = (uint64_t)listener;
 	union bpf_attr put = { .map_fd = (uint32_t)map,
-			       .key = pointer(&key),
-			       .value = pointer(&value) };
+			       .key = bh_bpf_pointer(&key),
+			       .value = bh_bpf_pointer(&value) };
 
 	if (map < 0)
 		return bh_err_set(err, -errno, "make a map of sockets");
@@ -105,8 +100,8 @@ static int load_program(int map, struct bh_err *err)
 		.prog_type = BPF_PROG_TYPE_SK_LOOKUP,
 		.expected_attach_type = BPF_SK_LOOKUP,
 		.insn_cnt = BH_ARRAY_SIZE(program),
-		.insns = pointer(program),
-		.license = pointer("Apache-2.0"),
+		.insns = bh_bpf_pointer(program),
+		.license = bh_bpf_pointer("Apache-2.0"),
 		.prog_name = "bulkhead_lo",
 	};
 	int fd = bh_sys_bpf(BPF_PROG_LOAD, &attr, sizeof(attr));

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/log.h"
 #include "metrics/server.h"
 
 #define UNIX    "unix:"
@@ -102,6 +103,13 @@ static void describe(struct bh_listener *l, const char *text)
 		snprintf(l->where, sizeof(l->where), "%s", text);
 }
 
+static bool is_local(const union address *at)
+{
+	if (at->any.sa_family == AF_INET)
+		return ntohl(at->v4.sin_addr.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+	return at->any.sa_family != AF_INET6 || IN6_IS_ADDR_LOOPBACK(&at->v6.sin6_addr);
+}
+
 int bh_listen(const char *text, struct bh_listener *ret, struct bh_err *err)
 {
 	bool is_path = strncmp(text, UNIX, strlen(UNIX)) == 0;
@@ -132,6 +140,10 @@ int bh_listen(const char *text, struct bh_listener *ret, struct bh_err *err)
 	if (is_path)
 		strcpy(ret->path, at.path.sun_path);
 	describe(ret, text);
+	if (!is_local(&at))
+		bh_warn("%s is open to the network: whoever reaches it may read, nobody is asked "
+			"who they are",
+			ret->where);
 	return 0;
 }
 

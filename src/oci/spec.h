@@ -39,8 +39,7 @@ struct bh_rlimit {
 struct bh_caps {
 	bool set; /* process.capabilities was there */
 	uint64_t bounding, effective, inheritable, permitted, ambient;
-	struct bh_strv
-		unknown; /* names that this build does not know: warned about, as runc does */
+	struct bh_strv unknown; /* names that this build does not know: for a warning */
 };
 struct bh_scheduler {
 	bool set;
@@ -252,8 +251,7 @@ struct bh_linux {
 	BH_LIST(struct bh_device) devices;
 	BH_LIST(struct bh_net_device) net_devices;
 	struct bh_seccomp seccomp;
-	const char
-		*rootfs_propagation; /* "shared", "slave", "private", "unbindable", "r…" or NULL */
+	const char *rootfs_propagation; /* "shared", "rslave" and the like; NULL = not given */
 	struct bh_strv masked_paths, readonly_paths;
 	const char *mount_label;
 	struct bh_intel_rdt intel_rdt;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Source: containerd/ttrpc PROTOCOL.md. The server may be a guest's: it is not trusted. */
+#include <stdio.h>
 #include <string.h>
 
 #include "loop/fiber.h"
@@ -10,12 +11,14 @@
 /* Calls that wait for their answer. */
 #define PENDING_MAX 4096U
 #define NS_PER_MS   1000000
+#define MS_PER_S    1000.0
 
 struct pending {
 	struct pending *prev, *next;
 	struct bh_rpc_client *client;
 	uint32_t stream;
 	struct bh_timer timer;
+	int timeout_ms;
 	bh_rpc_answer_fn fn;
 	void *arg;
 };
@@ -67,17 +70,19 @@ static void finish_with(struct pending *pending, enum bh_rpc_code code, const ch
 static void on_timeout(struct bh_timer *timer)
 {
 	struct pending *pending = bh_owner_of(timer, struct pending, timer);
+	char why[64];
 
-	finish_with(pending, BH_RPC_DEADLINE, "no answer in time");
+	snprintf(why, sizeof(why), "no answer in %g s", pending->timeout_ms / MS_PER_S);
+	finish_with(pending, BH_RPC_DEADLINE, why);
 }
 
 /* Closes; those that wait hear it, oldest first. Calls that they make meanwhile are refused. */
-static void end(struct bh_rpc_client *client, const char *why)
+static void end(struct bh_rpc_client *client, enum bh_rpc_code code, const char *why)
 {
 	client->refs++;
 	bh_rpc_conn_deinit(&client->conn);
 	while (client->oldest)
-		finish_with(client->oldest, BH_RPC_UNAVAILABLE, why);
+		finish_with(client->oldest, code, why);
 	unref(client);
 }
 
@@ -88,7 +93,7 @@ static void lost(struct bh_rpc_client *client, const struct bh_err *err)
 	if (!bh_rpc_conn_open(&client->conn))
 		return;
 	client->refs++;
-	end(client, bh_err_format(err, why, sizeof(why)));
+	end(client, BH_RPC_UNAVAILABLE, bh_err_format(err, why, sizeof(why)));
 	if (client->closed) /* else it was freed meanwhile */
 		client->closed(client->arg);
 	unref(client);
@@ -191,9 +196,15 @@ struct bh_rpc_client *bh_rpc_client_free(struct bh_rpc_client *client)
 	if (!client)
 		return NULL;
 	client->closed = NULL;
-	end(client, "the connection was closed");
+	end(client, BH_RPC_UNAVAILABLE, "the connection was closed");
 	unref(client);
 	return NULL;
+}
+
+void bh_rpc_client_give_up(struct bh_rpc_client *client, const char *why)
+{
+	if (bh_rpc_conn_open(&client->conn))
+		end(client, BH_RPC_DEADLINE, why);
 }
 
 static int refuse(struct bh_rpc_client *client, struct bh_err *err)
@@ -232,6 +243,7 @@ static int call(struct bh_rpc_client *client, const Wire__Request *request, int 
 	pending->stream = client->next_stream;
 	client->next_stream += 2;
 	pending->timer.fn = on_timeout;
+	pending->timeout_ms = timeout_ms;
 	pending->fn = fn;
 	pending->arg = arg;
 	r = bh_rpc_conn_send(&client->conn, pending->stream, BH_RPC_REQUEST, &request->base, err);

@@ -14,7 +14,7 @@
  *	END     no more DATA comes
  *	CREDIT  so many bytes more may be sent (32 bits). A stream begins with a window full of it
  *	CLOSE   nothing more comes, and what comes is dropped. Sent once by each side, as its last
- *word on a stream: when both directions have ended, or its user is gone
+ *	        word on a stream: when both directions have ended, or its user is gone
  *
  * Memory is bounded: whoever has no credit is not read from, and whoever sends without breaks the
  * protocol, which ends the channel. A reader that is slow holds up its own stream and no other.

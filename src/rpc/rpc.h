@@ -132,6 +132,10 @@ int bh_rpc_connect(struct bh_loop *loop, int fd, void (*closed)(void *arg), void
  * Return: NULL */
 struct bh_rpc_client *bh_rpc_client_free(struct bh_rpc_client *client);
 
+/** bh_rpc_client_give_up() - nothing is expected of the peer any more: end the connection; pending
+ * calls are answered with BH_RPC_DEADLINE and @why */
+void bh_rpc_client_give_up(struct bh_rpc_client *client, const char *why);
+
 /**
  * bh_rpc_call() - ask
  * @request:    packed before the return; NULL = empty

@@ -210,8 +210,7 @@ bool bh_shim_in_use(const struct bh_shim *s)
 	return s->stage == BH_SHIM_OPENING || (s->stage == BH_SHIM_OPEN && !bh_pod_empty(s->pod));
 }
 
-/* ---- memory -------------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 /* A segment of the program that is not written to: its pages come again when they are used. */
 static int drop_segment(struct dl_phdr_info *info, size_t size, void *data)

@@ -231,8 +231,7 @@ static int listen_on(struct server *s, struct bh_err *err)
 	return r < 0 ? r : 0;
 }
 
-/* ---- the pod's life
- * -------------------------------------------------------------------------------- */
+/* ---- the pod's life ---------------------------------------------------------------------- */
 
 static void on_farewell(struct bh_timer *timer)
 {

@@ -8,9 +8,9 @@
  *	bulkhead-systemd [--user] stop  UNIT
  *	bulkhead-systemd [--user] attach UNIT PID
  *
- * TYPE and VALUE are as in busctl(1), or TYPE is "@" and VALUE in GVariant's text format.
- *NAME@VERSION is left out when systemd is older than VERSION. start and stop wait for the job's
- *end. A failure is one line on standard error and status 1.
+ * TYPE and VALUE are as in busctl(1), or TYPE is "@" and VALUE in GVariant's text format. What is
+ * named NAME@VERSION is left out when systemd is older than VERSION. start and stop wait for the
+ * job's end. A failure is one line on standard error and status 1.
  *
  * Source: org.freedesktop.systemd1(5), sd-bus(3)
  */

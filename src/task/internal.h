@@ -156,8 +156,7 @@ void bh_task_reap(struct bh_tasks *tasks);
 
 Wire__Timestamp bh_task_timestamp(struct timespec when);
 
-/* ---- execution.c: execs without a worker ------------------------------------------------------
- */
+/* ---- execution.c: execs without a worker ----------------------------------------------------- */
 
 /** bh_task_execute() - run @p, whose container must be one that bh_container_execs_alone(). May
  * suspend. Return: 0 with @started, @p runs or has ended already; -errno with @err */
@@ -178,8 +177,7 @@ void bh_task_watch_oom(struct bh_task *task);
 void bh_task_look_for_oom(struct bh_task *task);
 void bh_task_unwatch_oom(struct bh_task *task);
 
-/* ---- the verbs, by the file that they are in; all of type bh_rpc_fn ---------------------------
- */
+/* ---- the verbs, by the file that they are in; all of type bh_rpc_fn -------------------------- */
 
 /* lifecycle.c */
 void bh_task_create(void *self, struct bh_rpc_call *call, const void *request);

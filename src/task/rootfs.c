@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/loop.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -59,8 +60,7 @@ static int parse(const Task__Mount *m, struct parsed *p, struct bh_err *err)
 	return p->data.failed ? bh_err_oom(err) : 0;
 }
 
-/* ---- overlays with more lower directories than fit into a page ---------------------------------
- */
+/* ---- overlays with more lower directories than fit into a page --------------------------- */
 
 /* Bytes of the directory that all of the colon-separated paths have in common, with its '/'. */
 static size_t common_dir(const char *paths, size_t len)
@@ -126,8 +126,7 @@ static int mount_overlay(struct parsed *p, const char *dir, struct bh_err *err)
 	return chdir("/") < 0 && r == 0 ? bh_err_set(err, -errno, "chdir '/'") : r;
 }
 
-/* ---- images ------------------------------------------------------------------------------------
- */
+/* ---- images ------------------------------------------------------------------------------ */
 
 static int configure_loop(int loop, int image, bool readonly)
 {
@@ -182,8 +181,7 @@ static int mount_image(struct parsed *p, const char *dir, struct bh_err *err)
 	return bh_mount_old(&p->fs, dir, err);
 }
 
-/* ---- all of them -------------------------------------------------------------------------------
- */
+/* ---- all of them ------------------------------------------------------------------------- */
 
 /* Attributes of a bind mount take a second call, mount(2). */
 static int mount_bind(struct parsed *p, const char *dir, struct bh_err *err)
@@ -227,15 +225,37 @@ static int mount_with_ids(struct parsed *p, const char *target, struct bh_err *e
 	return bh_rootfs_mount_mapped(&p->ids, lowers, target, mount_parsed, p, err);
 }
 
+/* Where in @dir a mount goes: as names stand in the image that is mounted there already, whose
+ * links lead nowhere but into it. */
+static int find_place(const char *dir, const char *target, char ret[static PATH_MAX],
+		      struct bh_err *err)
+{
+	bh_auto_close int root = -EBADF, place = -EBADF;
+	char link[BH_PROC_FD_BYTES];
+	ssize_t n;
+
+	if (!*target)
+		return snprintf(ret, PATH_MAX, "%s", dir) < PATH_MAX
+			       ? 0
+			       : bh_err_set(err, -ENAMETOOLONG, "mount at '%.64s…'", dir);
+	root = bh_path_open(AT_FDCWD, dir, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
+	place = root < 0 ? root : bh_path_open(root, target, O_PATH, 0, BH_PATH_IN_ROOT, err);
+	if (place < 0)
+		return place;
+	n = readlink(bh_proc_fd(link, place), ret, PATH_MAX);
+	if (n < 0 || n == PATH_MAX)
+		return bh_err_set(err, n < 0 ? -errno : -ENAMETOOLONG, "find '%s'", target);
+	ret[n] = '\0';
+	return 0;
+}
+
 static int mount_one(const char *dir, const Task__Mount *m, struct bh_err *err)
 {
 	struct parsed p = { .loop = false };
-	bh_auto_free char *target = NULL;
-	int r;
+	char target[PATH_MAX];
+	int r = find_place(dir, m->target, target, err);
 
-	if (asprintf(&target, "%s%s%s", dir, *m->target ? "/" : "", m->target) < 0)
-		return bh_err_oom(err);
-	r = parse(m, &p, err);
+	r = r < 0 ? r : parse(m, &p, err);
 	if (r == 0)
 		r = bh_rootfs_ids_given(&p.ids) ? mount_with_ids(&p, target, err)
 						: mount_parsed(&p, target, err);

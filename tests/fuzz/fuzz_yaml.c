@@ -19,8 +19,7 @@ static uint32_t count(const struct bh_yaml *node, unsigned int depth)
 	CHECK(depth <= BH_YAML_DEPTH_MAX);
 	CHECK(node->line > 0 && node->column > 0);
 	CHECK(node->kind == BH_YAML_SCALAR ? !node->first : !*node->text);
-	bh_yaml_for_each(item, node)
-	{
+	bh_yaml_for_each (item, node) {
 		CHECK((node->kind == BH_YAML_MAP) == (item->key != NULL));
 		n += count(item, depth + 1);
 	}

@@ -339,3 +339,10 @@ page_of() {
         mandoc -T lint -W warning "$page"
     done
 }
+
+@test "what the driver script does not know is refused at once, with what there is" {
+    local dev=$BATS_TEST_DIRNAME/../../dev
+    fails_with "no such target: nosuch (there are: admit bulkhead_yaml " "$dev" fuzz nosuch
+    fails_with "no such suite: nosuch (there are: lint unit " "$dev" test nosuch
+    fails_with "no such command: nosuch" "$dev" nosuch
+}

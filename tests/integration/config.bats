@@ -270,6 +270,18 @@ shows() {
     [[ $output == *"the smallest pod"*"cgroup: "* ]]
 }
 
+@test "the runtime is chosen by who calls, not by the bundle" {
+    bundle
+    config '.annotations = {"io.bulkhead.runtime": "kata"}'
+    RUNTIME_FLAGS=
+    BULKHEAD_CONFIG='' run -0 rt run --dry-run --bundle "$BUNDLE" "$ID"
+    [[ $output != *"micro-VM"* ]]
+    RUNTIME_FLAGS="--config $CONFIG"
+    node_is <<<'runtime: runc'
+    run -0 rt run --dry-run --bundle "$BUNDLE" "$ID"
+    [[ $output != *"micro-VM"* ]]
+}
+
 @test "metrics are where they are configured to be, of pods wherever their states are" {
     require_root
     bundle
@@ -279,6 +291,15 @@ shows() {
     wait_until 5 test -S "$WORK/metrics"
     stop_process $exporter
     [ ! -e "$WORK/metrics" ]
+    # One that the network reaches is warned of, and no other.
+    "$BULKHEAD" metrics --listen 0.0.0.0:0 </dev/null >/dev/null 2>"$WORK/open" 3>&- &
+    exporter=$!
+    "$BULKHEAD" metrics --listen 127.0.0.2:0 </dev/null >/dev/null 2>"$WORK/local" 3>&- &
+    wait_until 20 grep -q 'http://' "$WORK/local"
+    stop_process $!
+    wait_until 20 grep -q 'level=warning.*http://0.0.0.0:.* is open to the network' "$WORK/open"
+    stop_process $exporter
+    run ! grep level=warning "$WORK/local"
     quietly rt_at run --detach --bundle "$BUNDLE" "$ID"
     run -0 rt_at pod list
     [[ $output == *"$ID"* ]]

@@ -48,7 +48,7 @@ require_cgroup() {
     config '.hooks.createRuntime[0].env = ["OF=hook"]'
     OF=runtime rt run --bundle "$BUNDLE" "$ID"
     grep -qx OF=hook "$BUNDLE/host-env"
-    ! grep -qx OF=runtime "$BUNDLE/host-env"
+    ! grep -qx OF=runtime "$BUNDLE/host-env" || false
 }
 
 @test "a created container holds no descriptor of the host's but its sockets and standard ones" {

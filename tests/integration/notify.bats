@@ -105,7 +105,7 @@ heard() {
     [ "$(cat "$HEARD")" = listening ]
     # Standard streams, signals, events and the socket itself.
     ls -l "/proc/$RUNTIME/fd"
-    ! readlink "/proc/$RUNTIME"/fd/* | grep -qx /
+    ! readlink "/proc/$RUNTIME"/fd/* | grep -qx / || false
     rt exec --env NOTIFY_SOCKET=/run/notify/notify.sock "$ID" notifier send READY=1
     heard "MAINPID=$RUNTIME READY=1 "
 }

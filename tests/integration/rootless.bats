@@ -90,6 +90,19 @@ teardown() {
     [[ $output == *"Such configuration is strongly discouraged"* ]]
 }
 
+@test "with the host's network its sysfs is shown, read-only with all that is mounted on it" {
+    user_bundle
+    config '.linux.namespaces |= map(select(.type != "network"))
+        | .mounts |= (map(select(.destination | startswith("/sys") | not))
+            + [{destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"]}])'
+    args grep ' / /sys' /proc/self/mountinfo
+    run user_rt run --bundle "$BUNDLE" "$ID"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == *" /sys ro,"*" /sys/"* ]]
+    ! grep -v ' /sys[^ ]* ro,' <<<"$output" || false
+}
+
 @test "subordinate ids through newuidmap" {
     user_bundle
     subordinate_ids

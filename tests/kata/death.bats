@@ -198,6 +198,20 @@ frozen() {
     fi
 }
 
+# no_verb_waits TEXT: none of these, all asked at once, is held up by a supervisor that hangs.
+no_verb_waits() {
+    local verb words pid pids=()
+    for verb in "exec POD true" "resume POD" "update --pids-limit 50 POD" "ps POD" "events --stats POD" "events POD" \
+        "kill POD CONT" "delete POD"; do
+        read -ra words <<<"${verb/POD/$POD}"
+        answers 40 "$1" rt "${words[@]}" 3>&- &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do
+        wait "$pid"
+    done
+}
+
 @test "a guest that was not let run is not given up" {
     heartbeat 1
     pod frozen
@@ -209,6 +223,7 @@ frozen() {
     kill -STOP "$(supervisor_of "$POD")" "$(vmm_of "$POD")"
     # Who only looks is told what the record says, five seconds later.
     run -0 --separate-stderr rt state "$POD"
+    no_verb_waits "the supervisor of its pod '$POD' does not answer"
     kill -CONT "$(supervisor_of "$POD")" "$(vmm_of "$POD")"
     [ "$(jq -r .status <<<"$output")" = running ]
     [[ $stderr == *"the supervisor of its pod '$POD' does not answer; its VM runs"* ]]

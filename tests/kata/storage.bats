@@ -212,7 +212,7 @@ sh("grep \" / \" /proc/mounts; file-semantics /tmp hard-links xattrs access-list
     echo "$output"
     [ "$status" -eq 0 ]
     [[ $output = *" / ext4 "* ]]
-    ! grep -q "$loop" /proc/mounts
+    ! grep -q "$loop" /proc/mounts || false
     # let go: nobody holds it any more
     losetup -d "$loop"
     [ -z "$(losetup -n -O BACK-FILE | grep "^$WORK/root")" ]
@@ -267,7 +267,7 @@ sh("cat /proc/sys/net/ipv4/ip_unprivileged_port_start")'
         pgrep -f "$STATE" >/dev/null || break
         sleep 0.1
     done
-    ! pgrep -af "$STATE"
-    ! grep -E "$WORK/(state|first|c[0-9])" /proc/mounts
+    ! pgrep -af "$STATE" || false
+    ! grep -E "$WORK/(state|first|c[0-9])" /proc/mounts || false
     [ -z "$(losetup -n -O BACK-FILE | grep "$WORK")" ]
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Traffic between a micro-VM and others, checked byte by byte; static, so that it runs in any
- *image.
+ * Traffic between a micro-VM and others, checked byte by byte; static, so that it runs in
+ * any image.
  *
  *	traffic serve PORT              answers the others, TCP and UDP, until it is killed
  *	traffic send ADDRESS PORT BYTES to the server, by TCP

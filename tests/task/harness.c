@@ -18,8 +18,7 @@ struct lab lab;
 static struct bh_buf events;
 static int fds_at_start;
 
-/* ---- the lab ----------------------------------------------------------------------------------
- */
+/* ---- the lab ----------------------------------------------------------------------------- */
 
 static void note(const char *fmt, ...) bh_printf(1, 2);
 static void note(const char *fmt, ...)
@@ -184,8 +183,7 @@ int lab_close(void **state)
 	return left;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------
- */
+/* ---- calls ------------------------------------------------------------------------------- */
 
 static void on_answer(void *arg, const struct bh_rpc_answer *answer)
 {
@@ -259,8 +257,7 @@ void *ids(const ProtobufCMessageDescriptor *type, const char *id, const char *ex
 	return &rq;
 }
 
-/* ---- containers -------------------------------------------------------------------------------
- */
+/* ---- containers -------------------------------------------------------------------------- */
 
 static void write_document(const struct box *box, const struct recipe *r)
 {
@@ -497,8 +494,7 @@ Task__Status status_of(const struct box *box)
 	return status;
 }
 
-/* ---- streams ----------------------------------------------------------------------------------
- */
+/* ---- streams ----------------------------------------------------------------------------- */
 
 /* Return: whether the stream has ended, or holds @text */
 static bool read_some(int fd, struct bh_buf *buf, const char *text)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A box: a real root file system set up by the real code, on a tmpfs in a mount namespace that goes
- *away with the test. A test describes the image, the document and what must be true inside;
- *everything runs in processes of its own, so that a failure leaves nothing behind.
+ * away with the test. A test describes the image, the document and what must be true inside;
+ * everything runs in processes of its own, so that a failure leaves nothing behind.
  *
  *	bundle/         working directory of image() and outside(), base of relative sources
  *	bundle/root/    the image, with empty dev, proc, sys, tmp, mnt

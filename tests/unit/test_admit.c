@@ -214,6 +214,24 @@ static void small_pods_are_raised(void **state)
 		  "246Mi}}}\n"));
 }
 
+/* Made equal, and then larger: one value, from what it was to what it is. */
+static void a_value_is_told_once(void **state)
+{
+	static const char text[] =
+		ONE("{requests: {cpu: 100m, memory: 100Mi}, limits: {cpu: 50m}}");
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT, changes = BH_BUF_INIT;
+	struct bh_err err = BH_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(bh_admit_fix(&defaults, "f", text, strlen(text), &out, &changes, &err), 0);
+#define AT "f: pod \"web\": spec.containers[0].resources."
+	assert_string_equal(bh_buf_str(&changes), AT "requests.cpu: 250m instead of 100m\n" AT
+						     "requests.memory: 256Mi instead of 100Mi\n" AT
+						     "limits.cpu: 250m instead of 50m\n" AT
+						     "limits.memory: 256Mi added\n");
+#undef AT
+}
+
 static void pods_are_mended_as_a_whole(void **state)
 {
 	(void)state;
@@ -311,6 +329,7 @@ int main(void)
 		cmocka_unit_test(requests_are_raised_to_limits),
 		cmocka_unit_test(missing_limits_are_added),
 		cmocka_unit_test(small_pods_are_raised),
+		cmocka_unit_test(a_value_is_told_once),
 		cmocka_unit_test(pods_are_mended_as_a_whole),
 		cmocka_unit_test(shared_values_are_mended_once),
 		cmocka_unit_test(json_stays_json),

@@ -229,8 +229,7 @@ static void lists_of_cpus_are_read(void **state)
 	}
 }
 
-/* ---- memory, personality, keys ----------------------------------------------------------------
- */
+/* ---- memory, personality, keys --------------------------------------------------------------- */
 
 static int act_memory_policy(void)
 {

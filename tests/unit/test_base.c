@@ -102,6 +102,32 @@ static void directories_are_made_inside_the_root(void **state)
 	assert_int_equal(stat(dir, &st), -1);
 }
 
+static void what_lies_in_the_way_of_a_new_file_is_not_written_to(void **state)
+{
+	bh_auto_close int fd = -EBADF;
+	bh_auto_free char *text = NULL;
+	struct bh_err err = BH_ERR_INIT;
+	char dir[] = "/tmp/bh-unit-XXXXXX", way[32];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	fd = bh_path_open(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0, BH_PATH_HOST, &err);
+	assert_true(fd >= 0);
+	assert_int_equal(bh_path_replace(fd, "victim", "mine", 4, 0600, &err), 0);
+	snprintf(way, sizeof(way), ".file.%d", getpid());
+	assert_int_equal(linkat(fd, "victim", fd, way, 0), 0);
+	assert_int_equal(bh_path_replace(fd, "file", "new", 3, 0600, &err), 0);
+	assert_int_equal(bh_path_read(fd, "victim", BH_PATH_BENEATH, 16, &text, NULL, &err), 0);
+	assert_string_equal(text, "mine");
+	/* To open a pipe would wait for a reader. */
+	assert_int_equal(mkfifoat(fd, way, 0600), 0);
+	assert_int_equal(bh_path_replace(fd, "file", "newer", 5, 0600, &err), 0);
+	free(bh_take(&text));
+	assert_int_equal(bh_path_read(fd, "file", BH_PATH_BENEATH, 16, &text, NULL, &err), 0);
+	assert_string_equal(text, "newer");
+	assert_int_equal(bh_path_remove_tree(AT_FDCWD, dir, &err), 0);
+}
+
 static void json_strings_are_escaped(void **state)
 {
 	bh_auto_buf struct bh_buf buf = BH_BUF_INIT;
@@ -158,6 +184,7 @@ int main(void)
 		cmocka_unit_test(long_errors_are_cut_not_overrun),
 		cmocka_unit_test(paths_are_cleaned),
 		cmocka_unit_test(directories_are_made_inside_the_root),
+		cmocka_unit_test(what_lies_in_the_way_of_a_new_file_is_not_written_to),
 		cmocka_unit_test(json_strings_are_escaped),
 		cmocka_unit_test(times_are_written_in_utc),
 		cmocka_unit_test(arena_gives_zeroed_aligned_memory),

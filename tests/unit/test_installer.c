@@ -259,6 +259,22 @@ static void test_drop_in(void **state)
 			       "runtimes.runc]\n  runtime_type = 'io.containerd.runc.v2'\n"
 			       "  runtime_path = '/usr/bin/containerd-shim-bulkhead-v2'\n"));
 	comes_out(bh_buf_str(&out), "");
+	assert_null(strstr(bh_buf_str(&out), BH_CONTAINERD_DIR_MADE));
+}
+
+static void test_drop_in_whose_directory_is_ours(void **state)
+{
+	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	struct bh_containerd_wants wants = own_wants;
+
+	(void)state;
+	wants.dir_made = true;
+	bh_containerd_drop_in(3, &wants, &out);
+	assert_non_null(strstr(bh_buf_str(&out), BH_CONTAINERD_DIR_MADE));
+	assert_string_equal(shim_of(&arena, bh_buf_str(&out), "kata"),
+			    "io.containerd.bulkhead-kata.v2");
+	comes_out(bh_buf_str(&out), "");
 }
 
 /* ---- marks ----------------------------------------------------------------------------------- */
@@ -478,6 +494,7 @@ int main(void)
 		cmocka_unit_test(test_cri_is_off),
 		cmocka_unit_test(test_imports),
 		cmocka_unit_test(test_drop_in),
+		cmocka_unit_test(test_drop_in_whose_directory_is_ours),
 		cmocka_unit_test(test_what_was_changed_stays),
 		cmocka_unit_test(test_more_after_a_last_line),
 		cmocka_unit_test(test_marks_without_an_end),

@@ -42,8 +42,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* ---- timers and deferred calls ----------------------------------------------------------------
- */
+/* ---- timers and deferred calls ----------------------------------------------------------- */
 
 struct entry {
 	struct bh_timer timer;
@@ -140,8 +139,7 @@ static void what_is_undeferred_is_not_called(void **state)
 	assert_string_equal(d->text, "z");
 }
 
-/* ---- fibers ------------------------------------------------------------------------------------
- */
+/* ---- fibers ------------------------------------------------------------------------------ */
 
 static void waits_then_stops(void *arg)
 {

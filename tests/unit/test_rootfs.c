@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -613,6 +615,40 @@ static void masks_in_any_proc(void **state)
 			       .inside = in_bound_proc });
 }
 
+/* user_namespaces(7): a procfs may be mounted anew where a whole one is in the mount namespace. */
+static void in_nested_user_namespace(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID) < 0)
+			_exit(2);
+		pid = fork();
+		if (pid == 0)
+			_exit(mount("proc", "/mnt", "proc", 0, NULL) < 0 && errno == EPERM ? 0 : 1);
+		_exit(waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status)
+									   : 3);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void image_with_procfs_beside_it(void)
+{
+	put_dir("a b", 0755);
+	CHECK(mount("proc", "a b", "proc", 0, NULL) == 0);
+}
+
+static void whole_procfs_are_hidden_without_pivot_root(void **state)
+{
+	(void)state;
+	expect_box(&(struct box){ .mounts = STANDARD,
+				  .linux_ = ",\"maskedPaths\":[\"/proc/keys\"]",
+				  .no_pivot = true,
+				  .image = image_with_procfs_beside_it,
+				  .inside = in_nested_user_namespace });
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -632,6 +668,7 @@ int main(void)
 		cmocka_unit_test(devices_of_the_document),
 		cmocka_unit_test(a_dev_of_the_hosts_is_left_alone),
 		cmocka_unit_test(masks_in_any_proc),
+		cmocka_unit_test(whole_procfs_are_hidden_without_pivot_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -760,7 +760,7 @@ static void a_call_waits_outside_of_fibers(void **state)
 	w = (struct waiter){ .b = &b, .method = "Hold", .timeout_ms = 10 };
 	wait_for_call(&w);
 	assert_int_equal(w.r, -ETIMEDOUT);
-	assert_string_equal(w.err.text, "Hold: no answer in time");
+	assert_string_equal(w.err.text, "Hold: no answer in 0.01 s");
 	bh_rpc_reply(b.held[0], NULL);
 	finish(&b);
 }
@@ -785,6 +785,28 @@ static void calls_wait_in_fibers_side_by_side(void **state)
 	run_for(&b, 1);
 	assert_true(slow.ended);
 	assert_int_equal(slow.r, -ECONNRESET);
+	bh_rpc_reply(b.held[0], NULL);
+	finish(&b);
+}
+
+static void who_is_given_up_is_not_waited_for(void **state)
+{
+	struct bench b;
+	struct waiter first = { .b = &b, .method = "Hold" }, later = { .b = &b, .method = "Echo" };
+
+	(void)state;
+	start(&b, BOTH);
+	assert_int_equal(bh_fiber_start(&b.loop, wait_for_call, &first, &b.err), 0);
+	while (!b.held[0])
+		run_for(&b, 1);
+	bh_rpc_client_give_up(b.client, "it hangs");
+	bh_rpc_client_give_up(b.client, "once more");
+	while (!first.ended)
+		run_for(&b, 1);
+	assert_int_equal(first.r, -ETIMEDOUT);
+	assert_string_equal(first.err.text, "Hold: it hangs");
+	wait_for_call(&later);
+	assert_int_equal(later.r, -ECONNRESET);
 	bh_rpc_reply(b.held[0], NULL);
 	finish(&b);
 }
@@ -831,6 +853,7 @@ int main(void)
 		cmocka_unit_test(a_client_survives_what_a_server_sends),
 		cmocka_unit_test(a_call_waits_outside_of_fibers),
 		cmocka_unit_test(calls_wait_in_fibers_side_by_side),
+		cmocka_unit_test(who_is_given_up_is_not_waited_for),
 		cmocka_unit_test(a_loop_that_is_stopped_abandons_the_call),
 	};
 

@@ -264,8 +264,7 @@ static void a_profile_may_be_too_large(void **state)
 	assert_null(filter.insns);
 }
 
-/* ---- architectures, flags, names --------------------------------------------------------------
- */
+/* ---- architectures, flags, names ------------------------------------------------------------- */
 
 #ifdef __x86_64__
 #define X86_DENY(rules)                                                                            \

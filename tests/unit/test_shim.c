@@ -155,8 +155,7 @@ static void test_options_of_others(void **state)
 	done(&read);
 }
 
-/* ---- all of it: the node's file, the options, what the pod says ---------------------------------
- */
+/* ---- all of it: the node's file, the options, what the pod says -------------------------- */
 
 struct node {
 	char dir[64], file[96];

@@ -116,8 +116,7 @@ static void refuse_of(const struct request *request, const char *where, const ch
 
 #define REFUSE(document, where, text) refuse_of(&(struct request){ document }, where, text)
 
-/* ---- a host ------------------------------------------------------------------------------------
- */
+/* ---- a host ------------------------------------------------------------------------------ */
 
 static void make_dirs(const char *path)
 {
@@ -203,8 +202,7 @@ static int teardown(void **state)
 		}               \
 	} while (0)
 
-/* ---- root -------------------------------------------------------------------------------------
- */
+/* ---- root -------------------------------------------------------------------------------- */
 
 static void test_root_directory(void **state)
 {
@@ -279,8 +277,7 @@ static void test_engine_root(void **state)
 	expect_rootfs(two, 2, (const char *const[]){ "share: web/rootfs", "!disk:", NULL });
 }
 
-/* ---- mounts -----------------------------------------------------------------------------------
- */
+/* ---- mounts ------------------------------------------------------------------------------ */
 
 #define MOUNTS(text) LINUX "},'mounts':[" text "]}"
 #define BIND(source, destination, options)                                      \
@@ -410,8 +407,7 @@ static void test_idmaps(void **state)
 	REFUSE(text, "/mounts/0/uidMappings", "cannot be mapped");
 }
 
-/* ---- the rest ---------------------------------------------------------------------------------
- */
+/* ---- the rest ---------------------------------------------------------------------------- */
 
 static void test_namespaces(void **state)
 {
@@ -524,8 +520,7 @@ static void test_process(void **state)
 	assert_null(text);
 }
 
-/* ---- applying ---------------------------------------------------------------------------------
- */
+/* ---- applying ---------------------------------------------------------------------------- */
 
 /* A VM that counts. */
 static int disks_in, disks_out, refuse_disk;
@@ -601,8 +596,7 @@ static void test_apply_disk(void **state)
 	bh_guest_plan_free(plan);
 }
 
-/* ---- an engine's mounts, for real -------------------------------------------------------------
- */
+/* ---- an engine's mounts, for real -------------------------------------------------------- */
 
 static bool in_share(const struct bh_share *share, const char *name)
 {

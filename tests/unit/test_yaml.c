@@ -27,8 +27,7 @@ static void print(const struct bh_yaml *node, struct bh_buf *out)
 		return;
 	}
 	bh_buf_printf(out, "%c", brackets[node->kind][0]);
-	bh_yaml_for_each(item, node)
-	{
+	bh_yaml_for_each (item, node) {
 		if (item != node->first)
 			bh_buf_puts(out, " ");
 		print(item, out);

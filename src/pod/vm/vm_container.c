@@ -60,8 +60,7 @@ struct bh_vm_process *bh_vm_process_find(struct bh_vm_pod *pod, const char *id, 
 	return NULL;
 }
 
-/* ---- containers
- * ---------------------------------------------------------------------------------- */
+/* ---- containers -------------------------------------------------------------------------- */
 
 static int fill_record(struct bh_vm_pod *pod, struct bh_container *c, struct bh_err *err)
 {
@@ -142,8 +141,7 @@ struct bh_vm_container *bh_vm_container_free(struct bh_vm_container *c, bool rem
 	return NULL;
 }
 
-/* ---- out of memory
- * --------------------------------------------------------------------------------- */
+/* ---- out of memory ----------------------------------------------------------------------- */
 
 void bh_vm_container_answer_oom(struct bh_vm_container *c, bool all)
 {
@@ -173,8 +171,7 @@ void bh_vm_container_oom(struct bh_vm_container *c)
 	bh_vm_container_answer_oom(c, false);
 }
 
-/* ---- processes
- * --------------------------------------------------------------------------------------- */
+/* ---- processes --------------------------------------------------------------------------- */
 
 int bh_vm_process_new(struct bh_vm_container *c, const char *exec_id, const char *const uris[3],
 		      bool terminal, struct bh_vm_process **ret, struct bh_err *err)
@@ -386,8 +383,7 @@ int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *
 	return r;
 }
 
-/* ---- the end of a process
- * ------------------------------------------------------------------------------ */
+/* ---- the end of a process ---------------------------------------------------------------- */
 
 static void publish_exit(struct bh_vm_process *p)
 {

@@ -160,7 +160,8 @@ static int start_in_guest(struct bh_vm_process *p, struct bh_err *err)
 	r = bh_vm_pod_ask(pod, BH_TASK_SERVICE, "Start", &q.base, &task__start_response__descriptor,
 			  (ProtobufCMessage **)&a, err);
 	p->held = false;
-	if (r < 0 && p->refusal.code < 0 && !pod->dead) {
+	/* A guest that does not answer at all has refused nothing. */
+	if (r < 0 && r != -ETIMEDOUT && p->refusal.code < 0 && !pod->dead) {
 		*err = p->refusal;
 		r = err->code;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A micro-VM pod from its start to its end, in phases: what fails names its phase, and from the
- *boot on the guest's last console lines.
+ * boot on the guest's last console lines.
  *
  *	admit     rules, size, accelerator                      nothing has been made
  *	prepare   ROOT/@pods/ID/, cgroup, network, shared directory
@@ -444,6 +444,15 @@ static void hear_agent(void *arg)
 
 /* ---- talking to the agent ---- */
 
+/* Of a guest that owes an answer, what is known of it. While it starts the phase tells that. */
+static void tell_silence(const struct bh_vm_pod *pod, struct bh_err *err)
+{
+	if (!pod->pulse.beat_ms)
+		return;
+	bh_vm_pulse_tell(pod, err);
+	bh_vm_pod_add_console(pod, err);
+}
+
 int bh_vm_pod_check(const struct bh_vm_pod *pod, struct bh_err *err)
 {
 	if (!pod->dead)
@@ -466,11 +475,17 @@ int bh_vm_pod_ask(struct bh_vm_pod *pod, const char *service, const char *method
 		return bh_err_as(err, BH_ERR_STATE, -ENOTCONN, "the pod has no agent");
 	r = bh_rpc_call_wait(pod->agent, service, method, request, BH_VM_ASK_TIMEOUT_MS, type, ret,
 			     err);
-	if (r == 0)
+	if (r == 0) {
+		bh_vm_pulse_heard(pod);
 		return 0;
+	}
 	/* The connection's end is the less interesting story. */
 	bh_vm_pod_await_verdict(pod);
-	return pod->dead ? bh_vm_pod_check(pod, err) : r;
+	if (pod->dead)
+		return bh_vm_pod_check(pod, err);
+	if (r == -ETIMEDOUT && err)
+		tell_silence(pod, err);
+	return r;
 }
 
 struct forwarded {
@@ -491,6 +506,16 @@ static void tell_of_end(void *arg)
 	bh_rpc_fail_err(f.call, &err);
 }
 
+static void fail_silent(const struct forwarded *f, const struct bh_rpc_answer *answer)
+{
+	struct bh_err err = BH_ERR_INIT;
+
+	bh_rpc_answer_err(answer, &err);
+	bh_err_ctx(&err, "%s", bh_rpc_call_method(f->call));
+	tell_silence(f->pod, &err);
+	bh_rpc_fail_err(f->call, &err);
+}
+
 static void on_forwarded(void *arg, const struct bh_rpc_answer *answer)
 {
 	struct forwarded *f = arg;
@@ -501,6 +526,8 @@ static void on_forwarded(void *arg, const struct bh_rpc_answer *answer)
 		return;
 	if (answer->code == BH_RPC_OK)
 		bh_rpc_reply(f->call, NULL); /* not with bytes of the guest's */
+	else if (answer->code == BH_RPC_DEADLINE)
+		fail_silent(f, answer);
 	else
 		bh_rpc_fail(f->call, answer->code, "%s", answer->message);
 	free(f);
@@ -581,8 +608,7 @@ void bh_vm_verb(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *req
 	}
 }
 
-/* ---- the beginning
- * -------------------------------------------------------------------------------- */
+/* ---- the beginning ----------------------------------------------------------------------- */
 
 static int (*const phases[BH_VM_PHASE_MAX_])(struct bh_vm_pod *pod, struct bh_err *err) = {
 	[BH_VM_PHASE_ADMIT] = admit, [BH_VM_PHASE_PREPARE] = prepare, [BH_VM_PHASE_BOOT] = boot,

@@ -121,9 +121,10 @@ struct bh_vm_container {
 /* Signs of life of the guest, see vm_pulse.c. */
 struct bh_vm_pulse {
 	struct bh_timer timer;
-	uint64_t beat_ms;    /* between two questions */
-	uint64_t beat_at_ms; /* the last one; CLOCK_MONOTONIC */
-	uint64_t heard_ms;   /* the last answer */
+	uint64_t beat_ms;     /* between two questions */
+	uint64_t beat_at_ms;  /* the last one; CLOCK_MONOTONIC */
+	uint64_t heard_ms;    /* the last answer */
+	uint64_t answered_ms; /* the last one to anything that was asked */
 	uint64_t asked_at_ms;
 	unsigned int missed;   /* beats, since then */
 	unsigned int patience; /* fibers that have asked for what may take long */
@@ -224,6 +225,12 @@ void bh_vm_pulse_end(struct bh_vm_pod *pod);
  * Suspends, not for long. Return: 0; -ETIMEDOUT or why the pod is dead with @err */
 int bh_vm_pulse_feel(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
 
+/** bh_vm_pulse_heard() - the guest answered something else */
+void bh_vm_pulse_heard(struct bh_vm_pod *pod);
+
+/** bh_vm_pulse_tell() - when the guest last answered anything, as a part of @err */
+void bh_vm_pulse_tell(const struct bh_vm_pod *pod, struct bh_err *err);
+
 /* ---- asking the guest: vm_pod.c ------------------------------------------------------------- */
 
 /** bh_vm_pod_ask() - a call to the agent, waiting for its answer. Suspends
@@ -295,8 +302,7 @@ typedef int (*bh_vm_verb_fn)(struct bh_vm_pod *pod, struct bh_rpc_call *call, co
 void bh_vm_verb(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 		bh_vm_verb_fn fn);
 
-/* ---- containers and processes: vm_container.c -------------------------------------------------
- */
+/* ---- containers and processes: vm_container.c ------------------------------------------------ */
 
 /** bh_vm_container_find() - by id. Return: NULL with @err when there is none */
 struct bh_vm_container *bh_vm_container_find(struct bh_vm_pod *pod, const char *id,
@@ -390,8 +396,7 @@ int bh_vm_exec(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *requ
 int bh_vm_exec_start(struct bh_vm_process *p, struct bh_rpc_call *call,
 		     struct bh_err *err) bh_must_check;
 
-/* ---- services: vm_task.c, vm_service.c ---------------------------------------------------------
- */
+/* ---- services: vm_task.c, vm_service.c ------------------------------------------------------- */
 
 struct bh_rpc_service bh_vm_task_service(struct bh_vm_pod *pod);
 struct bh_rpc_service bh_vm_pod_service(struct bh_vm_pod *pod);

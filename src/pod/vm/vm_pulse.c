@@ -11,6 +11,8 @@
  * takes apart a container, whose disks may have much to read or to write. Containers that are
  * paused do not matter: they are frozen within the guest, the agent is not.
  */
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "loop/fiber.h"
@@ -43,7 +45,7 @@ static void on_sign(void *arg, const struct bh_rpc_answer *answer)
 	if (answer->code == BH_RPC_UNAVAILABLE)
 		return;
 	pod->pulse.missed = 0;
-	pod->pulse.heard_ms = now_ms();
+	pod->pulse.heard_ms = pod->pulse.answered_ms = now_ms();
 }
 
 static void ask(struct bh_vm_pod *pod)
@@ -111,7 +113,8 @@ void bh_vm_pulse_begin(struct bh_vm_pod *pod)
 		limit_ms *= BH_VM_EMULATION_FACTOR;
 	pod->pulse = (struct bh_vm_pulse){ .timer.fn = on_beat,
 					   .beat_ms = (uint64_t)limit_ms / BEATS,
-					   .beat_at_ms = now_ms() };
+					   .beat_at_ms = now_ms(),
+					   .answered_ms = now_ms() };
 	bh_loop_arm(pod->loop, &pod->pulse.timer, pod->pulse.beat_ms);
 }
 
@@ -126,6 +129,19 @@ static bool in_time(const struct bh_vm_pod *pod, uint64_t from_ms)
 	uint64_t now = now_ms();
 
 	return now - pod->pulse.asked_at_ms < SIGN_MS || now - from_ms < FRESH_MS;
+}
+
+void bh_vm_pulse_heard(struct bh_vm_pod *pod)
+{
+	pod->pulse.answered_ms = now_ms();
+}
+
+void bh_vm_pulse_tell(const struct bh_vm_pod *pod, struct bh_err *err)
+{
+	size_t used = strlen(err->text);
+
+	snprintf(err->text + used, sizeof(err->text) - used, "; guest: last answer %llu s ago",
+		 (unsigned long long)((now_ms() - pod->pulse.answered_ms) / MS_PER_S));
 }
 
 int bh_vm_pulse_feel(struct bh_vm_pod *pod, struct bh_err *err)
@@ -144,7 +160,9 @@ int bh_vm_pulse_feel(struct bh_vm_pod *pod, struct bh_err *err)
 	bh_vm_pod_await_verdict(pod);
 	if (bh_vm_pod_check(pod, err) < 0)
 		return err->code;
-	return pod->pulse.asked ? bh_err_as(err, BH_ERR_PEER, -ETIMEDOUT,
-					    "guest: no answer for %u s", SIGN_MS / MS_PER_S)
-				: 0;
+	if (!pod->pulse.asked)
+		return 0;
+	bh_err_as(err, BH_ERR_PEER, -ETIMEDOUT, "guest: no answer for %u s", SIGN_MS / MS_PER_S);
+	bh_vm_pod_add_console(pod, err);
+	return err->code;
 }

@@ -483,8 +483,7 @@ static int resize(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 	return 0;
 }
 
-/* ---- kill, pause, resume, update
- * ------------------------------------------------------------------ */
+/* ---- kill, pause, resume, update ------------------------------------------------------------- */
 
 static int kill_process(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 			struct bh_err *err)
@@ -631,8 +630,7 @@ static int update(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 	return r;
 }
 
-/* ---- delete
- * ---------------------------------------------------------------------------------------- */
+/* ---- delete ---------------------------------------------------------------------------------- */
 
 static void delete_reply(struct bh_rpc_call *call, const Task__DeleteResponse *ended)
 {
@@ -702,8 +700,7 @@ static int delete (struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 			   : delete_container(pod, call, q, p->container);
 }
 
-/* ---- the table
- * -------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 #define VERB(fn)                                                                       \
 	static void on_##fn(void *self, struct bh_rpc_call *call, const void *request) \

@@ -90,7 +90,20 @@ runc_is_ours() {
         fi
         run -0 setup_node uninstall --engine containerd
         is_original
-        node test ! -e /etc/containerd/conf.d/bulkhead.toml
+        # Nor the directory that it made; one that was there, or that others use, stays.
+        node test ! -e /etc/containerd/conf.d
+        is_version_2 || continue
+        node mkdir /etc/containerd/conf.d
+        setup_node install --engine containerd
+        setup_node uninstall --engine containerd
+        node rmdir /etc/containerd/conf.d
+        setup_node install --engine containerd
+        node touch /etc/containerd/conf.d/other.toml
+        run -0 setup_node install --engine containerd
+        [ "$output" = "nothing to do" ]
+        setup_node uninstall --engine containerd
+        node rm /etc/containerd/conf.d/other.toml
+        node rmdir /etc/containerd/conf.d
     done
 }
 
