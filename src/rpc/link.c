@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-/* After what it needs. */
-#include <linux/vm_sockets.h>
 
 #include <linux/vm_sockets.h> /* its older versions want <sys/socket.h> before */
 
