@@ -155,6 +155,7 @@ static void processes(void *self, struct bh_rpc_call *call, const void *request)
 
 /* ---- methods that wait: each in a fiber ------------------------------------------------------ */
 
+/* On the starter's stack, which is gone at the first suspension: each makes a copy. */
 struct job {
 	struct bh_agent *agent;
 	struct bh_rpc_call *call;
@@ -164,37 +165,28 @@ struct job {
 static void run_in_fiber(void *self, struct bh_rpc_call *call, const void *request,
 			 void (*fn)(void *job))
 {
-	struct bh_agent *agent = self;
+	struct job job = { .agent = self, .call = call, .request = request };
 	struct bh_err err = BH_ERR_INIT;
-	struct job *job = malloc(sizeof(*job));
 
-	if (!job) {
-		bh_err_oom(&err);
+	if (bh_fiber_start(&job.agent->loop, fn, &job, &err) < 0)
 		bh_rpc_fail_err(call, &err);
-		return;
-	}
-	*job = (struct job){ .agent = agent, .call = call, .request = request };
-	if (bh_fiber_start(&agent->loop, fn, job, &err) < 0) {
-		bh_rpc_fail_err(call, &err);
-		free(job);
-	}
 }
 
 static void do_prepare(void *arg)
 {
-	bh_auto_free struct job *job = arg;
+	const struct job job = *(const struct job *)arg;
 	Agent__PrepareResponse response = AGENT__PREPARE_RESPONSE__INIT;
 	struct bh_err err = BH_ERR_INIT;
 	char bundle[PATH_MAX];
 
 	/* Its storages and its programs may need what a module brings. */
-	bh_modules_load_all(&job->agent->later);
-	if (bh_bundles_prepare(&job->agent->bundles, job->request, bundle, &err) < 0) {
-		bh_rpc_fail_err(job->call, &err);
+	bh_modules_load_all(&job.agent->later);
+	if (bh_bundles_prepare(&job.agent->bundles, job.request, bundle, &err) < 0) {
+		bh_rpc_fail_err(job.call, &err);
 		return;
 	}
 	response.bundle = bundle;
-	bh_rpc_reply(job->call, &response.base);
+	bh_rpc_reply(job.call, &response.base);
 }
 
 static void prepare(void *self, struct bh_rpc_call *call, const void *request)
@@ -204,11 +196,11 @@ static void prepare(void *self, struct bh_rpc_call *call, const void *request)
 
 static void do_release(void *arg)
 {
-	bh_auto_free struct job *job = arg;
-	const Agent__ReleaseRequest *request = job->request;
+	const struct job job = *(const struct job *)arg;
+	const Agent__ReleaseRequest *request = job.request;
 	struct bh_err err = BH_ERR_INIT;
 
-	answer(job->call, bh_bundles_release(&job->agent->bundles, request->id, &err), &err);
+	answer(job.call, bh_bundles_release(&job.agent->bundles, request->id, &err), &err);
 }
 
 static void release(void *self, struct bh_rpc_call *call, const void *request)
@@ -218,12 +210,12 @@ static void release(void *self, struct bh_rpc_call *call, const void *request)
 
 static void do_stop(void *arg)
 {
-	bh_auto_free struct job *job = arg;
+	const struct job job = *(const struct job *)arg;
 
-	bh_tasks_kill_all(job->agent->tasks);
-	bh_bundles_release_all(&job->agent->bundles);
+	bh_tasks_kill_all(job.agent->tasks);
+	bh_bundles_release_all(&job.agent->bundles);
 	sync();
-	bh_rpc_reply(job->call, NULL);
+	bh_rpc_reply(job.call, NULL);
 }
 
 static void stop(void *self, struct bh_rpc_call *call, const void *request)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 
-#include <stdint.h>
 #include <stdio.h>
 
+#define NS_PER_S       1000000000U
 #define DAY_SECONDS    86400
 #define ERA_DAYS       146097 /* of 400 years */
 #define EPOCH_ERA_DAYS 719468 /* from 0000-03-01 to 1970-01-01 */
@@ -56,4 +56,12 @@ const char *bh_clock_now(char buf[static BH_CLOCK_BYTES], bool fine)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	return bh_clock_rfc3339(buf, now, fine);
+}
+
+uint64_t bh_clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return ((uint64_t)now.tv_sec * NS_PER_S) + (uint64_t)now.tv_nsec;
 }

@@ -32,7 +32,7 @@ struct bh_fiber {
 #endif
 };
 
-/* ---- switching: the sanitizer wants to be told ---- */
+/* ---- switching: the sanitizer wants to be told ----------------------------------------------- */
 
 #if defined(__SANITIZE_ADDRESS__)
 static void leave_caller(struct bh_fiber *f)
@@ -143,7 +143,7 @@ static void resume(struct bh_fiber *f)
 	free(f);
 }
 
-/* ---- calls ---- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static int make_stack(struct bh_fiber *f, struct bh_loop *loop, struct bh_err *err)
 {

@@ -2,9 +2,9 @@
 #include "loop/loop.h"
 
 #include <sys/mman.h>
-#include <time.h>
 
-#define MS_PER_S  1000U
+#include "base/clock.h"
+
 #define NS_PER_MS 1000000U
 
 int bh_loop_init(struct bh_loop *loop, struct bh_err *err)
@@ -70,20 +70,12 @@ void bh_loop_remove(struct bh_loop *loop, struct bh_source *source)
 			loop->ready[i].data.ptr = NULL;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((uint64_t)ts.tv_sec * MS_PER_S * NS_PER_MS) + (uint64_t)ts.tv_nsec;
-}
-
 void bh_loop_arm(struct bh_loop *loop, struct bh_timer *timer, uint64_t ms)
 {
 	struct bh_timer **at = &loop->timers;
 
 	bh_loop_disarm(loop, timer);
-	timer->at_ns = now_ns() + (ms * NS_PER_MS);
+	timer->at_ns = bh_clock_ns() + (ms * NS_PER_MS);
 	while (*at && (*at)->at_ns <= timer->at_ns)
 		at = &(*at)->next;
 	timer->next = *at;
@@ -145,7 +137,7 @@ static void run_deferred(struct bh_loop *loop)
  */
 static void run_timers(struct bh_loop *loop)
 {
-	uint64_t now = loop->timers ? now_ns() : 0;
+	uint64_t now = loop->timers ? bh_clock_ns() : 0;
 
 	while (loop->timers && loop->timers->at_ns <= now && !loop->stopped) {
 		struct bh_timer *timer = loop->timers;
@@ -163,7 +155,7 @@ static int timeout_ms(const struct bh_loop *loop)
 
 	if (!loop->timers)
 		return -1;
-	now = now_ns();
+	now = bh_clock_ns();
 	if (loop->timers->at_ns <= now)
 		return 0;
 	ms = (loop->timers->at_ns - now + NS_PER_MS - 1) / NS_PER_MS;

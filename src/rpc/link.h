@@ -41,7 +41,7 @@ struct bh_link;
 /** The link is dead: @why says what happened. Called once; not by bh_link_free() */
 typedef void (*bh_link_dead_fn)(void *arg, const struct bh_err *why);
 
-/* ---- host ----------------------------------------------------------------------------------- */
+/* ---- host ------------------------------------------------------------------------------------ */
 
 /** bh_link_serial() - over the host's end of the serial port
  * @fd: stream socket of the VMM's chardev; taken, also on failure */
@@ -69,7 +69,7 @@ int bh_link_ready(struct bh_link *link, struct bh_err *err) bh_must_check;
 int bh_link_open(struct bh_link *link, enum bh_stream_kind kind, uint32_t token,
 		 struct bh_err *err) bh_must_check;
 
-/* ---- guest ---------------------------------------------------------------------------------- */
+/* ---- guest ----------------------------------------------------------------------------------- */
 
 /** A stream from the host; @fd (non-blocking) is the callee's */
 typedef void (*bh_link_accept_fn)(void *arg, enum bh_stream_kind kind, uint32_t token, int fd);

@@ -36,7 +36,7 @@ enum bh_rpc_code {
 /** bh_rpc_code_of() - the code that tells a peer best what @err is */
 enum bh_rpc_code bh_rpc_code_of(const struct bh_err *err);
 
-/* ---- serving ------------------------------------------------------------------------------- */
+/* ---- serving --------------------------------------------------------------------------------- */
 
 struct bh_rpc_call;   /* a request that is being served */
 struct bh_rpc_server; /* one connection */
@@ -103,7 +103,7 @@ bool bh_rpc_call_gone(const struct bh_rpc_call *call);
  * none or it is unknown */
 pid_t bh_rpc_call_peer(const struct bh_rpc_call *call);
 
-/* ---- calling ------------------------------------------------------------------------------- */
+/* ---- calling --------------------------------------------------------------------------------- */
 
 struct bh_rpc_client; /* one connection */
 

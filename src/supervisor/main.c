@@ -58,7 +58,7 @@ struct server {
 	int status; /* of this program */
 };
 
-/* ---- options ---- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 #define TEXT(option, member)                                                                   \
 	{                                                                                      \
@@ -144,7 +144,7 @@ static int check_pod(const struct options *o, struct bh_err *err)
 	return bh_container_id_check(o->pod.id, err);
 }
 
-/* ---- connections ---- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 static void close_and_leave(void *arg)
 {
@@ -231,7 +231,7 @@ static int listen_on(struct server *s, struct bh_err *err)
 	return r < 0 ? r : 0;
 }
 
-/* ---- the pod's life ---------------------------------------------------------------------- */
+/* ---- the pod's life -------------------------------------------------------------------------- */
 
 static void on_farewell(struct bh_timer *timer)
 {

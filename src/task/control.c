@@ -10,7 +10,7 @@ static void fail_finished(struct bh_rpc_call *call)
 	bh_rpc_fail(call, BH_RPC_NOT_FOUND, "process already finished: not found");
 }
 
-/* ---- Kill -------------------------------------------------------------------------------- */
+/* ---- Kill ------------------------------------------------------------------------------------ */
 
 static void kill_container(struct bh_tasks *tasks, struct bh_rpc_call *call, const void *request)
 {
@@ -53,7 +53,7 @@ void bh_task_kill(void *self, struct bh_rpc_call *call, const void *request)
 		bh_rpc_reply(call, NULL);
 }
 
-/* ---- Pause, Resume ----------------------------------------------------------------------- */
+/* ---- Pause, Resume --------------------------------------------------------------------------- */
 
 static void publish_frozen(struct bh_task *task)
 {
@@ -123,7 +123,7 @@ void bh_task_resume(void *self, struct bh_rpc_call *call, const void *request)
 	bh_task_in_fiber(self, call, request, resume_container);
 }
 
-/* ---- Update ------------------------------------------------------------------------------ */
+/* ---- Update ---------------------------------------------------------------------------------- */
 
 static int set_limits(struct bh_task *task, const Wire__Any *document, struct bh_err *err)
 {
@@ -163,7 +163,7 @@ void bh_task_update(void *self, struct bh_rpc_call *call, const void *request)
 	bh_task_in_fiber(self, call, request, update);
 }
 
-/* ---- streams ----------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 void bh_task_resize(void *self, struct bh_rpc_call *call, const void *request)
 {

@@ -48,7 +48,7 @@ static void set_io(const struct bh_task_process *p, struct bh_process_io *io)
 	io->filter_cache = p->task->tasks->opts.filter_cache;
 }
 
-/* ---- create ------------------------------------------------------------------------------ */
+/* ---- create ---------------------------------------------------------------------------------- */
 
 static int create_container(struct engine *e, struct bh_started *started, struct bh_err *err)
 {
@@ -102,7 +102,7 @@ int bh_task_engine_create(struct bh_task *task, const Task__CreateRequest *rq,
 	return run(&e, create, &task->init, on_created, started, err);
 }
 
-/* ---- start, exec ------------------------------------------------------------------------- */
+/* ---- start, exec ----------------------------------------------------------------------------- */
 
 static int start(void *arg, struct bh_started *started, struct bh_err *err)
 {
@@ -155,7 +155,7 @@ int bh_task_engine_exec(struct bh_task_process *p, struct bh_started *started, s
 	return run(&e, exec, p, on_executed, started, err);
 }
 
-/* ---- the rest ---------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 static int send_kill(void *arg, struct bh_started *started, struct bh_err *err)
 {

@@ -44,7 +44,7 @@ static struct bh_task *take_turn(struct bh_task *task, struct bh_rpc_call *call)
 	return NULL;
 }
 
-/* ---- Create ------------------------------------------------------------------------------ */
+/* ---- Create ---------------------------------------------------------------------------------- */
 
 static void publish_create(struct bh_task *task, const Task__CreateRequest *rq)
 {
@@ -184,7 +184,7 @@ void bh_task_create(void *self, struct bh_rpc_call *call, const void *request)
 	bh_task_in_fiber(self, call, request, create);
 }
 
-/* ---- Start ------------------------------------------------------------------------------- */
+/* ---- Start ----------------------------------------------------------------------------------- */
 
 static void answer_start(struct bh_rpc_call *call, pid_t pid)
 {
@@ -305,7 +305,7 @@ void bh_task_start(void *self, struct bh_rpc_call *call, const void *request)
 	bh_task_in_fiber(self, call, request, start);
 }
 
-/* ---- Exec -------------------------------------------------------------------------------- */
+/* ---- Exec ------------------------------------------------------------------------------------ */
 
 static int add_exec(struct bh_task *task, const Task__ExecRequest *rq, struct bh_err *err)
 {
@@ -366,7 +366,7 @@ void bh_task_exec(void *self, struct bh_rpc_call *call, const void *request)
 	bh_rpc_reply(call, NULL);
 }
 
-/* ---- Delete ------------------------------------------------------------------------------ */
+/* ---- Delete ---------------------------------------------------------------------------------- */
 
 static void answer_delete(struct bh_rpc_call *call, const struct bh_task_process *p)
 {

@@ -66,7 +66,7 @@ void bh_task_wait(void *self, struct bh_rpc_call *call, const void *request)
 		bh_task_process_answer(p);
 }
 
-/* ---- Pids -------------------------------------------------------------------------------- */
+/* ---- Pids ------------------------------------------------------------------------------------ */
 
 /* An exec's process says so. Return: 0, or -ENOMEM */
 static int add_details(const struct bh_task *task, struct bh_arena *arena,
@@ -133,7 +133,7 @@ void bh_task_pids(void *self, struct bh_rpc_call *call, const void *request)
 		bh_rpc_reply(call, &answer.base);
 }
 
-/* ---- Stats ------------------------------------------------------------------------------- */
+/* ---- Stats ----------------------------------------------------------------------------------- */
 
 void bh_task_stats(void *self, struct bh_rpc_call *call, const void *request)
 {

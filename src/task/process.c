@@ -103,7 +103,7 @@ void bh_task_exec_remove(struct bh_task_process *p)
 	free(p);
 }
 
-/* ---- its end ----------------------------------------------------------------------------- */
+/* ---- its end --------------------------------------------------------------------------------- */
 
 Wire__Timestamp bh_task_timestamp(struct timespec when)
 {
@@ -198,7 +198,7 @@ void bh_task_process_settle(struct bh_task_process *p)
 		;
 }
 
-/* ---- reaping ----------------------------------------------------------------------------- */
+/* ---- reaping --------------------------------------------------------------------------------- */
 
 static void kill_rest(void *arg)
 {

@@ -60,7 +60,7 @@ static int parse(const Task__Mount *m, struct parsed *p, struct bh_err *err)
 	return p->data.failed ? bh_err_oom(err) : 0;
 }
 
-/* ---- overlays with more lower directories than fit into a page --------------------------- */
+/* ---- overlays with more lower directories than fit into a page ------------------------------- */
 
 /* Bytes of the directory that all of the colon-separated paths have in common, with its '/'. */
 static size_t common_dir(const char *paths, size_t len)
@@ -126,7 +126,7 @@ static int mount_overlay(struct parsed *p, const char *dir, struct bh_err *err)
 	return chdir("/") < 0 && r == 0 ? bh_err_set(err, -errno, "chdir '/'") : r;
 }
 
-/* ---- images ------------------------------------------------------------------------------ */
+/* ---- images ---------------------------------------------------------------------------------- */
 
 static int configure_loop(int loop, int image, bool readonly)
 {
@@ -181,7 +181,7 @@ static int mount_image(struct parsed *p, const char *dir, struct bh_err *err)
 	return bh_mount_old(&p->fs, dir, err);
 }
 
-/* ---- all of them ------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 /* Attributes of a bind mount take a second call, mount(2). */
 static int mount_bind(struct parsed *p, const char *dir, struct bh_err *err)

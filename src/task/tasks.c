@@ -11,7 +11,7 @@
 
 #define WORKERS_MS 1000 /* for what is under way at the end of a pod, such as a hook */
 
-/* ---- the table of tasks ------------------------------------------------------------------ */
+/* ---- the table of tasks ---------------------------------------------------------------------- */
 
 static struct bh_task *lookup(const struct bh_tasks *tasks, const char *id)
 {
@@ -110,7 +110,7 @@ void bh_task_unrefp(struct bh_task **at)
 	free(task);
 }
 
-/* ---- turns ------------------------------------------------------------------------------- */
+/* ---- turns ----------------------------------------------------------------------------------- */
 
 static void withdraw(struct bh_task *task, struct bh_task_turn *turn)
 {
@@ -160,7 +160,7 @@ void bh_task_give_turn(struct bh_task *task)
 	bh_fiber_wake(&turn->wait);
 }
 
-/* ---- verbs in fibers --------------------------------------------------------------------- */
+/* ---- verbs in fibers ------------------------------------------------------------------------- */
 
 struct job {
 	struct bh_tasks *tasks;
@@ -196,7 +196,7 @@ void bh_task_publish(struct bh_tasks *tasks, const char *topic, const void *even
 		tasks->opts.publish(tasks->opts.arg, topic, event);
 }
 
-/* ---- all of them ------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static int on_child(struct bh_source *source, uint32_t events, struct bh_err *err)
 {

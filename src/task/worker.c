@@ -32,7 +32,7 @@ struct bh_worker {
 	bool done;
 };
 
-/* ---- in the worker ----------------------------------------------------------------------- */
+/* ---- in the worker --------------------------------------------------------------------------- */
 
 static void send_report(int sock, const struct report *report, int fd)
 {
@@ -72,7 +72,7 @@ static _Noreturn void work(const struct bh_worker_call *call, const sigset_t *ig
 	_exit(0);
 }
 
-/* ---- in the server ----------------------------------------------------------------------- */
+/* ---- in the server --------------------------------------------------------------------------- */
 
 static void receive(struct bh_worker *w)
 {

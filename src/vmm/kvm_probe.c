@@ -31,7 +31,7 @@
 #define CPUID_MAX   256
 #define XCR0_SSE    3U /* x87 and SSE: what xsave and xrstor carry here */
 
-/* ---- the guest's memory, shared with it and with the child ------------------------------- */
+/* ---- the guest's memory, shared with it and with the child ----------------------------------- */
 
 #define PAGE      4096U
 #define DONE_PORT 0x10
@@ -104,7 +104,7 @@ static uint64_t thread_ns(void)
 	return ((uint64_t)ts.tv_sec * 1000000000U) + (uint64_t)ts.tv_nsec;
 }
 
-/* ---- the child: a virtual machine of one processor --------------------------------------- */
+/* ---- the child: a virtual machine of one processor ------------------------------------------- */
 
 struct machine {
 	int kvm, vm, vcpu;
@@ -309,7 +309,7 @@ static int probe(struct guest *guest, struct bh_err *err)
 	return 0;
 }
 
-/* ---- the parent -------------------------------------------------------------------------- */
+/* ---- the parent ------------------------------------------------------------------------------ */
 
 static bool ended(int pidfd, int limit_ms)
 {

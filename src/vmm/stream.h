@@ -30,7 +30,8 @@ struct bh_stream {
 int bh_stream_start(struct bh_stream *stream, struct bh_loop *loop, int fd, size_t keep,
 		    const char *what, struct bh_err *err) bh_must_check;
 
-/** bh_stream_end() - hear what is there already, at most as much as is kept, then close */
+/** bh_stream_end() - hear what is there already, within the measure of one burst, then close.
+ * Idempotent */
 void bh_stream_end(struct bh_stream *stream);
 
 /** bh_stream_deinit() - also for one that is zeroed */

@@ -35,7 +35,7 @@ void bh_tail_add(struct bh_tail *tail, const char *data, size_t len)
 	}
 }
 
-/* ---- reading ----------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* All that is held, cleaned, without empty lines. */
 static void clean(const struct bh_tail *tail, struct bh_buf *out)

@@ -163,7 +163,7 @@ const Agent__NetworkRequest *bh_network_message(const struct bh_network *network
 	return &network->message;
 }
 
-/* ---- before there is anything --------------------------------------------------------------- */
+/* ---- before there is anything ---------------------------------------------------------------- */
 
 static int make_namespace(struct bh_err *err)
 {

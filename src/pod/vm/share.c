@@ -56,7 +56,7 @@ int bh_share_ready(struct bh_err *err)
 	return bh_share_daemon_find(NULL, &daemon, err);
 }
 
-/* ---- the directory ---- */
+/* ---- the directory --------------------------------------------------------------------------- */
 
 static int mount_directory(struct bh_share *share, struct bh_err *err)
 {
@@ -241,7 +241,7 @@ int bh_share_remove(struct bh_share *share, const char *name, struct bh_err *err
 	return r < 0 ? r : bh_path_remove_tree(share->places, name, err);
 }
 
-/* ---- the daemon ---- */
+/* ---- the daemon ------------------------------------------------------------------------------ */
 
 /* Both ends of a connection as vhost-user's servers want it: a socket that listens, and one that
  * has connected to it. No one else ever sees its name. */

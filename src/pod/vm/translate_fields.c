@@ -132,7 +132,7 @@ int bh_guest_process_fields(json_object *process, struct bh_err *err)
 	return r;
 }
 
-/* ---- namespaces ---- */
+/* ---- namespaces ------------------------------------------------------------------------------ */
 
 /* "/proc/PID/ns/NAME": how an engine names a namespace of another container's. Return: PID; 0 when
  * it is no such path */
@@ -214,7 +214,7 @@ static int plan_namespaces(struct bh_guest_plan *plan, json_object *linux_, stru
 	return add_cgroup_namespace(spec, list, err);
 }
 
-/* ---- resources ---- */
+/* ---- resources ------------------------------------------------------------------------------- */
 
 /* Engines write a limit of nothing for every size that the host has. */
 static int plan_hugepages(const struct bh_guest_plan *plan, json_object *resources,

@@ -57,7 +57,7 @@ struct bh_guest_plan {
 		more_ ? &more_[(list)->n++] : NULL;                                               \
 	})
 
-/* ---- translate.c ------------------------------------------------------------------------- */
+/* ---- translate.c ----------------------------------------------------------------------------- */
 
 struct bh_guest_disk_wish {
 	const char *path, *where;
@@ -83,7 +83,7 @@ Agent__Storage *bh_guest_add_storage(struct bh_guest_plan *plan, const char *dri
 int bh_guest_look(const char *path, const char *where, struct stat *st,
 		  struct bh_err *err) bh_must_check;
 
-/* ---- translate_mounts.c ------------------------------------------------------------------ */
+/* ---- translate_mounts.c ---------------------------------------------------------------------- */
 
 /** bh_guest_plan_root() - the container's root: engine's mounts, or what the document names */
 int bh_guest_plan_root(struct bh_guest_plan *plan, struct bh_err *err) bh_must_check;
@@ -91,7 +91,7 @@ int bh_guest_plan_root(struct bh_guest_plan *plan, struct bh_err *err) bh_must_c
 /** bh_guest_plan_mounts() - the document's mounts; needs the root */
 int bh_guest_plan_mounts(struct bh_guest_plan *plan, struct bh_err *err) bh_must_check;
 
-/* ---- translate_devices.c ----------------------------------------------------------------- */
+/* ---- translate_devices.c --------------------------------------------------------------------- */
 
 /** bh_guest_plan_devices() - linux.devices */
 int bh_guest_plan_devices(struct bh_guest_plan *plan, struct bh_err *err) bh_must_check;
@@ -105,7 +105,7 @@ int bh_guest_add_device(struct bh_guest_plan *plan, const char *path, const stru
  * its path; NULL = nowhere */
 const char *bh_guest_char_device(dev_t rdev);
 
-/* ---- translate_fields.c ------------------------------------------------------------------ */
+/* ---- translate_fields.c ---------------------------------------------------------------------- */
 
 /** bh_guest_plan_fields() - everything that is no root, mount or device */
 int bh_guest_plan_fields(struct bh_guest_plan *plan, struct bh_err *err) bh_must_check;
@@ -113,7 +113,7 @@ int bh_guest_plan_fields(struct bh_guest_plan *plan, struct bh_err *err) bh_must
 /** bh_guest_process_fields() - the same for a process document */
 int bh_guest_process_fields(json_object *process, struct bh_err *err) bh_must_check;
 
-/* ---- JSON -------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 /** bh_guest_member() - Return: member @key of @object, borrowed; NULL when there is none, or
  * @object is no object */

@@ -34,7 +34,7 @@ struct mount_plan {
 	struct statfs fs;
 };
 
-/* ---- root ---- */
+/* ---- root ------------------------------------------------------------------------------------ */
 
 static const char *last_part(const char *path)
 {
@@ -188,7 +188,7 @@ int bh_guest_plan_root(struct bh_guest_plan *plan, struct bh_err *err)
 		     : bh_guest_set(root, "path", json_object_new_string(plan->guest_root), err);
 }
 
-/* ---- mounts that are no binds ---- */
+/* ---- mounts that are no binds ---------------------------------------------------------------- */
 
 static int set_source(struct mount_plan *m, const char *source, struct bh_err *err)
 {
@@ -264,7 +264,7 @@ static int plan_file_system(struct bh_guest_plan *plan, struct mount_plan *m, st
 			   source);
 }
 
-/* ---- binds ---- */
+/* ---- binds ----------------------------------------------------------------------------------- */
 
 /* A tmpfs of the host becomes one of the guest that all containers of the pod share, with its
  * owner, mode and size. */

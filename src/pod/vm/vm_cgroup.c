@@ -110,6 +110,15 @@ int bh_vm_cgroup_open(const struct bh_vm_pod *pod, struct bh_vm_cgroup_fds *fds,
 	return 0;
 }
 
+uint64_t bh_vm_cpu_quota(const struct bh_vm_pod *pod, const struct bh_cpu *cpu)
+{
+	uint64_t period = cpu->period.set ? cpu->period.v : BH_POD_CPU_PERIOD_USEC;
+
+	if (!cpu->quota.set || cpu->quota.v <= 0 || !period)
+		return 0;
+	return (uint64_t)cpu->quota.v * pod->size.period_usec / period;
+}
+
 int bh_vm_pod_limit_cpu(struct bh_vm_pod *pod, struct bh_err *err)
 {
 	struct bh_resources limits = host_limits(pod);

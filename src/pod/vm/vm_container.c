@@ -33,7 +33,7 @@
 static const char *const stream_names[3] = { "standard input", "standard output",
 					     "standard error" };
 
-/* ---- finding ---- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 struct bh_vm_container *bh_vm_container_find(struct bh_vm_pod *pod, const char *id,
 					     struct bh_err *err)
@@ -60,7 +60,7 @@ struct bh_vm_process *bh_vm_process_find(struct bh_vm_pod *pod, const char *id, 
 	return NULL;
 }
 
-/* ---- containers -------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------------------------ */
 
 static int fill_record(struct bh_vm_pod *pod, struct bh_container *c, struct bh_err *err)
 {
@@ -141,7 +141,7 @@ struct bh_vm_container *bh_vm_container_free(struct bh_vm_container *c, bool rem
 	return NULL;
 }
 
-/* ---- out of memory ----------------------------------------------------------------------- */
+/* ---- out of memory --------------------------------------------------------------------------- */
 
 void bh_vm_container_answer_oom(struct bh_vm_container *c, bool all)
 {
@@ -171,7 +171,7 @@ void bh_vm_container_oom(struct bh_vm_container *c)
 	bh_vm_container_answer_oom(c, false);
 }
 
-/* ---- processes --------------------------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------------------- */
 
 int bh_vm_process_new(struct bh_vm_container *c, const char *exec_id, const char *const uris[3],
 		      bool terminal, struct bh_vm_process **ret, struct bh_err *err)
@@ -297,7 +297,7 @@ static int connect_stream(struct bh_vm_process *p, int i, int host_fd, uint32_t 
 			      i == 0 ? stream : bh_take_fd(&host), i > 0, stream_names[i], err);
 }
 
-/* ---- a terminal of this host's that stands for the guest's ---- */
+/* ---- a terminal of this host's that stands for the guest's ----------------------------------- */
 
 static void on_resized(void *arg, const struct bh_rpc_answer *answer)
 {
@@ -383,7 +383,7 @@ int bh_vm_process_connect(struct bh_vm_process *p, pid_t peer, struct bh_arena *
 	return r;
 }
 
-/* ---- the end of a process ---------------------------------------------------------------- */
+/* ---- the end of a process -------------------------------------------------------------------- */
 
 static void publish_exit(struct bh_vm_process *p)
 {

@@ -23,7 +23,7 @@
 #define VERDICT_MS 1000
 #define POLL_MS    5
 
-/* ---- the story ---- */
+/* ---- the story ------------------------------------------------------------------------------- */
 
 /* The last of @lines (each with its newline) that @max bytes have room for. */
 static char *last_lines(char *lines, size_t max)
@@ -83,7 +83,7 @@ static void blame_memory(struct bh_vm_pod *pod)
 			bh_vm_container_oom(c);
 }
 
-/* ---- dying ---- */
+/* ---- dying ----------------------------------------------------------------------------------- */
 
 /* Where it is still to be read when the pod was deleted, and its console with it. */
 static void leave_word(struct bh_vm_pod *pod)
@@ -186,7 +186,7 @@ static void on_burial(struct bh_timer *timer)
 		bury(pod);
 }
 
-/* ---- undoing ---- */
+/* ---- undoing --------------------------------------------------------------------------------- */
 
 void bh_vm_pod_undo(struct bh_vm_pod *pod)
 {

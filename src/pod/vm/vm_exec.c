@@ -10,7 +10,7 @@
 
 #define BUSY_FAILURE "failed precondition"
 
-/* ---- Exec ---- */
+/* ---- Exec ------------------------------------------------------------------------------------ */
 
 static int check(struct bh_vm_pod *pod, const Task__ExecRequest *q, struct bh_vm_container **ret,
 		 struct bh_err *err)
@@ -60,7 +60,7 @@ int bh_vm_exec(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *requ
 	return 0;
 }
 
-/* ---- Start ---- */
+/* ---- Start ----------------------------------------------------------------------------------- */
 
 /* The guest's word on the first of the calls; those that follow fail with it. */
 static void on_added(void *arg, const struct bh_rpc_answer *answer)

@@ -13,21 +13,16 @@
 
 #include <fcntl.h>
 #include <linux/vhost.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/log.h"
 #include "base/path.h"
-#include "base/sys.h"
 #include "container/state.h"
 #include "loop/fiber.h"
 #include "rpc/agent.pb-c.h"
-#include "rpc/conn.h"
 #include "vmm/kvm_probe.h"
 
 #define RESOLV_BYTES_MAX (64U << 10)
@@ -35,15 +30,9 @@
 #define KERNEL_BYTES     64 /* of a release, as uname(2) has it */
 #define NS_PER_USEC      1000U
 #define NS_PER_MS        1000000
-#define USEC_PER_S       1000000U
-#define USEC_PER_MS      1000U
 #define MS_PER_S         1000
 #define HELLO_POLL_MS    2
-/* What a guest may have this process do by telling of events without end. */
-#define EVENTS_MAX     64 /* of an answer */
-#define EVENTS_BURST   16 /* answers without a rest between them */
-#define EVENTS_REST_MS 20U
-#define SHARE_DIR      "share"
+#define SHARE_DIR        "share"
 /* No user or vsock address on this range; one for each process that there can be. */
 #define VMM_UID_BASE   0x42000000U
 #define VSOCK_CID_BASE 0x1000000U
@@ -57,13 +46,10 @@ const char *const bh_vm_phase_names[BH_VM_PHASE_MAX_] = {
 
 static uint64_t now_usec(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((uint64_t)ts.tv_sec * USEC_PER_S) + ((uint64_t)ts.tv_nsec / NS_PER_USEC);
+	return bh_clock_ns() / NS_PER_USEC;
 }
 
-/* ---- admit ---- */
+/* ---- admit ----------------------------------------------------------------------------------- */
 
 static int read_spec(struct bh_vm_pod *pod, struct bh_err *err)
 {
@@ -122,7 +108,7 @@ static int admit(struct bh_vm_pod *pod, struct bh_err *err)
 	return pod->hypervisor->ready(pod->config.settings.qemu, err);
 }
 
-/* ---- prepare ---- */
+/* ---- prepare --------------------------------------------------------------------------------- */
 
 int bh_vm_pod_save(const struct bh_vm_pod *pod, struct bh_err *err)
 {
@@ -177,7 +163,7 @@ static int prepare(struct bh_vm_pod *pod, struct bh_err *err)
 	return r < 0 ? r : start_share(pod, err);
 }
 
-/* ---- boot ---- */
+/* ---- boot ------------------------------------------------------------------------------------ */
 
 static void on_vm_dead(void *arg, const struct bh_err *why)
 {
@@ -275,7 +261,7 @@ static int boot(struct bh_vm_pod *pod, struct bh_err *err)
 	return r < 0 ? r : bh_proc_identify(figures.pid, &pod->vmm, err);
 }
 
-/* ---- hello ---- */
+/* ---- hello ----------------------------------------------------------------------------------- */
 
 static void on_agent_closed(void *arg)
 {
@@ -360,7 +346,7 @@ static int hello(struct bh_vm_pod *pod, struct bh_err *err)
 	return r < 0 ? r : say_hello(pod, err);
 }
 
-/* ---- network, and the quota ---- */
+/* ---- network, and the quota ------------------------------------------------------------------ */
 
 /* For the forward: a stream to a port of the guest. */
 static int open_port(void *arg, uint16_t port, struct bh_err *err)
@@ -389,226 +375,7 @@ static int network(struct bh_vm_pod *pod, struct bh_err *err)
 	return r < 0 ? r : bh_vm_pod_limit_cpu(pod, err);
 }
 
-/* ---- what the agent tells by itself ---- */
-
-static void on_agent_event(struct bh_vm_pod *pod, const Agent__Event *e)
-{
-	Task__TaskOOM *oom;
-	struct bh_vm_container *c;
-
-	if (strcmp(e->topic, "/tasks/oom") != 0 || !e->event)
-		return;
-	oom = (Task__TaskOOM *)bh_rpc_unpack(&task__task_oom__descriptor, e->event->value.data,
-					     e->event->value.len);
-	c = oom ? bh_vm_container_find(pod, oom->container_id, NULL) : NULL;
-	if (c)
-		bh_vm_container_oom(c);
-	if (oom)
-		task__task_oom__free_unpacked(oom, NULL);
-}
-
-static int rest(struct bh_vm_pod *pod, struct bh_err *err)
-{
-	int r;
-
-	pod->users++;
-	r = bh_fiber_sleep(pod->loop, EVENTS_REST_MS, err);
-	pod->users--;
-	return r;
-}
-
-/* A fiber: until the agent is gone. Where that is told by the answer, @arg may be gone as well. */
-static void hear_agent(void *arg)
-{
-	struct bh_vm_pod *pod = arg;
-	struct bh_err err = BH_ERR_INIT;
-	unsigned int burst = 0;
-
-	while (!pod->dead && pod->agent) {
-		Agent__EventsRequest q = AGENT__EVENTS_REQUEST__INIT;
-		Agent__EventsResponse *a = NULL;
-		uint64_t asked = now_usec();
-
-		if (bh_rpc_call_wait(pod->agent, BH_AGENT_SERVICE, "Events", &q.base, 0,
-				     &agent__events_response__descriptor, (ProtobufCMessage **)&a,
-				     &err) < 0)
-			return;
-		for (size_t i = 0; i < a->n_events && i < EVENTS_MAX && !pod->dead; i++)
-			on_agent_event(pod, a->events[i]);
-		agent__events_response__free_unpacked(a, NULL);
-		burst = now_usec() - asked < EVENTS_REST_MS * USEC_PER_MS ? burst + 1 : 0;
-		if (burst > EVENTS_BURST && rest(pod, &err) < 0)
-			return;
-	}
-}
-
-/* ---- talking to the agent ---- */
-
-/* Of a guest that owes an answer, what is known of it. While it starts the phase tells that. */
-static void tell_silence(const struct bh_vm_pod *pod, struct bh_err *err)
-{
-	if (!pod->pulse.beat_ms)
-		return;
-	bh_vm_pulse_tell(pod, err);
-	bh_vm_pod_add_console(pod, err);
-}
-
-int bh_vm_pod_check(const struct bh_vm_pod *pod, struct bh_err *err)
-{
-	if (!pod->dead)
-		return pod->closed ? bh_err_as(err, BH_ERR_STATE, -ESHUTDOWN, "the pod has ended")
-				   : 0;
-	if (err)
-		*err = pod->why;
-	return pod->why.code;
-}
-
-int bh_vm_pod_ask(struct bh_vm_pod *pod, const char *service, const char *method,
-		  const ProtobufCMessage *request, const ProtobufCMessageDescriptor *type,
-		  ProtobufCMessage **ret, struct bh_err *err)
-{
-	int r = bh_vm_pod_check(pod, err);
-
-	if (r < 0)
-		return r;
-	if (!pod->agent)
-		return bh_err_as(err, BH_ERR_STATE, -ENOTCONN, "the pod has no agent");
-	r = bh_rpc_call_wait(pod->agent, service, method, request, BH_VM_ASK_TIMEOUT_MS, type, ret,
-			     err);
-	if (r == 0) {
-		bh_vm_pulse_heard(pod);
-		return 0;
-	}
-	/* The connection's end is the less interesting story. */
-	bh_vm_pod_await_verdict(pod);
-	if (pod->dead)
-		return bh_vm_pod_check(pod, err);
-	if (r == -ETIMEDOUT && err)
-		tell_silence(pod, err);
-	return r;
-}
-
-struct forwarded {
-	struct bh_vm_pod *pod;
-	struct bh_rpc_call *call;
-};
-
-/* A fiber: the connection ended under a call. */
-static void tell_of_end(void *arg)
-{
-	struct forwarded f = *(struct forwarded *)arg;
-	struct bh_err err = BH_ERR_INIT;
-
-	free(arg);
-	bh_vm_pod_await_verdict(f.pod);
-	if (bh_vm_pod_check(f.pod, &err) == 0)
-		bh_err_as(&err, BH_ERR_PEER, -ECONNRESET, "the connection to the agent ended");
-	bh_rpc_fail_err(f.call, &err);
-}
-
-static void fail_silent(const struct forwarded *f, const struct bh_rpc_answer *answer)
-{
-	struct bh_err err = BH_ERR_INIT;
-
-	bh_rpc_answer_err(answer, &err);
-	bh_err_ctx(&err, "%s", bh_rpc_call_method(f->call));
-	tell_silence(f->pod, &err);
-	bh_rpc_fail_err(f->call, &err);
-}
-
-static void on_forwarded(void *arg, const struct bh_rpc_answer *answer)
-{
-	struct forwarded *f = arg;
-	struct bh_err err = BH_ERR_INIT;
-
-	if (answer->code == BH_RPC_UNAVAILABLE &&
-	    bh_fiber_start(f->pod->loop, tell_of_end, f, &err) == 0)
-		return;
-	if (answer->code == BH_RPC_OK)
-		bh_rpc_reply(f->call, NULL); /* not with bytes of the guest's */
-	else if (answer->code == BH_RPC_DEADLINE)
-		fail_silent(f, answer);
-	else
-		bh_rpc_fail(f->call, answer->code, "%s", answer->message);
-	free(f);
-}
-
-void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc_call *call)
-{
-	bh_auto_free struct forwarded *f = malloc(sizeof(*f));
-	struct bh_err err = BH_ERR_INIT;
-	int r = f ? bh_vm_pod_check(pod, &err) : bh_err_oom(&err);
-	const void *payload;
-	size_t len;
-
-	payload = bh_rpc_call_payload(call, &len);
-	if (r == 0 && !pod->agent)
-		r = bh_err_as(&err, BH_ERR_STATE, -ENOTCONN, "the pod has no agent");
-	if (r == 0)
-		r = bh_rpc_call_bytes(pod->agent, service, bh_rpc_call_method(call), payload, len,
-				      BH_VM_ASK_TIMEOUT_MS, on_forwarded, f, &err);
-	if (r < 0) {
-		bh_rpc_fail_err(call, &err);
-		return;
-	}
-	*bh_take(&f) = (struct forwarded){ .pod = pod, .call = call };
-}
-
-int bh_vm_pod_stream(struct bh_vm_pod *pod, enum bh_stream_kind kind, uint32_t token,
-		     struct bh_err *err)
-{
-	int fd = bh_vm_pod_check(pod, err);
-
-	if (fd < 0)
-		return fd;
-	pod->users++;
-	fd = bh_link_open(pod->link, kind, token, err);
-	pod->users--;
-	return fd;
-}
-
-void bh_vm_pod_event(struct bh_vm_pod *pod, const char *topic, const ProtobufCMessage *event)
-{
-	bh_ledger_event(&pod->ledger, topic, event);
-	if (pod->listener.event)
-		pod->listener.event(pod->listener.arg, topic, event);
-}
-
-struct job {
-	struct bh_vm_pod *pod;
-	struct bh_rpc_call *call;
-	const void *request;
-	bh_vm_verb_fn fn;
-};
-
-static void run_job(void *arg)
-{
-	struct job job = *(struct job *)arg;
-	struct bh_err err = BH_ERR_INIT;
-
-	free(arg);
-	if (job.fn(job.pod, job.call, job.request, &err) < 0)
-		bh_rpc_fail_err(job.call, &err);
-}
-
-void bh_vm_verb(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
-		bh_vm_verb_fn fn)
-{
-	struct bh_err err = BH_ERR_INIT;
-	struct job *job = malloc(sizeof(*job));
-	int r = job ? 0 : bh_err_oom(&err);
-
-	if (r == 0) {
-		*job = (struct job){ .pod = pod, .call = call, .request = request, .fn = fn };
-		r = bh_fiber_start(pod->loop, run_job, job, &err);
-	}
-	if (r < 0) {
-		free(job);
-		bh_rpc_fail_err(call, &err);
-	}
-}
-
-/* ---- the beginning ----------------------------------------------------------------------- */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 static int (*const phases[BH_VM_PHASE_MAX_])(struct bh_vm_pod *pod, struct bh_err *err) = {
 	[BH_VM_PHASE_ADMIT] = admit, [BH_VM_PHASE_PREPARE] = prepare, [BH_VM_PHASE_BOOT] = boot,
@@ -641,7 +408,7 @@ static int run_phases(struct bh_vm_pod *pod, struct bh_err *err)
 			return bh_err_ctx(err, "%s", bh_vm_phase_names[i]);
 	}
 	bh_vm_pulse_begin(pod);
-	return bh_fiber_start(pod->loop, hear_agent, pod, err);
+	return bh_vm_pod_hear(pod, err);
 }
 
 /* Without the probe of KVM: a plan says what is wanted. */

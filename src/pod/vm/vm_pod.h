@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A pod in a micro-VM: what its parts share. vm_pod.c brings it up, vm_end.c takes it down,
- * vm_container.c keeps the containers and their processes, vm_task.c and vm_service.c are the
- * verbs.
+ * vm_agent.c talks to its guest, vm_container.c keeps the containers and their processes;
+ * vm_lifecycle.c, vm_exec.c, vm_task.c and vm_service.c are the verbs.
  */
 #ifndef BH_POD_VM_VM_POD_H
 #define BH_POD_VM_VM_POD_H
@@ -183,11 +183,10 @@ struct bh_vm_pod {
 
 extern const char *const bh_vm_phase_names[BH_VM_PHASE_MAX_];
 
-/** bh_vm_pod_check() - whether the guest can be asked anything: it is neither dead nor taken down.
- * Return: 0, or the reason why not; @err may be NULL */
-int bh_vm_pod_check(const struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+/** bh_vm_pod_save() - put on record what bh_pod_undo() has to take away */
+int bh_vm_pod_save(const struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
 
-/* ---- the end: vm_end.c ---------------------------------------------------------------------- */
+/* ---- the end: vm_end.c ----------------------------------------------------------------------- */
 
 /** bh_vm_pod_died() - @what of the pod ended: the VM with all its processes is over */
 void bh_vm_pod_died(struct bh_vm_pod *pod, const char *what, const struct bh_err *why);
@@ -231,7 +230,11 @@ void bh_vm_pulse_heard(struct bh_vm_pod *pod);
 /** bh_vm_pulse_tell() - when the guest last answered anything, as a part of @err */
 void bh_vm_pulse_tell(const struct bh_vm_pod *pod, struct bh_err *err);
 
-/* ---- asking the guest: vm_pod.c ------------------------------------------------------------- */
+/* ---- between the pod and its agent: vm_agent.c ----------------------------------------------- */
+
+/** bh_vm_pod_check() - whether the guest can be asked anything: it is neither dead nor taken down.
+ * Return: 0, or the reason why not; @err may be NULL */
+int bh_vm_pod_check(const struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
 
 /** bh_vm_pod_ask() - a call to the agent, waiting for its answer. Suspends
  * @ret: as in bh_rpc_call_wait() */
@@ -248,10 +251,21 @@ void bh_vm_pod_forward(struct bh_vm_pod *pod, const char *service, struct bh_rpc
 int bh_vm_pod_stream(struct bh_vm_pod *pod, enum bh_stream_kind kind, uint32_t token,
 		     struct bh_err *err) bh_must_check;
 
-/** bh_vm_pod_save() - put on record what bh_pod_undo() has to take away */
-int bh_vm_pod_save(const struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
+/** bh_vm_pod_hear() - from now on, what the agent tells by itself; until it is gone */
+int bh_vm_pod_hear(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
 
-/* ---- vm_network.c ---- */
+/** bh_vm_pod_event() - on record, and to the listener */
+void bh_vm_pod_event(struct bh_vm_pod *pod, const char *topic, const ProtobufCMessage *event);
+
+/** A verb: answers @call and returns 0, or returns -errno with @err, which becomes the answer */
+typedef int (*bh_vm_verb_fn)(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+			     struct bh_err *err);
+
+/** bh_vm_verb() - run @fn for @call in a fiber of its own */
+void bh_vm_verb(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		bh_vm_verb_fn fn);
+
+/* ---- the network: vm_network.c --------------------------------------------------------------- */
 
 /** bh_vm_network_make() - the pod's network as far as it is there before the monitor */
 int bh_vm_network_make(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
@@ -267,7 +281,7 @@ int bh_vm_network_arrive(struct bh_vm_pod *pod, struct bh_err *err) bh_must_chec
 void bh_vm_network_init(struct bh_vm_pod *pod);
 void bh_vm_network_end(struct bh_vm_pod *pod);
 
-/* ---- vm_cgroup.c ---- */
+/* ---- the host's cgroup: vm_cgroup.c ---------------------------------------------------------- */
 
 /** bh_vm_cgroup_make() - the pod's cgroup with all its limits but that of CPU, on record first */
 int bh_vm_cgroup_make(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
@@ -286,21 +300,12 @@ int bh_vm_cgroup_open(const struct bh_vm_pod *pod, struct bh_vm_cgroup_fds *fds,
 		      struct bh_err *err) bh_must_check;
 void bh_vm_cgroup_fds_close(struct bh_vm_cgroup_fds *fds);
 
+/** bh_vm_cpu_quota() - what a container's document asks for of CPU, in microseconds of the pod's
+ * period; 0 = no limit */
+uint64_t bh_vm_cpu_quota(const struct bh_vm_pod *pod, const struct bh_cpu *cpu);
+
 /** bh_vm_pod_limit_cpu() - hold the pod's cgroup to its quota, from now on */
 int bh_vm_pod_limit_cpu(struct bh_vm_pod *pod, struct bh_err *err) bh_must_check;
-
-/** bh_vm_pod_event() - tell the listener */
-void bh_vm_pod_event(struct bh_vm_pod *pod, const char *topic, const ProtobufCMessage *event);
-
-/* ---- verbs as fibers ------------------------------------------------------------------------- */
-
-/** A verb: answers @call and returns 0, or returns -errno with @err, which becomes the answer */
-typedef int (*bh_vm_verb_fn)(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
-			     struct bh_err *err);
-
-/** bh_vm_verb() - run @fn for @call in a fiber of its own */
-void bh_vm_verb(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
-		bh_vm_verb_fn fn);
 
 /* ---- containers and processes: vm_container.c ------------------------------------------------ */
 
@@ -363,7 +368,7 @@ void bh_vm_container_oom(struct bh_vm_container *c);
 /** bh_vm_container_answer_oom() - calls that wait for an OOM kill; all of them with @all */
 void bh_vm_container_answer_oom(struct bh_vm_container *c, bool all);
 
-/* ---- the guest's words: vm_words.c ---------------------------------------------------------- */
+/* ---- the guest's words: vm_words.c ----------------------------------------------------------- */
 
 /** bh_vm_harmless() - @text in place: printable ASCII, at most @max bytes. Return: @text */
 const char *bh_vm_harmless(char *text, size_t max);
@@ -385,6 +390,15 @@ int bh_vm_hooks_poststart(struct bh_vm_container *c, struct bh_err *err) bh_must
 
 /** bh_vm_hooks_poststop() - when all of it is undone. What fails is logged */
 void bh_vm_hooks_poststop(struct bh_vm_container *c);
+
+/* ---- Create, Start, Delete: vm_lifecycle.c --------------------------------------------------- */
+
+int bh_vm_create(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		 struct bh_err *err);
+int bh_vm_start(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		struct bh_err *err);
+int bh_vm_delete(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
+		 struct bh_err *err);
 
 /* ---- execs: vm_exec.c ------------------------------------------------------------------------ */
 

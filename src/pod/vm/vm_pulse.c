@@ -13,7 +13,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "loop/fiber.h"
 #include "pod/vm/vm_pod.h"
@@ -30,10 +29,7 @@
 
 static uint64_t now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((uint64_t)ts.tv_sec * MS_PER_S) + ((uint64_t)ts.tv_nsec / NS_PER_MS);
+	return bh_clock_ns() / NS_PER_MS;
 }
 
 static void on_sign(void *arg, const struct bh_rpc_answer *answer)

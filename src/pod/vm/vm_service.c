@@ -42,7 +42,7 @@ static int detach(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 	return 0;
 }
 
-/* ---- figures ----------------------------------------------------------------------------- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 static int host_parts(struct bh_vm_pod *pod, Pod__Part parts[HOST_PARTS], uint64_t *ret_guest_ram,
 		      struct bh_err *err)
@@ -158,7 +158,7 @@ static int figures(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 	return 0;
 }
 
-/* ---- description ------------------------------------------------------------------------- */
+/* ---- description ----------------------------------------------------------------------------- */
 
 static uint32_t milli(uint64_t quota_usec, uint64_t period_usec)
 {
@@ -191,7 +191,7 @@ static int describe(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void 
 	return 0;
 }
 
-/* ---- out of memory ----------------------------------------------------------------------- */
+/* ---- out of memory --------------------------------------------------------------------------- */
 
 static int oom(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *request,
 	       struct bh_err *err)
@@ -212,7 +212,7 @@ static int oom(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *requ
 	return 0;
 }
 
-/* ---- the table --------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 #define VERB(fn)                                                                       \
 	static void on_##fn(void *self, struct bh_rpc_call *call, const void *request) \

@@ -107,7 +107,7 @@ static const char *quote(struct builder *b, const char *text)
 	return buf;
 }
 
-/* ---- parts ------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 static void put_machine(struct builder *b, const struct bh_vm_config *config)
 {

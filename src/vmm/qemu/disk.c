@@ -121,7 +121,7 @@ int bh_qemu_add_disk(struct bh_vm *vm, const struct bh_vm_disk *disk, uint32_t *
 	return 0;
 }
 
-/* ---- removing ---------------------------------------------------------------------------- */
+/* ---- removing -------------------------------------------------------------------------------- */
 
 void bh_qemu_device_gone(struct bh_qemu *qemu, const char *device)
 {

@@ -34,7 +34,7 @@
 #define KVM_MAJOR  10
 #define KVM_MINOR  232
 
-/* ---- the root ---------------------------------------------------------------------------- */
+/* ---- the root -------------------------------------------------------------------------------- */
 
 static int make_kvm(int root, uid_t uid, struct bh_err *err)
 {
@@ -115,7 +115,7 @@ static int enter_root(const struct bh_jail *jail, struct bh_err *err)
 	return bh_jail_become_root(root, err);
 }
 
-/* ---- the process ------------------------------------------------------------------------- */
+/* ---- the process ----------------------------------------------------------------------------- */
 
 /* Move all descriptors where they are to be, and close the others. They are copied out of the way
  * first, so that none is overwritten before its turn; @trouble is moved along. */
@@ -280,7 +280,7 @@ bool bh_jail_trouble(int trouble_fd, struct bh_err *ret)
 	return read(trouble_fd, ret, sizeof(*ret)) == sizeof(*ret);
 }
 
-/* ---- emptying ---------------------------------------------------------------------------- */
+/* ---- emptying -------------------------------------------------------------------------------- */
 
 static int give_back(const char *spent, struct bh_err *err)
 {

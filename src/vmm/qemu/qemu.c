@@ -23,7 +23,7 @@
 #define HUGE_PAGES_BYTES (1ULL << 30)
 #define WORDS_LINES      3 /* of QEMU's last words that an error repeats */
 
-/* ---- the end ----------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void kill_for(struct bh_qemu *qemu, const struct bh_err *why)
 {
@@ -150,7 +150,7 @@ static struct bh_vm *qemu_free(struct bh_vm *vm)
 	return NULL;
 }
 
-/* ---- the beginning ----------------------------------------------------------------------- */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 static int check_config(const struct bh_vm_config *config, struct bh_err *err)
 {
@@ -331,7 +331,7 @@ static int qemu_boot(struct bh_loop *loop, const struct bh_vm_config *config, bh
 	return 0;
 }
 
-/* ---- calls ------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static int qemu_ready(const char *given, struct bh_err *err)
 {

@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/socket.h"
 
-/* ---- messages ---------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static void put_json(struct json_object **json)
 {
@@ -120,7 +120,7 @@ int bh_qmp_parse(const char *line, size_t len, struct bh_qmp_message *ret, struc
 	return malformed(err, "an object that is no message");
 }
 
-/* ---- calls ------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 /* On the stack of who waits. */
 struct bh_qmp_call {
@@ -275,7 +275,7 @@ int bh_qmp_call(struct bh_qmp *qmp, const char *command, const char *arguments, 
 	return r;
 }
 
-/* ---- life -------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 int bh_qmp_start(struct bh_qmp *qmp, struct bh_loop *loop, int fd, struct bh_err *err)
 {
