@@ -223,7 +223,7 @@ static int arrange_descriptors(const struct start *s, struct bh_err *err)
 static _Noreturn void become_server(const struct start *s, char *const argv[])
 {
 	struct bh_err err = BH_ERR_INIT;
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	size_t n = 0;
 	int r = arrange_descriptors(s, &err);
 
