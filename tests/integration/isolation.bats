@@ -283,6 +283,13 @@ own_dev() {
     run script -qec "'$BULKHEAD' --root '$STATE' run --bundle '$BUNDLE' '$ID'" /dev/null </dev/null
     echo "$output"
     [[ $output != *core_pattern* || $output != *ran* ]]
+    # Nor is what hands out terminals whatever has its name.
+    rm "$DEV/console"
+    ln -s ../../proc/sys/kernel/core_pattern "$DEV/pts/ptmx"
+    config '.mounts |= map(select(.destination != "/dev/pts"))'
+    run script -qec "'$BULKHEAD' --root '$STATE' run --bundle '$BUNDLE' '$ID'" /dev/null </dev/null
+    echo "$output"
+    [[ $output == *"/dev/pts/ptmx"* && $output != *ran* ]]
 }
 
 @test "CVE-2025-52881: sysctls and labels reach the real procfs only" {
