@@ -116,7 +116,7 @@ static _Noreturn void end_machine(void)
 
 void bh_boot_fail(const struct bh_err *err)
 {
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 
 	say("bulkhead-agent: ");
 	say(bh_err_format(err, text, sizeof(text)));

@@ -67,7 +67,7 @@ static struct bh_bundle *add(struct bh_bundles *bundles, const char *id, size_t 
 static void undo(struct bh_bundles *bundles, struct bh_bundle *b)
 {
 	struct bh_err why = BH_ERR_INIT;
-	char text[BH_ERR_TEXT_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 	int dir;
 
 	b->busy = true;

@@ -60,7 +60,7 @@ static void run(void *arg)
 {
 	struct forward *forward = arg;
 	struct bh_err err = BH_ERR_INIT;
-	char text[BH_ERR_TEXT_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 	bh_auto_close int fd = connect_loopback(forward->loop, forward->port, &err);
 	const uint8_t said = fd < 0 ? BH_CONNECT_REFUSED : BH_CONNECT_DONE;
 	int r = fd;

@@ -33,7 +33,7 @@ static void release(void *arg, const char *id)
 {
 	struct bh_agent *agent = arg;
 	struct bh_err err = BH_ERR_INIT;
-	char text[BH_ERR_TEXT_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 
 	if (bh_bundles_release(&agent->bundles, id, &err) < 0)
 		bh_warn("%s", bh_err_format(&err, text, sizeof(text)));
@@ -72,7 +72,7 @@ static void on_stream(void *arg, enum bh_stream_kind kind, uint32_t token, int f
 						   bh_tasks_service(agent->tasks) };
 	struct bh_rpc_server *server; /* ends with its connection */
 	struct bh_err err = BH_ERR_INIT;
-	char text[BH_ERR_TEXT_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 
 	if (kind == BH_STREAM_STDIO) {
 		bh_streams_add(&agent->streams, token, fd);

@@ -100,7 +100,7 @@ static bool fs_list(const char *fstype, char ret[static BH_MODULES_FS_BYTES])
 void bh_modules_load_fs(int dirfd, const char *fstype)
 {
 	struct bh_modules list = BH_MODULES_INIT;
-	char name[BH_MODULES_FS_BYTES], text[BH_ERR_TEXT_BYTES + 128];
+	char name[BH_MODULES_FS_BYTES], text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 
 	if (dirfd < 0 || !fs_list(fstype, name))

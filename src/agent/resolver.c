@@ -110,7 +110,7 @@ static int start(struct resolver *resolver, int stream, struct bh_err *err)
 void bh_agent_resolve(struct bh_loop *loop, int fd)
 {
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
-	char text[BH_ERR_TEXT_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 
 	if (!resolver) {

@@ -51,8 +51,7 @@ static int capture(const char *const argv[], bool errors, char **ret, struct bh_
 	r = bh_fd_read(in, argv[0], OUTPUT_MAX_BYTES, &text, NULL, err);
 	if (r < 0)
 		(void)kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	TEMP_FAILURE_RETRY(waitpid(pid, &status, 0));
 	if (r < 0)
 		return r;
 	if (status != 0)

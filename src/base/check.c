@@ -55,7 +55,7 @@ static const char *remedy_of(const struct bh_check *row, const struct bh_err *wh
 static int run_row(struct bh_arena *arena, const struct bh_check *row, const void *context,
 		   struct bh_check_report *report, struct bh_err *err)
 {
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 	bh_auto_buf struct bh_buf found = BH_BUF_INIT;
 	struct bh_err why = BH_ERR_INIT;
 	int r = row->run(context, &found, &why);

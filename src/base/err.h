@@ -28,6 +28,9 @@ enum bh_err_domain {
 #define BH_ERR_TEXT_BYTES  1024
 #define BH_ERR_WHERE_BYTES 160
 
+/* What bh_err_format() makes of any error, uncut. */
+#define BH_ERR_LINE_BYTES (BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128)
+
 struct bh_err {
 	int32_t code;                   /* the -errno that was returned */
 	uint32_t domain;                /* enum bh_err_domain */

@@ -85,7 +85,7 @@ void bh_log(enum bh_log_level level, const char *fmt, ...)
 
 void bh_log_report(const struct bh_err *err)
 {
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 
 	bh_err_format(err, text, sizeof(text));
 	bh_log(BH_LOG_ERROR, "%s", text);

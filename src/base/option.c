@@ -8,18 +8,6 @@
 
 /* ---- one option -------------------------------------------------------------------------- */
 
-static int add_string(struct bh_arena *arena, struct bh_strv *list, const char *text)
-{
-	const char **v = bh_arena_grow(arena, list->v, list->n, list->n + 2, sizeof(*v));
-
-	if (!v)
-		return -ENOMEM;
-	v[list->n++] = text;
-	v[list->n] = NULL;
-	list->v = v;
-	return 0;
-}
-
 static bool is_choice(const struct bh_option *option, const char *text)
 {
 	if (!option->choices)
@@ -63,7 +51,7 @@ static int store(struct bh_arena *arena, const struct bh_option *option, const c
 		*(const char **)field = text;
 		return is_choice(option, text) ? 0 : -EINVAL;
 	case BH_OPTION_STRINGS:
-		return add_string(arena, field, text);
+		return bh_strv_add(arena, field, text);
 	case BH_OPTION_I64:
 		return parse_ranged(option, text, i64);
 	case BH_OPTION_U64:

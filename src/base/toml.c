@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/quantity.h"
+
 struct reader {
 	const char *at, *end;
 	unsigned int line;
@@ -58,23 +60,15 @@ static int add(struct reader *r, struct target *t, char c)
 /* Code point @c as UTF-8. */
 static int add_unicode(struct reader *r, struct target *t, unsigned long c)
 {
-	int e = 0;
+	static const unsigned char first_bytes[] = { 0, 0xc0, 0xe0, 0xf0 };
+	int more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3, e;
 
 	if (c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
 		return fail(r, "U+%lX is no character", c);
-	if (c < 0x80)
-		return add(r, t, (char)c);
-	if (c >= 0x10000)
-		e = add(r, t, (char)(0xf0 | (c >> 18)));
-	if (e == 0 && c >= 0x10000)
-		e = add(r, t, (char)(0x80 | ((c >> 12) & 0x3f)));
-	else if (e == 0 && c >= 0x800)
-		e = add(r, t, (char)(0xe0 | (c >> 12)));
-	if (e == 0 && c >= 0x800)
-		e = add(r, t, (char)(0x80 | ((c >> 6) & 0x3f)));
-	else if (e == 0)
-		e = add(r, t, (char)(0xc0 | (c >> 6)));
-	return e < 0 ? e : add(r, t, (char)(0x80 | (c & 0x3f)));
+	e = add(r, t, (char)(first_bytes[more] | (c >> (6 * more))));
+	while (e == 0 && more-- > 0)
+		e = add(r, t, (char)(0x80 | ((c >> (6 * more)) & 0x3f)));
+	return e;
 }
 
 static int read_hex(struct reader *r, struct target *t, int digits)
@@ -171,16 +165,13 @@ static int read_number(struct reader *r, const char *word, struct bh_toml_value 
 {
 	char digits[32];
 	size_t n = 0;
-	char *end;
 
 	for (const char *p = word; *p && n + 1 < sizeof(digits); p++)
 		if (*p != '_')
 			digits[n++] = *p;
 	digits[n] = '\0';
-	errno = 0;
 	value->kind = BH_TOML_INT;
-	value->number = strtoll(digits, &end, 10);
-	if (n == 0 || end == digits || *end || errno)
+	if (bh_quantity_i64(digits, &value->number) < 0)
 		return fail(r, "'%.64s' is no string, whole number, true or false", word);
 	return 0;
 }

@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cleanup.h"
+
+struct bh_arena;
+
 /* A list whose elements live in the document's arena. v is NULL when the document has none, and is
  * not NULL for a list that is there but empty. */
 #define BH_LIST(type)     \
@@ -41,6 +45,12 @@ struct bh_strv {
 	const char **v;
 	size_t n;
 };
+/** bh_strv_add() - one more string, borrowed. Return: 0 or -ENOMEM */
+int bh_strv_add(struct bh_arena *arena, struct bh_strv *list, const char *text) bh_must_check;
+
+/** bh_strv_has() - whether @text is one of them */
+bool bh_strv_has(const struct bh_strv *list, const char *text);
+
 struct bh_kv {
 	const char *key, *value;
 };

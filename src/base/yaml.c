@@ -120,7 +120,7 @@ static int place(struct reader *r, struct bh_yaml *node, struct bh_err *err)
 		       : 0;
 }
 
-static struct bh_yaml *new_node(struct reader *r, enum bh_yaml_kind kind, const yaml_event_t *e,
+static struct bh_yaml *new_node(struct reader *r, enum bh_yaml_kind kind, const yaml_event_t *event,
 				struct bh_err *err)
 {
 	struct bh_yaml *node;
@@ -135,10 +135,10 @@ static struct bh_yaml *new_node(struct reader *r, enum bh_yaml_kind kind, const 
 		return NULL;
 	}
 	*node = (struct bh_yaml){ .kind = kind,
-				  .line = (uint32_t)e->start_mark.line + 1,
-				  .column = (uint32_t)e->start_mark.column + 1,
-				  .end_line = (uint32_t)e->end_mark.line + 1,
-				  .end_column = (uint32_t)e->end_mark.column + 1,
+				  .line = (uint32_t)event->start_mark.line + 1,
+				  .column = (uint32_t)event->start_mark.column + 1,
+				  .end_line = (uint32_t)event->end_mark.line + 1,
+				  .end_column = (uint32_t)event->end_mark.column + 1,
 				  .weight = 1,
 				  .text = "" };
 	return node;
@@ -161,39 +161,39 @@ static int take_anchor(struct reader *r, const yaml_char_t *name, const char **r
 
 /* ---- events -------------------------------------------------------------------------------- */
 
-static int on_scalar(struct reader *r, const yaml_event_t *e, struct bh_err *err)
+static int on_scalar(struct reader *r, const yaml_event_t *event, struct bh_err *err)
 {
 	const char *text = NULL, *anchor = NULL;
 	struct bh_yaml *node;
 	bool string, is_key;
-	int result = read_tag(e->data.scalar.tag, &string, err);
+	int e = read_tag(event->data.scalar.tag, &string, err);
 
-	if (result == 0)
-		result = keep(r, (const char *)e->data.scalar.value, e->data.scalar.length, &text,
-			      err);
-	result = result < 0 ? result : take_anchor(r, e->data.scalar.anchor, &anchor, err);
-	if (result < 0)
-		return result;
+	if (e == 0)
+		e = keep(r, (const char *)event->data.scalar.value, event->data.scalar.length,
+			 &text, err);
+	e = e < 0 ? e : take_anchor(r, event->data.scalar.anchor, &anchor, err);
+	if (e < 0)
+		return e;
 	is_key = wants_key(r);
 	if (is_key) {
 		r->open[r->depth - 1].key = text;
 		r->open[r->depth - 1].key_line = r->line;
-		r->open[r->depth - 1].key_column = (uint32_t)e->start_mark.column + 1;
+		r->open[r->depth - 1].key_column = (uint32_t)event->start_mark.column + 1;
 	}
 	if (is_key && !anchor)
 		return 0;
-	node = new_node(r, BH_YAML_SCALAR, e, err);
+	node = new_node(r, BH_YAML_SCALAR, event, err);
 	if (!node)
 		return err->code;
 	node->text = text;
-	node->quoted = string || e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-	result = remember(r, anchor, node, err);
-	return result < 0 || is_key ? result : place(r, node, err);
+	node->quoted = string || event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+	e = remember(r, anchor, node, err);
+	return e < 0 || is_key ? e : place(r, node, err);
 }
 
-static int on_alias(struct reader *r, const yaml_event_t *e, struct bh_err *err)
+static int on_alias(struct reader *r, const yaml_event_t *event, struct bh_err *err)
 {
-	const char *name = (const char *)e->data.alias.anchor;
+	const char *name = (const char *)event->data.alias.anchor;
 	const struct anchor *a = r->anchors;
 	struct bh_yaml *node;
 
@@ -204,7 +204,7 @@ static int on_alias(struct reader *r, const yaml_event_t *e, struct bh_err *err)
 				 name);
 	if (wants_key(r))
 		return fail("an alias as a key", err);
-	node = new_node(r, a->node->kind, e, err);
+	node = new_node(r, a->node->kind, event, err);
 	if (!node)
 		return err->code;
 	*node = *a->node;
@@ -213,29 +213,30 @@ static int on_alias(struct reader *r, const yaml_event_t *e, struct bh_err *err)
 	return place(r, node, err);
 }
 
-static int on_open(struct reader *r, const yaml_event_t *e, struct bh_err *err)
+static int on_open(struct reader *r, const yaml_event_t *event, struct bh_err *err)
 {
-	bool map = e->type == YAML_MAPPING_START_EVENT, ignored;
-	const yaml_char_t *name = map ? e->data.mapping_start.anchor
-				      : e->data.sequence_start.anchor;
-	const yaml_char_t *tag = map ? e->data.mapping_start.tag : e->data.sequence_start.tag;
+	bool map = event->type == YAML_MAPPING_START_EVENT, ignored;
+	const yaml_char_t *name = map ? event->data.mapping_start.anchor
+				      : event->data.sequence_start.anchor;
+	const yaml_char_t *tag = map ? event->data.mapping_start.tag
+				     : event->data.sequence_start.tag;
 	const char *anchor = NULL;
 	struct bh_yaml *node;
-	int result;
+	int e;
 
 	if (r->depth == BH_YAML_DEPTH_MAX)
 		return too_much("levels", BH_YAML_DEPTH_MAX, err);
 	if (wants_key(r))
 		return fail("a key that is no scalar", err);
-	result = read_tag(tag, &ignored, err);
-	result = result < 0 ? result : take_anchor(r, name, &anchor, err);
-	if (result < 0)
-		return result;
-	node = new_node(r, map ? BH_YAML_MAP : BH_YAML_LIST, e, err);
+	e = read_tag(tag, &ignored, err);
+	e = e < 0 ? e : take_anchor(r, name, &anchor, err);
+	if (e < 0)
+		return e;
+	node = new_node(r, map ? BH_YAML_MAP : BH_YAML_LIST, event, err);
 	if (!node)
 		return err->code;
-	node->flow = map ? e->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE
-			 : e->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
+	node->flow = map ? event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE
+			 : event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
 	r->open[r->depth++] = (struct open){ .node = node, .anchor = anchor };
 	return 0;
 }
@@ -279,20 +280,20 @@ static int on_close(struct reader *r, const yaml_event_t *event, struct bh_err *
 	return e < 0 ? e : place(r, in.node, err);
 }
 
-static int on_event(struct reader *r, const yaml_event_t *e, struct bh_err *err)
+static int on_event(struct reader *r, const yaml_event_t *event, struct bh_err *err)
 {
-	r->line = (uint32_t)e->start_mark.line + 1;
-	switch (e->type) {
+	r->line = (uint32_t)event->start_mark.line + 1;
+	switch (event->type) {
 	case YAML_SCALAR_EVENT:
-		return on_scalar(r, e, err);
+		return on_scalar(r, event, err);
 	case YAML_ALIAS_EVENT:
-		return on_alias(r, e, err);
+		return on_alias(r, event, err);
 	case YAML_MAPPING_START_EVENT:
 	case YAML_SEQUENCE_START_EVENT:
-		return on_open(r, e, err);
+		return on_open(r, event, err);
 	case YAML_MAPPING_END_EVENT:
 	case YAML_SEQUENCE_END_EVENT:
-		return on_close(r, e, err);
+		return on_close(r, event, err);
 	case YAML_DOCUMENT_START_EVENT:
 		r->root = NULL;
 		r->anchors = NULL;

@@ -185,7 +185,7 @@ static void print_table(struct listing *l)
 static int add_container(struct listing *l, const char *root, const char *id, struct bh_err *err)
 {
 	struct bh_err own = BH_ERR_INIT;
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	bh_auto_container struct bh_container *c = bh_container_load(root, id, &own);
 	enum bh_status status;
 	int r = c ? bh_runtime_of(c)->status(c, &status, &own) : own.code;

@@ -179,20 +179,12 @@ static const char *default_root(struct bh_cli *cli)
 
 static int add_root(struct bh_cli *cli, const char *root, struct bh_err *err)
 {
-	const char **v = cli->roots.v;
-
-	for (size_t i = 0; i < cli->roots.n; i++)
-		if (strcmp(v[i], root) == 0)
-			return 0;
+	if (bh_strv_has(&cli->roots, root))
+		return 0;
 	if (strcmp(root, "/") == 0)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "Option --root argument should not be set to /");
-	v = bh_arena_grow(&cli->arena, v, cli->roots.n, cli->roots.n + 1, sizeof(*v));
-	if (!v)
-		return bh_err_oom(err);
-	v[cli->roots.n++] = root;
-	cli->roots.v = v;
-	return 0;
+	return bh_strv_add(&cli->arena, &cli->roots, root) < 0 ? bh_err_oom(err) : 0;
 }
 
 /* Where handlers have places of their own, containers of any of them are found by their ids. */

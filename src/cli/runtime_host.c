@@ -71,7 +71,7 @@ static int stay(struct bh_foreground *fg, struct bh_container *c, struct bh_star
 {
 	int status = bh_foreground_wait(fg, started, err), r;
 	struct bh_err later = BH_ERR_INIT;
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 
 	if (status >= 0 && keep)
 		return status;

@@ -362,7 +362,7 @@ struct watch {
 static void on_watch_timer(struct bh_timer *timer)
 {
 	struct watch *w = (struct watch *)((char *)timer - offsetof(struct watch, timer));
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 
 	/* The figures may be unreadable for a moment, as when the container is being deleted. */

@@ -178,7 +178,7 @@ static int create_task(struct bh_pod_client *client, const struct bh_create_opts
 static void take_back(struct bh_pod_client *client, const struct bh_create_opts *create)
 {
 	struct bh_err err = BH_ERR_INIT;
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	bh_auto_container struct bh_container *c = NULL;
 
 	bh_pod_client_deinit(client);

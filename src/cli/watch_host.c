@@ -21,7 +21,7 @@ struct watch {
 static int on_timer(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
 	struct watch *w = (struct watch *)((char *)source - offsetof(struct watch, timer));
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	uint64_t expirations;
 
 	(void)events;

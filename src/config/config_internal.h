@@ -15,8 +15,4 @@ int bh_config_apply(struct bh_arena *arena, const struct bh_config_key *key,
 int bh_config_add(struct bh_config_set *set, const struct bh_config_setting *setting,
 		  struct bh_err *err) bh_must_check;
 
-/** bh_config_strv_add() - one more string, borrowed. Return: 0 or -ENOMEM */
-int bh_config_strv_add(struct bh_arena *arena, struct bh_strv *list, const char *text,
-		       struct bh_err *err) bh_must_check;
-
 #endif

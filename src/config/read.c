@@ -48,7 +48,7 @@ static void bh_printf(3, 4) problem(struct reading *r, uint32_t line, const char
 	va_end(ap);
 	text = line ? bh_arena_printf(&set->arena, "%s:%u: %s", r->file, line, what)
 		    : bh_arena_printf(&set->arena, "%s: %s", r->file, what);
-	if (!text || bh_config_strv_add(&set->arena, &set->problems, text, NULL) < 0)
+	if (!text || bh_strv_add(&set->arena, &set->problems, text) < 0)
 		r->fatal = -ENOMEM;
 }
 
@@ -77,7 +77,7 @@ static bool take_values(struct reading *r, const struct bh_config_key *key,
 			problem(r, item->line, "%s: has no value", key->name);
 			return false;
 		}
-		if (bh_config_strv_add(&r->set->arena, ret, item->text, NULL) < 0)
+		if (bh_strv_add(&r->set->arena, ret, item->text) < 0)
 			r->fatal = -ENOMEM;
 	}
 	return !r->fatal;
@@ -269,7 +269,7 @@ static int read_text(struct bh_config_set *set, const char *file, const char *te
 	struct reading r = { .set = set, .file = bh_arena_strdup(&set->arena, file) };
 	struct bh_err err = BH_ERR_INIT;
 	uint32_t line;
-	int e = r.file ? bh_config_strv_add(&set->arena, &set->files, r.file, NULL) : -ENOMEM;
+	int e = r.file ? bh_strv_add(&set->arena, &set->files, r.file) : -ENOMEM;
 
 	if (e < 0 || says_nothing(text, len))
 		return e;
@@ -342,13 +342,13 @@ static int read_at(struct bh_config_set *set, int dirfd, const char *name, const
 /* A problem with the file as such is one of all. */
 static int note(struct bh_config_set *set, int r, const struct bh_err *what)
 {
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	const char *kept;
 
 	if (r == 0 || r == -ENOMEM)
 		return r;
 	kept = bh_arena_strdup(&set->arena, bh_err_format(what, text, sizeof(text)));
-	return kept ? bh_config_strv_add(&set->arena, &set->problems, kept, NULL) : -ENOMEM;
+	return kept ? bh_strv_add(&set->arena, &set->problems, kept) : -ENOMEM;
 }
 
 static int is_drop_in(const struct dirent *e)

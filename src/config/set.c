@@ -25,19 +25,6 @@ const struct bh_config_key *bh_config_key_find(const char *name, struct bh_err *
 	return NULL;
 }
 
-int bh_config_strv_add(struct bh_arena *arena, struct bh_strv *list, const char *text,
-		       struct bh_err *err)
-{
-	const char **v = bh_arena_grow(arena, list->v, list->n, list->n + 2, sizeof(*v));
-
-	if (!v)
-		return bh_err_oom(err);
-	v[list->n++] = text;
-	v[list->n] = NULL;
-	list->v = v;
-	return 0;
-}
-
 int bh_config_add(struct bh_config_set *set, const struct bh_config_setting *setting,
 		  struct bh_err *err)
 {
@@ -73,8 +60,8 @@ int bh_config_flag(struct bh_config_set *set, const char *key, const char *value
 	s.key = bh_config_key_find(name, err);
 	if (!s.key)
 		return -ENOENT;
-	r = bh_config_strv_add(&set->arena, &s.values, kept, err);
-	return r < 0 ? r : bh_config_add(set, &s, err);
+	r = bh_strv_add(&set->arena, &s.values, kept);
+	return r < 0 ? bh_err_oom(err) : bh_config_add(set, &s, err);
 }
 
 const char *bh_config_flag_value(const struct bh_config_set *set, const char *key)
@@ -144,14 +131,6 @@ static int put_settings(struct resolution *to, enum bh_config_rank rank, const c
 	return 0;
 }
 
-static bool is_left_to_pods(const struct bh_config *config, const struct bh_config_key *key)
-{
-	for (size_t i = 0; i < config->annotations.n; i++)
-		if (strcmp(config->annotations.v[i], key->name) == 0)
-			return true;
-	return false;
-}
-
 /* Which handler it is was asked first. */
 static int put_annotation(struct resolution *to, const char *handler, const struct bh_kv *kv,
 			  struct bh_err *err)
@@ -167,7 +146,7 @@ static int put_annotation(struct resolution *to, const char *handler, const stru
 			err->code = -EINVAL;
 		return -EINVAL;
 	}
-	if (!is_left_to_pods(to->config, s.key))
+	if (!bh_strv_has(&to->config->annotations, s.key->name))
 		return bh_err_as(err, BH_ERR_SPEC, -EPERM,
 				 "the administrator does not leave '%s' to pods ('annotations' in "
 				 "the configuration)",

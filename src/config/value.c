@@ -232,7 +232,7 @@ static int read_key(struct bh_arena *arena, const struct bh_config_key *key, con
 	(void)key;
 	if (!named || named->not_for_pods)
 		return -EINVAL;
-	return bh_config_strv_add(arena, member, named->name, NULL);
+	return bh_strv_add(arena, member, named->name);
 }
 
 static bool print_keys(const struct bh_config_key *key, const void *member, struct bh_buf *out)

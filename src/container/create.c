@@ -296,7 +296,7 @@ static int finish(struct bh_creation *cr, struct bh_err *err)
 /* Takes back what was made; what cannot be is logged, since the first error is what counts. */
 static void undo(struct bh_creation *cr)
 {
-	char line[BH_ERR_TEXT_BYTES + 256];
+	char line[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 	pid_t pid = cr->c->init.pid;
 

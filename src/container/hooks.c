@@ -197,7 +197,7 @@ void bh_hooks_run_all(const struct bh_spec *spec, enum bh_hook_kind kind, const 
 		      char *const *env)
 {
 	for (size_t i = 0; i < spec->hooks[kind].n; i++) {
-		char line[BH_ERR_TEXT_BYTES + 256];
+		char line[BH_ERR_LINE_BYTES];
 		struct bh_err err = BH_ERR_INIT;
 
 		if (run_nth(spec, kind, i, state, env, &err) < 0)

@@ -31,14 +31,9 @@ static int add_mount(struct bh_container *c, struct bh_err *err)
 
 static int add_variable(struct bh_container *c, struct bh_err *err)
 {
-	struct bh_strv *env = &c->spec.process.env;
-	const char **v = bh_arena_grow(&c->arena, env->v, env->n, env->n + 2, sizeof(*env->v));
-
-	if (!v)
-		return bh_err_oom(err);
-	v[env->n] = "NOTIFY_SOCKET=/run/" SOCKET;
-	*env = (struct bh_strv){ .v = v, .n = env->n + 1 };
-	return 0;
+	return bh_strv_add(&c->arena, &c->spec.process.env, "NOTIFY_SOCKET=/run/" SOCKET) < 0
+		       ? bh_err_oom(err)
+		       : 0;
 }
 
 int bh_notify_plan(struct bh_container *c, struct bh_err *err)

@@ -458,7 +458,7 @@ int bh_launch_appear(const struct bh_launch *launch, int sync, struct bh_err *er
 
 _Noreturn void bh_launch_exec(const struct bh_launch *launch)
 {
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 
 	execve(launch->exe, (char **)launch->process->args.v, launch->env);

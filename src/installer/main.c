@@ -391,7 +391,7 @@ int main(int argc, char **argv)
 			  .plan = { .n = 0 },
 			  .out = BH_BUF_INIT };
 	struct bh_err err = BH_ERR_INIT;
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 	int r = run(&n, argc, argv, &err);
 
 	flush(&n);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The processes of a group and of those below it, and the removal of such a tree. A group's
- * directory may have been filled with others by the container itself: the walk is bounded in depth
- * and stays on the descriptor of the directory above.
+ * directory may have been filled with others by the container itself, wide and deep: the walk takes
+ * one descriptor and no stack, however deep they are, and never a path.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -11,8 +11,6 @@
 
 #include "base/path.h"
 #include "linux/cgroup_internal.h"
-
-#define DEPTH_MAX 64 /* of groups below the container's */
 
 struct pid_list {
 	pid_t *v;
@@ -69,40 +67,109 @@ static void thaw(int dirfd)
 
 enum walk_flags { REMOVE = 1, THAW = 2 };
 
-/* Calls itself for each directory below @fd (borrowed). REMOVE: take them away afterwards. */
-static int walk(int fd, struct pid_list *list, unsigned int flags, unsigned int depth)
+/* What is left of a walk: the directories on the way to where it is, each below its siblings that
+ * are still to be entered. */
+struct step {
+	char *name;
+	bool entered;
+};
+
+struct trail {
+	struct step *v;
+	size_t n, cap;
+};
+
+static void trail_deinit(struct trail *trail)
 {
-	bh_auto_closedir DIR *dir = NULL;
+	while (trail->n)
+		free(trail->v[--trail->n].name);
+	free(trail->v);
+}
+
+static int add_step(struct trail *trail, const char *name)
+{
+	if (trail->n == trail->cap) {
+		size_t cap = trail->cap ? trail->cap * 2 : 16;
+		struct step *v = reallocarray(trail->v, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		trail->v = v;
+		trail->cap = cap;
+	}
+	trail->v[trail->n] = (struct step){ .name = strdup(name) };
+	if (!trail->v[trail->n].name)
+		return -ENOMEM;
+	trail->n++;
+	return 0;
+}
+
+/* What there is to be done with the group at @fd itself, then its directories as further steps. */
+static int visit(int fd, struct pid_list *list, unsigned int flags, struct trail *trail)
+{
 	int copy = bh_path_try_open(fd, ".", O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH);
+	bh_auto_closedir DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	int e = list ? read_procs(fd, list) : 0;
 
 	if (flags & THAW)
 		thaw(fd);
-
-	dir = copy < 0 ? NULL : fdopendir(copy);
 	if (!dir) {
 		bh_close(copy);
 		return copy < 0 ? copy : -errno;
 	}
-	if (depth > DEPTH_MAX)
-		return -ELOOP;
-	for (struct dirent *entry; e == 0 && (entry = readdir(dir));) {
-		bh_auto_close int child = -EBADF;
+	for (struct dirent *entry; e == 0 && (entry = readdir(dir));)
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 &&
+		    strcmp(entry->d_name, "..") != 0)
+			e = add_step(trail, entry->d_name);
+	return e;
+}
 
-		if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 ||
-		    strcmp(entry->d_name, "..") == 0)
-			continue;
-		child = bh_path_try_open(fd, entry->d_name, O_RDONLY | O_DIRECTORY, 0,
-					 BH_PATH_BENEATH);
-		if (child == -ENOENT)
-			continue;
-		e = child < 0 ? child : walk(child, list, flags, depth + 1);
-		if (bh_cg_gone(e))
-			e = 0;
-		if (e == 0 && flags & REMOVE && unlinkat(fd, entry->d_name, AT_REMOVEDIR) < 0 &&
-		    errno != ENOENT)
-			e = -errno;
+/* Replaces *@fd by what @name leads to from there: a directory in it, or the one that it is in. */
+static int go(int *fd, const char *name)
+{
+	int next = openat(*fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (next < 0)
+		return -errno;
+	bh_close(*fd);
+	*fd = next;
+	return 0;
+}
+
+/* The last step: into its directory, or out of it when all in it is done. REMOVE: take it away. */
+static int take_step(int *fd, struct pid_list *list, unsigned int flags, struct trail *trail)
+{
+	struct step *step = &trail->v[trail->n - 1];
+	int e;
+
+	if (!step->entered) {
+		e = go(fd, step->name);
+		if (e < 0)
+			free(trail->v[--trail->n].name);
+		else
+			step->entered = true;
+		/* Steps may move in memory from here on. */
+		e = e < 0 ? e : visit(*fd, list, flags, trail);
+		return bh_cg_gone(e) ? 0 : e;
 	}
+	e = go(fd, "..");
+	if (e == 0 && (flags & REMOVE) && unlinkat(*fd, step->name, AT_REMOVEDIR) < 0 &&
+	    errno != ENOENT)
+		e = -errno;
+	free(trail->v[--trail->n].name);
+	return e;
+}
+
+/* @top: of the group to begin with, which stays */
+static int walk(int top, struct pid_list *list, unsigned int flags)
+{
+	bh_cleanup(trail_deinit) struct trail trail = { .n = 0 };
+	bh_auto_close int fd =
+		bh_path_try_open(top, ".", O_RDONLY | O_DIRECTORY, 0, BH_PATH_BENEATH);
+	int e = fd < 0 ? fd : visit(fd, list, flags, &trail);
+
+	while (e == 0 && trail.n)
+		e = take_step(&fd, list, flags, &trail);
 	return e;
 }
 
@@ -111,7 +178,7 @@ static int walk_path(const char *path, struct pid_list *list, unsigned int flags
 	bh_auto_close int fd =
 		bh_path_try_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, BH_PATH_HOST);
 
-	return fd < 0 ? fd : walk(fd, list, flags, 0);
+	return fd < 0 ? fd : walk(fd, list, flags);
 }
 
 /* The hierarchy whose processes count as the container's; runc looks at the same. */

@@ -91,7 +91,7 @@ static void look(void *arg)
 {
 	struct server *s = arg;
 	bh_auto_node struct bh_node node = { .n = 0 };
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 	double seconds = 0;
 	int r = look_at_all(s, &node, &seconds, &err);

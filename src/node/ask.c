@@ -222,7 +222,7 @@ static int ask_all(struct job *job, struct bh_err *err)
 /* Of a pod that answered to nothing at all, or only in part. */
 static void tell_silence(struct job *job, int r, const struct bh_err *err)
 {
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_node_pod *pod = job->pod;
 
 	if (r == -ETIMEDOUT && pod->state == BH_NODE_SILENT)

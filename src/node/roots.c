@@ -39,19 +39,11 @@ struct roots {
 	bool failed;
 };
 
-static bool known(const struct roots *roots, const char *path)
-{
-	for (size_t i = 0; i < roots->list.n; i++)
-		if (!strcmp(roots->list.v[i], path))
-			return true;
-	return false;
-}
-
 static void add(struct roots *roots, const char *path)
 {
 	char real[PATH_MAX], *copy;
 
-	if (!realpath(path, real) || known(roots, real) || roots->list.n == ROOTS_MAX)
+	if (!realpath(path, real) || bh_strv_has(&roots->list, real) || roots->list.n == ROOTS_MAX)
 		return;
 	copy = bh_arena_strdup(roots->arena, real);
 	roots->failed = roots->failed || !copy;

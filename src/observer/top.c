@@ -166,7 +166,7 @@ static void print_keys(struct bh_buf *out)
 static int draw(struct top *t, struct bh_err *err)
 {
 	bh_auto_buf struct bh_buf table = BH_BUF_INIT, out = BH_BUF_INIT;
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 
 	make_rows(t);
 	if (t->first >= t->n_rows)

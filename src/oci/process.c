@@ -120,14 +120,6 @@ static const struct bh_field cap_fields[] = {
 };
 static const struct bh_schema cap_schema = BH_SCHEMA(struct cap_names, cap_fields);
 
-static bool is_member(const struct bh_strv *list, const char *text)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (!strcmp(list->v[i], text))
-			return true;
-	return false;
-}
-
 /* Unknown names are only warned about: so many are enough. */
 #define UNKNOWN_MAX 64
 
@@ -141,7 +133,7 @@ static uint64_t cap_bits(const struct bh_strv *names, struct bh_strv *unknown)
 
 		if (n >= 0)
 			bits |= 1ULL << n;
-		else if (unknown->n < UNKNOWN_MAX && !is_member(unknown, names->v[i]))
+		else if (unknown->n < UNKNOWN_MAX && !bh_strv_has(unknown, names->v[i]))
 			unknown->v[unknown->n++] = names->v[i];
 	}
 	return bits;

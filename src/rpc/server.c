@@ -17,7 +17,7 @@
 /* More than this waits to be read by the peer: no more requests are read from it meanwhile. */
 #define OUT_HIGH (1U << 20)
 
-#define TEXT_BYTES (BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128)
+#define TEXT_BYTES BH_ERR_LINE_BYTES
 
 struct bh_rpc_server {
 	struct bh_rpc_conn conn;

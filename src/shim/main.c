@@ -116,7 +116,7 @@ static int act(const struct bh_shim_call *call, char **argv, struct bh_err *err)
 
 int main(int argc, char **argv)
 {
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128], cwd[PATH_MAX];
+	char text[BH_ERR_LINE_BYTES], cwd[PATH_MAX];
 	struct bh_err err = BH_ERR_INIT;
 	struct bh_shim_call call = { .action = "", .ttrpc_address = getenv("TTRPC_ADDRESS") };
 	int r;

@@ -380,7 +380,7 @@ int bh_shim_serve(const struct bh_shim_call *call, char *const argv[], struct bh
 		.courtesy = { .fn = on_courtesy },
 		.tidy = { .fn = on_tidy },
 	};
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 	int r = bh_self_protect(argv, "bulkhead-shim", err);
 
 	umask(022);

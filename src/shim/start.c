@@ -62,9 +62,10 @@ static int find_pod(struct start *s, struct bh_err *err)
 
 	if (r < 0)
 		return r;
-	group = annotation(&annotations, ANNOTATION_GROUP);
+	/* The sandbox's is Kubernetes' own word; the group's could be a tenant's, passed on. */
+	group = annotation(&annotations, ANNOTATION_SANDBOX);
 	if (!group)
-		group = annotation(&annotations, ANNOTATION_SANDBOX);
+		group = annotation(&annotations, ANNOTATION_GROUP);
 	type = annotation(&annotations, ANNOTATION_TYPE);
 	s->pod = group ? group : s->call->id;
 	s->is_member = type && strcmp(type, "container") == 0 && strcmp(s->pod, s->call->id) != 0;
@@ -223,7 +224,7 @@ static int arrange_descriptors(const struct start *s, struct bh_err *err)
 static _Noreturn void become_server(const struct start *s, char *const argv[])
 {
 	struct bh_err err = BH_ERR_INIT;
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	size_t n = 0;
 	int r = arrange_descriptors(s, &err);
 

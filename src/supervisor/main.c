@@ -465,7 +465,7 @@ static int run(struct options *o, const char *verb, struct bh_err *err)
 
 int main(int argc, char **argv)
 {
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 	struct options o;
 	const struct bh_config *c = &o.pod.settings;

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "task/internal.h"
 
-#define LINE_BYTES       (BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128)
+#define LINE_BYTES       BH_ERR_LINE_BYTES
 #define OUTPUT_WAIT_MS   500  /* at the deletion, for readers that are slow */
 #define END_WAIT_MS      2000 /* for processes that were killed */
 #define POLL_MS          10

@@ -283,6 +283,13 @@ own_dev() {
     run script -qec "'$BULKHEAD' --root '$STATE' run --bundle '$BUNDLE' '$ID'" /dev/null </dev/null
     echo "$output"
     [[ $output != *core_pattern* || $output != *ran* ]]
+    # Nor is what hands out terminals whatever has its name.
+    rm "$DEV/console"
+    ln -s ../../proc/sys/kernel/core_pattern "$DEV/pts/ptmx"
+    config '.mounts |= map(select(.destination != "/dev/pts"))'
+    run script -qec "'$BULKHEAD' --root '$STATE' run --bundle '$BUNDLE' '$ID'" /dev/null </dev/null
+    echo "$output"
+    [[ $output == *"/dev/pts/ptmx"* && $output != *ran* ]]
 }
 
 @test "CVE-2025-52881: sysctls and labels reach the real procfs only" {
@@ -333,6 +340,22 @@ own_dev() {
     [ "$status" -ne 0 ]
     [[ $output == *"ead-only file system"* ]]
     [ "$(echo "$output" | wc -l)" -eq 1 ]
+}
+
+@test "groups that a container makes in its own, one in the other, are found and go with it" {
+    bundle
+    own_rootfs
+    config '.mounts |= map(if .type == "cgroup" then .options -= ["ro"] else . end)'
+    args sh -c 'cd /sys/fs/cgroup/pids 2>/dev/null || cd /sys/fs/cgroup
+        for i in $(seq 80); do mkdir deep && cd deep || exit 1; done
+        echo 0 >cgroup.procs; touch /made; sleep 1000'
+    quietly rt run --detach --bundle "$BUNDLE" "$ID"
+    wait_until 30 test -e "$BUNDLE/rootfs/made"
+    quietly rt exec --detach "$ID" sleep 2000
+    rt ps -f json "$ID"
+    [ "$(rt ps -f json "$ID" | jq length)" -ge 2 ]
+    rt delete --force "$ID"
+    [ -z "$(find /sys/fs/cgroup -maxdepth 3 -name "$ID")" ]
 }
 
 # may_trace: gives the bundle CAP_SYS_PTRACE, in the host's user namespace.

@@ -257,7 +257,7 @@ static bool is_refused(const char *why)
 {
 	struct bh_err err;
 	struct bh_network *network = plan(&err);
-	char line[BH_ERR_TEXT_BYTES + 256];
+	char line[BH_ERR_LINE_BYTES];
 
 	if (network) {
 		fprintf(stderr, "taken, and not refused: %s\n", why);
@@ -597,7 +597,7 @@ static int act_failure(void)
 	struct bh_err err;
 	bh_auto_free char *before = NULL;
 	struct bh_network *network;
-	char line[BH_ERR_TEXT_BYTES + 256];
+	char line[BH_ERR_LINE_BYTES];
 
 	do_in(pod, "ip link add eth1 type veth peer name far1; ip link set eth1 up");
 	network = plan(&err);

@@ -51,7 +51,7 @@ static int put_on_record(const struct bh_pod_config *config, struct bh_err *err)
 
 static void strike_off(const struct host_pod *pod)
 {
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 
 	if (bh_pod_undo(pod->config.root, pod->config.id, &err) < 0)

@@ -45,7 +45,7 @@ struct bh_forward {
 
 static void log_err(const struct bh_err *err)
 {
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 
 	bh_warn("forward: %s", bh_err_format(err, text, sizeof(text)));
 }

@@ -126,7 +126,7 @@ int bh_vm_container_new(struct bh_vm_pod *pod, const char *id, const char *bundl
 
 struct bh_vm_container *bh_vm_container_free(struct bh_vm_container *c, bool remove)
 {
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 
 	bh_list_remove(&c->pod->containers, c);

@@ -88,7 +88,7 @@ static void blame_memory(struct bh_vm_pod *pod)
 /* Where it is still to be read when the pod was deleted, and its console with it. */
 static void leave_word(struct bh_vm_pod *pod)
 {
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128], now[BH_CLOCK_BYTES];
+	char text[BH_ERR_LINE_BYTES], now[BH_CLOCK_BYTES];
 	struct bh_obituary obituary = { .id = pod->config.id,
 					.runtime = bh_vm_pod_kind.name,
 					.created = pod->created,
@@ -190,7 +190,7 @@ static void on_burial(struct bh_timer *timer)
 
 void bh_vm_pod_undo(struct bh_vm_pod *pod)
 {
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 
 	if (pod->closed)

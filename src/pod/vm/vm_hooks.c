@@ -105,7 +105,7 @@ int bh_vm_hooks_poststart(struct bh_vm_container *c, struct bh_err *err)
 
 void bh_vm_hooks_poststop(struct bh_vm_container *c)
 {
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 	struct round round = { .c = c,
 			       .kinds = { BH_HOOK_POSTSTOP },

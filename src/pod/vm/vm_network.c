@@ -105,7 +105,7 @@ static int serve_resolver(struct bh_vm_pod *pod, struct bh_err *err)
 
 static void offer_resolver(struct bh_vm_pod *pod)
 {
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 
 	if (!pod->resolver && serve_resolver(pod, &err) < 0)
@@ -152,7 +152,7 @@ static int look_again(struct bh_vm_pod *pod, struct bh_err *err)
 static void look(void *arg)
 {
 	struct bh_vm_pod *pod = arg;
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 	int r;
 

@@ -62,7 +62,7 @@ static int read_spec(struct bh_vm_pod *pod, struct bh_err *err)
 
 static int choose_accelerator(struct bh_vm_pod *pod, struct bh_err *err)
 {
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err why = BH_ERR_INIT;
 	int r;
 
@@ -357,7 +357,7 @@ static int open_port(void *arg, uint16_t port, struct bh_err *err)
 /* A pod is a pod without it. */
 static void forward_ports(struct bh_vm_pod *pod)
 {
-	char text[BH_ERR_TEXT_BYTES + 256];
+	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 
 	if (pod->netns_fd >= 0 &&

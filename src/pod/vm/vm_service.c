@@ -13,7 +13,7 @@ static int status(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 		  struct bh_err *err)
 {
 	Pod__StatusResponse a = POD__STATUS_RESPONSE__INIT;
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 
 	(void)request;
 	(void)err;
@@ -128,7 +128,7 @@ static int figures(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *
 	Pod__Part *guest_list[] = { &guest[0], &guest[1] };
 	Pod__Phase phases[BH_VM_PHASE_MAX_], *phase_list[BH_VM_PHASE_MAX_];
 	Pod__FiguresResponse a = POD__FIGURES_RESPONSE__INIT;
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 	bool partly = q->guest_ms > 0;
 	Agent__FiguresResponse *g = ask_guest(pod, q->guest_ms, err);
 	int r = g || (partly && bh_vm_pod_check(pod, NULL) == 0) ? 0 : err->code;
@@ -170,7 +170,7 @@ static int describe(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void 
 {
 	const struct bh_vm_size *size = &pod->size;
 	Pod__DescribeResponse a = POD__DESCRIBE_RESPONSE__INIT;
-	char text[BH_ERR_TEXT_BYTES + BH_ERR_WHERE_BYTES + 128];
+	char text[BH_ERR_LINE_BYTES];
 	int r = bh_ledger_describe(&pod->ledger, &a, err);
 
 	(void)request;

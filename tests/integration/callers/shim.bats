@@ -89,6 +89,18 @@ no_shim() {
     no_shim
 }
 
+@test "shim: what group a tenant names leads no container of a sandbox into another's" {
+    echo '{"annotations": {"io.containerd.runc.v2.group": "victim"}}' >"$WORK/bundle/config.json"
+    run -0 shim -namespace ns -id victim start
+    local victim=$output
+    echo '{"annotations": {"io.containerd.runc.v2.group": "victim", "io.kubernetes.cri.sandbox-id": "own",
+        "io.kubernetes.cri.container-type": "sandbox"}}' >"$WORK/bundle/config.json"
+    run -0 shim -namespace ns -id own start
+    [ "$output" != "$victim" ]
+    node pkill -TERM -x bulkhead-shim
+    wait_until 10 no_shim
+}
+
 @test "shim: one process for a group, flags in both forms, unknown ones; it ends when told" {
     echo '{"annotations": {"io.containerd.runc.v2.group": "g"}}' >"$WORK/bundle/config.json"
     run -0 shim -namespace ns -address /a -publish-binary /b -id c1 -later thing -debug start
