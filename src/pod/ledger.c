@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/embed.h"
 #include "base/schema.h"
 #include "container/state.h"
 #include "rpc/task.pb-c.h"
@@ -28,11 +29,12 @@ struct bh_ledger_name {
 	char name[];
 };
 
+/* A container that there is; not one of before that had the same id. */
 static struct bh_ledger_row *find(const struct bh_ledger *ledger, const char *id)
 {
 	struct bh_ledger_row *row = ledger->rows;
 
-	while (row && strcmp(row->id, id) != 0)
+	while (row && (row->deleted || strcmp(row->id, id) != 0))
 		row = row->next;
 	return row;
 }
@@ -44,16 +46,11 @@ static void free_row(struct bh_ledger_row *row)
 	free(row);
 }
 
-static void remove_row(struct bh_ledger *ledger, const char *id)
+static void remove_row(struct bh_ledger *ledger, struct bh_ledger_row *row)
 {
-	for (struct bh_ledger_row **at = &ledger->rows, *row; (row = *at); at = &row->next) {
-		if (strcmp(row->id, id) != 0)
-			continue;
-		*at = row->next;
-		ledger->n_rows--;
-		free_row(row);
-		return;
-	}
+	bh_list_remove(&ledger->rows, row);
+	ledger->n_rows--;
+	free_row(row);
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -107,21 +104,21 @@ static bool note_name(struct bh_ledger *ledger, const char *name)
  * that has ended at once, and people ask later how. */
 static void make_room(struct bh_ledger *ledger, const char *name)
 {
-	const struct bh_ledger_row *oldest = NULL;
+	struct bh_ledger_row *oldest = NULL;
 	size_t deleted = 0;
 
-	for (const struct bh_ledger_row *row = ledger->rows; row; row = row->next) {
+	for (struct bh_ledger_row *row = ledger->rows; row; row = row->next) {
 		if (!row->deleted)
 			continue;
 		if (!strcmp(row->name, name)) {
-			remove_row(ledger, row->id);
+			remove_row(ledger, row);
 			return;
 		}
 		oldest = oldest ? oldest : row;
 		deleted++;
 	}
 	if (deleted == ENDED_MAX)
-		remove_row(ledger, oldest->id);
+		remove_row(ledger, oldest);
 }
 
 static void on_create(struct bh_ledger *ledger, const void *event)
@@ -192,7 +189,6 @@ static void on_oom(struct bh_ledger *ledger, const void *event)
 static void on_delete(struct bh_ledger *ledger, const void *event)
 {
 	const Task__TaskDelete *e = event;
-
 	struct bh_ledger_row *row = find(ledger, e->container_id);
 
 	if (!row || (*e->id && strcmp(e->id, e->container_id) != 0)) /* an exec's */
@@ -200,7 +196,7 @@ static void on_delete(struct bh_ledger *ledger, const void *event)
 	if (*row->name && !strcmp(row->status, "stopped"))
 		row->deleted = true;
 	else
-		remove_row(ledger, row->id);
+		remove_row(ledger, row);
 }
 
 void bh_ledger_event(struct bh_ledger *ledger, const char *topic, const ProtobufCMessage *event)
@@ -263,7 +259,7 @@ void bh_ledger_release(Pod__DescribeResponse *described)
 void bh_ledger_deinit(struct bh_ledger *ledger)
 {
 	while (ledger->rows)
-		remove_row(ledger, ledger->rows->id);
+		remove_row(ledger, ledger->rows);
 	while (ledger->names) {
 		struct bh_ledger_name *n = ledger->names;
 

@@ -114,6 +114,11 @@ void bh_task_give_turn(struct bh_task *task);
 
 typedef void (*bh_task_verb)(struct bh_tasks *tasks, struct bh_rpc_call *call, const void *request);
 
+/** bh_tasks_enter() / bh_tasks_leave() - a fiber begins, and ends, to work on tasks:
+ * bh_tasks_free() waits for it */
+void bh_tasks_enter(struct bh_tasks *tasks);
+void bh_tasks_leave(struct bh_tasks *tasks);
+
 /** bh_task_in_fiber() - @verb, which may suspend */
 void bh_task_in_fiber(struct bh_tasks *tasks, struct bh_rpc_call *call, const void *request,
 		      bh_task_verb verb);

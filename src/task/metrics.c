@@ -185,6 +185,21 @@ static size_t length(json_object *list)
 	return list ? json_object_array_length(list) : 0;
 }
 
+/* A message's list of @n others, each as new. Return: NULL when out of memory */
+static void *new_list(struct bh_arena *arena, size_t n, const ProtobufCMessageDescriptor *type)
+{
+	void **list = bh_arena_array(arena, n + 1, sizeof(*list));
+	char *items = bh_arena_array(arena, n + 1, type->sizeof_message);
+
+	if (!list || !items)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		list[i] = items + i * type->sizeof_message;
+		protobuf_c_message_init(type, list[i]);
+	}
+	return list;
+}
+
 /* ---- version 1 ------------------------------------------------------------------------------- */
 
 static int percpu(struct bh_arena *arena, json_object *o, Metrics__V1CpuUsage *usage)
@@ -203,23 +218,19 @@ static int percpu(struct bh_arena *arena, json_object *o, Metrics__V1CpuUsage *u
 static int blkio(struct bh_arena *arena, json_object *list, Metrics__V1BlkioEntry ***ret,
 		 size_t *ret_n)
 {
-	size_t n = length(list);
-	Metrics__V1BlkioEntry *entries = bh_arena_array(arena, n + 1, sizeof(*entries));
-
-	*ret = bh_arena_array(arena, n + 1, sizeof(**ret));
-	if (!entries || !*ret)
+	*ret_n = length(list);
+	*ret = new_list(arena, *ret_n, &metrics__v1_blkio_entry__descriptor);
+	if (!*ret)
 		return -ENOMEM;
-	*ret_n = n;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < *ret_n; i++) {
 		json_object *o = json_object_array_get_idx(list, i), *op = at(o, "op");
+		Metrics__V1BlkioEntry *entry = (*ret)[i];
 
-		metrics__v1_blkio_entry__init(&entries[i]);
 		if (op)
-			entries[i].op = (char *)json_object_get_string(op);
-		entries[i].major = number(o, "major");
-		entries[i].minor = number(o, "minor");
-		entries[i].value = number(o, "value");
-		(*ret)[i] = &entries[i];
+			entry->op = (char *)json_object_get_string(op);
+		entry->major = number(o, "major");
+		entry->minor = number(o, "minor");
+		entry->value = number(o, "value");
 	}
 	return 0;
 }
@@ -227,24 +238,20 @@ static int blkio(struct bh_arena *arena, json_object *list, Metrics__V1BlkioEntr
 static int hugetlb_v1(struct bh_arena *arena, json_object *o, Metrics__V1 *all)
 {
 	json_object *sizes = at(o, "hugetlb");
-	Metrics__V1Hugetlb *entries;
 	size_t n = sizes ? (size_t)json_object_object_length(sizes) : 0;
 
-	entries = bh_arena_array(arena, n + 1, sizeof(*entries));
-	all->hugetlb = bh_arena_array(arena, n + 1, sizeof(*all->hugetlb));
-	if (!entries || !all->hugetlb)
+	all->hugetlb = new_list(arena, n, &metrics__v1_hugetlb__descriptor);
+	if (!all->hugetlb)
 		return -ENOMEM;
 	if (!n)
 		return 0;
 	json_object_object_foreach (sizes, size, entry) {
-		Metrics__V1Hugetlb *h = &entries[all->n_hugetlb];
+		Metrics__V1Hugetlb *h = all->hugetlb[all->n_hugetlb++];
 
-		metrics__v1_hugetlb__init(h);
 		h->pagesize = size;
 		h->usage = number(entry, "usage");
 		h->max = number(entry, "max");
 		h->failcnt = number(entry, "failcnt");
-		all->hugetlb[all->n_hugetlb++] = h;
 	}
 	return 0;
 }
@@ -349,23 +356,19 @@ static int io_v2(struct bh_arena *arena, json_object *o, Metrics__V2Io *io)
 static int hugetlb_v2(struct bh_arena *arena, json_object *o, Metrics__V2 *all)
 {
 	json_object *sizes = at(o, "hugetlb");
-	Metrics__V2Hugetlb *entries;
 	size_t n = sizes ? (size_t)json_object_object_length(sizes) : 0;
 
-	entries = bh_arena_array(arena, n + 1, sizeof(*entries));
-	all->hugetlb = bh_arena_array(arena, n + 1, sizeof(*all->hugetlb));
-	if (!entries || !all->hugetlb)
+	all->hugetlb = new_list(arena, n, &metrics__v2_hugetlb__descriptor);
+	if (!all->hugetlb)
 		return -ENOMEM;
 	if (!n)
 		return 0;
 	json_object_object_foreach (sizes, size, entry) {
-		Metrics__V2Hugetlb *h = &entries[all->n_hugetlb];
+		Metrics__V2Hugetlb *h = all->hugetlb[all->n_hugetlb++];
 
-		metrics__v2_hugetlb__init(h);
 		h->pagesize = size;
 		h->current = number(entry, "usage");
 		h->max = number(entry, "max");
-		all->hugetlb[all->n_hugetlb++] = h;
 	}
 	return 0;
 }

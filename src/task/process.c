@@ -206,13 +206,11 @@ static void kill_rest(void *arg)
 	struct bh_tasks *tasks = task->tasks;
 	struct bh_err err = BH_ERR_INIT;
 
-	tasks->n_fibers++;
+	bh_tasks_enter(tasks);
 	if (bh_task_engine_kill(task, SIGKILL, true, &err) < 0 && err.code != -ESRCH &&
 	    err.code != -ENOENT)
 		bh_warn("kill what '%s' left: %s", task->id, err.text);
-	tasks->n_fibers--;
-	if (tasks->n_fibers == 0 && tasks->idle)
-		bh_fiber_wake(tasks->idle);
+	bh_tasks_leave(tasks);
 }
 
 void bh_task_process_end(struct bh_task_process *p, int wait_status)

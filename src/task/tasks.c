@@ -169,15 +169,25 @@ struct job {
 	bh_task_verb verb;
 };
 
+void bh_tasks_enter(struct bh_tasks *tasks)
+{
+	tasks->n_fibers++;
+}
+
+void bh_tasks_leave(struct bh_tasks *tasks)
+{
+	tasks->n_fibers--;
+	if (tasks->n_fibers == 0 && tasks->idle)
+		bh_fiber_wake(tasks->idle);
+}
+
 static void run_job(void *arg)
 {
 	struct job job = *(struct job *)arg; /* the starter's is gone at the first suspension */
 
-	job.tasks->n_fibers++;
+	bh_tasks_enter(job.tasks);
 	job.verb(job.tasks, job.call, job.request);
-	job.tasks->n_fibers--;
-	if (job.tasks->n_fibers == 0 && job.tasks->idle)
-		bh_fiber_wake(job.tasks->idle);
+	bh_tasks_leave(job.tasks);
 }
 
 void bh_task_in_fiber(struct bh_tasks *tasks, struct bh_rpc_call *call, const void *request,
