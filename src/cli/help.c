@@ -124,8 +124,8 @@ int bh_help_verb(const struct bh_cli *cli, const struct bh_verb *verb, struct bh
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
 
 	bh_buf_printf(&out, "NAME:\n   %s %s - %s\n", cli->program, verb->name, verb->summary);
-	bh_buf_printf(&out, "\nUSAGE:\n   %s %s [command options] %s\n", cli->program, verb->name,
-		      verb->args);
+	bh_buf_printf(&out, "\nUSAGE:\n   %s %s [command options]%s%s\n", cli->program, verb->name,
+		      *verb->args ? " " : "", verb->args);
 	if (verb->details) {
 		bh_buf_printf(&out, "\nDESCRIPTION:\n%*s", MARGIN, "");
 		print_wrapped(verb->details, MARGIN, &out);
