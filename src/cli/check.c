@@ -482,11 +482,9 @@ const struct bh_verb bh_verb_check = {
 	.name = "check",
 	.args = "[runc | kata]",
 	.summary = "say whether this node is fit for the runtimes, and what it lacks",
-	.details =
-		"A line for each thing that is looked at, with the remedy where it is lacking.\n"
-		"   Exit status 0: fit; 2: not for runc; 4: not for kata; 6: for neither; 1: the "
-		"check\n"
-		"   could not be made.",
+	.details = "A line for each thing that is looked at, with the remedy where it is lacking. "
+		   "Exit status 0: fit; 2: not for runc; 4: not for kata; 6: for neither; 1: the "
+		   "check could not be made.",
 	.choices = bh_runtime_names,
 	BH_VERB_OPTIONS(check_options, struct check_options),
 	.max_args = 1,

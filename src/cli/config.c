@@ -396,12 +396,8 @@ const struct bh_verb bh_verb_config = {
 	.args = "show | check [FILE...] | keys [KEY]",
 	.summary = "show what is configured on this node, or check it",
 	.details = "`show` prints what holds, as a configuration itself. `check` reads the node's "
-		   "files, "
-		   "or\n"
-		   "   those given, and prints all that is wrong with them; its exit status is "
-		   "then 1. "
-		   "`keys`\n"
-		   "   lists all that can be set. See bulkhead.yaml(5).",
+		   "files, or those given, and prints all that is wrong with them; its exit status "
+		   "is then 1. `keys` lists all that can be set. See bulkhead.yaml(5).",
 	.choices = sub_names,
 	BH_VERB_OPTIONS(config_options, struct config_options),
 	.min_args = 1,

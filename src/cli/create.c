@@ -222,10 +222,8 @@ const struct bh_verb bh_verb_create = {
 	.args = "CONTAINER",
 	.summary = "create a container",
 	.details = "Makes everything that config.json of the bundle asks for, up to a process that "
-		   "waits\n"
-		   "   for `start` to execute the program of process.args. CONTAINER is a name "
-		   "that is not\n"
-		   "   in use below --root.",
+		   "waits for `start` to execute the program of process.args. CONTAINER is a name "
+		   "that is not in use below --root.",
 	BH_VERB_OPTIONS(create_options, struct create_options),
 	.min_args = 1,
 	.max_args = 1,
@@ -237,10 +235,9 @@ const struct bh_verb bh_verb_run = {
 	.name = "run",
 	.args = "CONTAINER",
 	.summary = "create and run a container",
-	.details =
-		"Does what `create`, `start` and `delete` do, and stays with the container's "
-		"process\n"
-		"   in between: its signals, terminal and exit status are those of this program.",
+	.details = "Does what `create`, `start` and `delete` do, and stays with the container's "
+		   "process in between: its signals, terminal and exit status are those of this "
+		   "program.",
 	BH_VERB_OPTIONS(run_options, struct create_options),
 	.min_args = 1,
 	.max_args = 1,

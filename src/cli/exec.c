@@ -341,10 +341,10 @@ const struct bh_verb bh_verb_exec = {
 	.name = "exec",
 	.args = "CONTAINER COMMAND [ARGUMENT...] | --process FILE CONTAINER",
 	.summary = "execute a new process in a container",
-	.details = "Runs COMMAND in the container, as user and with environment, directory and\n"
-		   "   privileges of the container's own process unless options say otherwise. "
-		   "Options\n"
-		   "   come before CONTAINER. A failure of this program itself is exit status 255.",
+	.details =
+		"Runs COMMAND in the container, as user and with environment, directory and "
+		"privileges of the container's own process unless options say otherwise. Options "
+		"come before CONTAINER. A failure of this program itself is exit status 255.",
 	.set = { .options = exec_options,
 		 .n = BH_ARRAY_SIZE(exec_options),
 		 .stop_at_argument = true },

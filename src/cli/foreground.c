@@ -34,6 +34,7 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
+#include "base/embed.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "cli/notify.h"
@@ -44,11 +45,6 @@ static const char *const stream_names[3] = { "standard input", "standard output"
 					     "standard error" };
 
 /* ---- the end ----------------------------------------------------------------------------- */
-
-static struct bh_foreground *from_signals(struct bh_source *source)
-{
-	return (struct bh_foreground *)((char *)source - offsetof(struct bh_foreground, signals));
-}
 
 static void stop_when_delivered(void *data)
 {
@@ -132,7 +128,7 @@ static void pass_on(struct bh_foreground *fg, int sig)
 
 static int on_signal(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_foreground *fg = from_signals(source);
+	struct bh_foreground *fg = bh_owner_of(source, struct bh_foreground, signals);
 	struct signalfd_siginfo info;
 
 	(void)events;
@@ -176,8 +172,7 @@ static void end_notify(struct bh_foreground *fg)
 
 static int on_notify(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct bh_foreground *fg =
-		(struct bh_foreground *)((char *)source - offsetof(struct bh_foreground, notify));
+	struct bh_foreground *fg = bh_owner_of(source, struct bh_foreground, notify);
 
 	(void)events;
 	(void)err;

@@ -9,6 +9,8 @@
 #include "oci/version.h"
 
 #define PRODUCT "bulkhead"
+#define MARGIN  3 /* of what stands below a title */
+#define COLUMNS 90
 
 static const char program_usage[] =
 	"Open Container Initiative runtime\n\n"
@@ -24,6 +26,27 @@ static const struct bh_option help_option = {
 	.type = BH_OPTION_FLAG,
 	.help = "show help",
 };
+
+/* @text from column @indent on, where the line is, and below in lines of at most COLUMNS. */
+static void print_wrapped(const char *text, size_t indent, struct bh_buf *out)
+{
+	size_t column = indent;
+
+	while (*text) {
+		size_t len = strcspn(text, " ");
+
+		if (column > indent && column + 1 + len > COLUMNS) {
+			bh_buf_printf(out, "\n%*s", (int)indent, "");
+			column = indent;
+		} else if (column > indent) {
+			bh_buf_puts(out, " ");
+			column++;
+		}
+		bh_buf_add(out, text, len);
+		column += len;
+		text += len + strspn(text + len, " ");
+	}
+}
 
 /* "--name VALUE, -n VALUE". Return: bytes added. */
 static size_t print_names(const struct bh_option *option, struct bh_buf *out)
@@ -46,16 +69,20 @@ static size_t names_width(const struct bh_option *option)
 
 static void print_option(const struct bh_option *option, size_t width, struct bh_buf *out)
 {
+	bh_auto_buf struct bh_buf help = BH_BUF_INIT;
 	size_t used;
 
 	if (option->flags & BH_OPTION_HIDDEN)
 		return;
-	bh_buf_puts(out, "   ");
+	bh_buf_printf(out, "%*s", MARGIN, "");
 	used = print_names(option, out);
-	bh_buf_printf(out, "%*s  %s", (int)(width - used), "", option->help);
+	bh_buf_printf(out, "%*s", (int)(width + 2 - used), "");
+	bh_buf_puts(&help, option->help);
 	if (option->fallback)
-		bh_buf_printf(out, " (default: %s)", option->fallback);
+		bh_buf_printf(&help, " (default: %s)", option->fallback);
+	print_wrapped(bh_buf_str(&help), MARGIN + width + 2, out);
 	bh_buf_puts(out, "\n");
+	out->failed |= help.failed;
 }
 
 static void print_options(const struct bh_option_set *set, const char *title, struct bh_buf *out)
@@ -97,10 +124,13 @@ int bh_help_verb(const struct bh_cli *cli, const struct bh_verb *verb, struct bh
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
 
 	bh_buf_printf(&out, "NAME:\n   %s %s - %s\n", cli->program, verb->name, verb->summary);
-	bh_buf_printf(&out, "\nUSAGE:\n   %s %s [command options] %s\n", cli->program, verb->name,
-		      verb->args);
-	if (verb->details)
-		bh_buf_printf(&out, "\nDESCRIPTION:\n   %s\n", verb->details);
+	bh_buf_printf(&out, "\nUSAGE:\n   %s %s [command options]%s%s\n", cli->program, verb->name,
+		      *verb->args ? " " : "", verb->args);
+	if (verb->details) {
+		bh_buf_printf(&out, "\nDESCRIPTION:\n%*s", MARGIN, "");
+		print_wrapped(verb->details, MARGIN, &out);
+		bh_buf_puts(&out, "\n");
+	}
 	print_options(&verb->set, "OPTIONS", &out);
 	return bh_cli_print(&out, err);
 }

@@ -326,8 +326,7 @@ const struct bh_verb bh_verb_ps = {
 	.args = "CONTAINER [PS-OPTION...]",
 	.summary = "list the processes of a container",
 	.details = "The table is what ps(1) prints with the PS-OPTIONs (default: -ef), less the "
-		   "lines of\n"
-		   "   other processes. Options of this command come before CONTAINER.",
+		   "lines of other processes. Options of this command come before CONTAINER.",
 	.set = { .options = ps_options, .n = BH_ARRAY_SIZE(ps_options), .stop_at_argument = true },
 	.options_bytes = sizeof(struct ps_options),
 	.min_args = 1,

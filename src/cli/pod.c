@@ -172,15 +172,11 @@ const struct bh_verb bh_verb_pod = {
 	.name = "pod",
 	.args = "list | stats [POD] | top | log POD | console POD",
 	.summary = "look at the pods of this node and at what they cost",
-	.details =
-		"Pods of both runtimes, whoever made them; with --root those that are on record "
-		"there.\n"
-		"   POD is an id or the beginning of one, a name, NAMESPACE/NAME, or a container's "
-		"id.\n"
-		"   `stats POD` tells each part of the cost. `top` is a live view: q leaves it. "
-		"`log` prints\n"
-		"   what a micro-VM's guest wrote to its console, `console` goes on until the pod "
-		"ends.",
+	.details = "Pods of both runtimes, whoever made them; with --root those that are on record "
+		   "there. POD is an id or the beginning of one, a name, NAMESPACE/NAME, or a "
+		   "container's id. `stats POD` tells each part of the cost. `top` is a live view: "
+		   "q leaves it. `log` prints what a micro-VM's guest wrote to its console, "
+		   "`console` goes on until the pod ends.",
 	.choices = sub_names,
 	BH_VERB_OPTIONS(pod_options, struct pod_options),
 	.min_args = 1,

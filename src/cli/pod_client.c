@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "base/capture.h"
+#include "base/embed.h"
 #include "base/path.h"
 #include "base/program.h"
 #include "loop/fiber.h"
@@ -179,7 +180,7 @@ struct report {
 
 static int on_report(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct report *report = (struct report *)((char *)source - offsetof(struct report, source));
+	struct report *report = bh_owner_of(source, struct report, source);
 
 	(void)events;
 	(void)err;

@@ -5,6 +5,7 @@
  * ("fd:N"). When the supervisor is gone its containers have stopped, and what is left of the pod is
  * removed here.
  */
+#include "base/embed.h"
 #include "cli/runtime.h"
 
 #include <limits.h>
@@ -361,7 +362,7 @@ struct watch {
 
 static void on_watch_timer(struct bh_timer *timer)
 {
-	struct watch *w = (struct watch *)((char *)timer - offsetof(struct watch, timer));
+	struct watch *w = bh_owner_of(timer, struct watch, timer);
 	char text[BH_ERR_LINE_BYTES];
 	struct bh_err err = BH_ERR_INIT;
 

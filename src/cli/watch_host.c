@@ -5,6 +5,7 @@
 #include <sys/pidfd.h>
 #include <sys/timerfd.h>
 
+#include "base/embed.h"
 #include "base/log.h"
 #include "cli/runtime.h"
 #include "loop/loop.h"
@@ -20,7 +21,7 @@ struct watch {
 
 static int on_timer(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct watch *w = (struct watch *)((char *)source - offsetof(struct watch, timer));
+	struct watch *w = bh_owner_of(source, struct watch, timer);
 	char text[BH_ERR_LINE_BYTES];
 	uint64_t expirations;
 
@@ -48,7 +49,7 @@ static int look_for_oom(struct watch *w, bool announced, struct bh_err *err)
 
 static int on_oom(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct watch *w = (struct watch *)((char *)source - offsetof(struct watch, oom));
+	struct watch *w = bh_owner_of(source, struct watch, oom);
 	char buffer[4096];
 	ssize_t n = read(source->fd, buffer, sizeof(buffer));
 
@@ -62,7 +63,7 @@ static int on_oom(struct bh_source *source, uint32_t events, struct bh_err *err)
 
 static int on_exit_of_init(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct watch *w = (struct watch *)((char *)source - offsetof(struct watch, exit));
+	struct watch *w = bh_owner_of(source, struct watch, exit);
 
 	(void)events;
 	bh_loop_stop(&w->loop);

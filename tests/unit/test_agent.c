@@ -21,6 +21,7 @@
 #include "agent/storage.h"
 #include "agent/streams.h"
 #include "agent/sweep.h"
+#include "base/embed.h"
 #include "rpc/guest.h"
 #include "rpc/task.pb-c.h"
 
@@ -480,7 +481,7 @@ struct late {
 
 static void add_late(struct bh_timer *timer)
 {
-	struct late *late = (struct late *)((char *)timer - offsetof(struct late, timer));
+	struct late *late = bh_owner_of(timer, struct late, timer);
 
 	bh_streams_add(late->streams, 2, late->fd);
 }

@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <sys/socket.h>
 
+#include "base/embed.h"
 #include "linux/netdev.h"
 #include "pod/vm/forward.h"
 #include "rpc/guest.h"
@@ -49,7 +50,7 @@ static int on_open(void *arg, uint16_t port, struct bh_err *err)
 
 static void on_step(struct bh_timer *timer)
 {
-	bh_loop_stop(&((struct bench *)((char *)timer - offsetof(struct bench, timer)))->loop);
+	bh_loop_stop(&bh_owner_of(timer, struct bench, timer)->loop);
 }
 
 /* For a moment, and on until nothing is left to do. */

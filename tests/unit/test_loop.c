@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/embed.h"
 #include "loop/fiber.h"
 
 struct diary {
@@ -54,7 +55,7 @@ struct entry {
 
 static void on_timer(struct bh_timer *timer)
 {
-	struct entry *e = (struct entry *)((char *)timer - offsetof(struct entry, timer));
+	struct entry *e = bh_owner_of(timer, struct entry, timer);
 
 	note(e->diary, e->letter);
 	if (e->and_defer)
@@ -65,7 +66,7 @@ static void on_timer(struct bh_timer *timer)
 
 static void on_deferred(struct bh_deferred *deferred)
 {
-	struct entry *e = (struct entry *)((char *)deferred - offsetof(struct entry, deferred));
+	struct entry *e = bh_owner_of(deferred, struct entry, deferred);
 
 	note(e->diary, e->letter);
 	if (e->and_defer)
