@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bulkhead-installer: see node.h. Exit status 0, or 1 after one line of error. */
+/* bulkhead-installer: see installer.h. Exit status 0, or 1 after one line of error. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

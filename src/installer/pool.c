@@ -200,7 +200,7 @@ static int unmap(const char *name, struct bh_err *err)
 	return r < 0 ? bh_err_ctx(err, "remove '%s'", name) : 0;
 }
 
-/* The last line of what losetup says, "" when it says none. */
+/* Cuts what follows the first line of @text. */
 static void first_line(char *text)
 {
 	text[strcspn(text, "\n")] = '\0';

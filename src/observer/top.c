@@ -9,13 +9,13 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "loop/fiber.h"
 #include "observer/columns.h"
 #include "observer/observer.h"
 #include "observer/screen.h"
 
 #define CTRL_C      3
-#define MS_PER_S    1000U
 #define USEC_PER_MS 1000.0
 #define NS_PER_MS   1000000U
 #define FRAME_LINES 4 /* all that is not a pod */
@@ -46,10 +46,7 @@ struct top {
 
 static uint64_t now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((uint64_t)ts.tv_sec * MS_PER_S) + ((uint64_t)ts.tv_nsec / NS_PER_MS);
+	return bh_clock_ns() / NS_PER_MS;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */

@@ -41,7 +41,9 @@ static struct bh_publisher_event *pop(struct bh_publisher *p)
 static void push(struct bh_publisher *p, struct bh_publisher_event *e)
 {
 	if (p->n >= QUEUE_MAX) {
-		bh_warn("events: %d wait to be told: the oldest is dropped", QUEUE_MAX);
+		/* Once: a guest can tell of events faster than anybody takes them. */
+		if (p->dropped++ == 0)
+			bh_warn("events: %d wait to be told: the oldest are dropped", QUEUE_MAX);
 		free(pop(p));
 	}
 	*p->end = e;
@@ -107,6 +109,10 @@ static void go_on(struct bh_publisher *p)
 
 	if (!p->sent)
 		p->sent = pop(p);
+	if (!p->sent && p->dropped) {
+		bh_warn("events: %zu were dropped", p->dropped);
+		p->dropped = 0;
+	}
 	if (!p->sent || p->retry.armed)
 		return;
 	if (!p->client)

@@ -20,6 +20,7 @@ struct bh_publisher {
 	struct bh_publisher_event *first, **end;
 	struct bh_publisher_event *sent; /* waits for its answer */
 	size_t n;                        /* in the queue */
+	size_t dropped;                  /* since it was full */
 	struct bh_rpc_client *client;
 	struct bh_timer retry;
 	uint64_t pause_ms; /* before the next try */

@@ -843,7 +843,7 @@ static void signals_are_not_heeded(void)
 static void one_of_many(int i)
 {
 	Agent__Storage root = storage("disk", "2", NULL);
-	char id[16], target[64], expected[64];
+	char id[24], target[64], expected[64];
 	struct container c = { .id = id,
 			       .shell = "echo $HOSTNAME; hostname",
 			       .storages = { &root } };

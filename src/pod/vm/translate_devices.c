@@ -121,27 +121,16 @@ int bh_guest_plan_devices(struct bh_guest_plan *plan, struct bh_err *err)
 	return r;
 }
 
-/* The list @key of @parent, made if it is not there. Return: borrowed; NULL = no memory */
-static json_object *list_of(json_object *parent, const char *key)
+/* The list or object @key of @parent, made if it is not there. Return: borrowed; NULL = no memory
+ */
+static json_object *have(json_object *parent, const char *key, json_type type)
 {
-	json_object *list = bh_guest_member(parent, key);
+	json_object *value = bh_guest_member(parent, key);
 
-	if (json_object_is_type(list, json_type_array))
-		return list;
-	return bh_guest_set(parent, key, json_object_new_array(), NULL) < 0
-		       ? NULL
-		       : bh_guest_member(parent, key);
-}
-
-static json_object *object_of(json_object *parent, const char *key)
-{
-	json_object *object = bh_guest_member(parent, key);
-
-	if (json_object_is_type(object, json_type_object))
-		return object;
-	return bh_guest_set(parent, key, json_object_new_object(), NULL) < 0
-		       ? NULL
-		       : bh_guest_member(parent, key);
+	if (!parent || json_object_is_type(value, type))
+		return value;
+	value = type == json_type_array ? json_object_new_array() : json_object_new_object();
+	return bh_guest_set(parent, key, value, NULL) < 0 ? NULL : bh_guest_member(parent, key);
 }
 
 /* Return: @object in @list, or NULL; consumes @object */
@@ -165,9 +154,10 @@ static int set_numbers(json_object *object, dev_t rdev, struct bh_err *err)
 int bh_guest_add_device(struct bh_guest_plan *plan, const char *path, const struct stat *st,
 			bool readonly, struct bh_err *err)
 {
-	json_object *linux_ = object_of(plan->doc, "linux");
-	json_object *devices = list_of(linux_, "devices");
-	json_object *rules = list_of(object_of(linux_, "resources"), "devices");
+	json_object *linux_ = have(plan->doc, "linux", json_type_object);
+	json_object *resources = have(linux_, "resources", json_type_object);
+	json_object *devices = have(linux_, "devices", json_type_array);
+	json_object *rules = have(resources, "devices", json_type_array);
 	json_object *device = devices ? append(devices, json_object_new_object()) : NULL;
 	json_object *rule = rules ? append(rules, json_object_new_object()) : NULL;
 	int r;

@@ -141,6 +141,9 @@ static int resize(struct bh_vm_pod *pod, struct bh_rpc_call *call, const void *r
 		bh_vm_pod_forward(pod, BH_TASK_SERVICE, call);
 		return 0;
 	}
+	if (q->width > UINT16_MAX || q->height > UINT16_MAX)
+		return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "a terminal of %u x %u characters",
+				 q->width, q->height);
 	p->early_size = (struct winsize){ .ws_col = (unsigned short)q->width,
 					  .ws_row = (unsigned short)q->height };
 	bh_rpc_reply(call, NULL);
