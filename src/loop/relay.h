@@ -46,7 +46,7 @@ int bh_relay_start(struct bh_relay *relay, struct bh_loop *loop, int in_fd, int 
 int bh_relay_drain(struct bh_relay *relay, struct bh_err *err) bh_must_check;
 
 /** bh_relay_push() - move now what is there and what the writer takes at once. The input must not
- * be one that blocks Return: 1 when something is left; 0 when not (or it has ended); -errno with
+ * be one that blocks. Return: 1 when something is left; 0 when not (or it has ended); -errno with
  * @err */
 int bh_relay_push(struct bh_relay *relay, struct bh_err *err) bh_must_check;
 

@@ -116,7 +116,7 @@ int bh_node_find(const struct bh_node_query *query, struct bh_node *ret,
 		 struct bh_err *err) bh_must_check;
 
 /** bh_node_find_pod() - by its id, the beginning of it, its name, NAMESPACE/NAME, or a container's
- * id Return: borrowed; NULL with @err when there is none, or more than one */
+ * id. Return: borrowed; NULL with @err when there is none, or more than one */
 struct bh_node_pod *bh_node_find_pod(const struct bh_node *node, const char *name,
 				     struct bh_err *err);
 

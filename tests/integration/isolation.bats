@@ -56,11 +56,11 @@ done
 END
     chmod +x "$1/steal"
     quietly rt exec --detach "$ID" /steal
-    wait_until 20 test -e "$1/held"
-    timeout 20 cat "$FIFO" # as soon as it can write there, it goes on to its end
+    wait_until 60 test -e "$1/held"
+    timeout 60 cat "$FIFO" # as soon as it can write there, it goes on to its end
     [ -z "${RUNNING:-}" ] || wait "$RUNNING" || :
     touch "$1/gone"
-    wait_until 20 grep over "$1/told"
+    wait_until 60 grep over "$1/told"
     cat "$1/told"
     grep -q 'Read-only file system\|Operation not permitted' "$1/told"
 }
@@ -350,7 +350,7 @@ own_dev() {
         for i in $(seq 80); do mkdir deep && cd deep || exit 1; done
         echo 0 >cgroup.procs; touch /made; sleep 1000'
     quietly rt run --detach --bundle "$BUNDLE" "$ID"
-    wait_until 30 test -e "$BUNDLE/rootfs/made"
+    wait_until 60 test -e "$BUNDLE/rootfs/made"
     quietly rt exec --detach "$ID" sleep 2000
     rt ps -f json "$ID"
     [ "$(rt ps -f json "$ID" | jq length)" -ge 2 ]

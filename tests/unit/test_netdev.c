@@ -1,107 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Interfaces between two network namespaces that are made for the test: "the host's" and "the
  * container's". Needs root, ip(8) and veth interfaces. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 
 #include "base/path.h"
 #include "linux/netdev.h"
+#include "netns.h"
 
-#define SKIP 77
-#define NEED(what)                                                                 \
-	do {                                                                       \
-		if (!(what)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
-			return 1;                                                  \
-		}                                                                  \
-	} while (0)
-
-static int host, container; /* the namespaces, in the child that runs a case */
-
-/* The output of @command in a namespace; then back to the host's */
-static const char *run_in(int netns, const char *command)
-{
-	static char text[4096];
-	FILE *pipe;
-	size_t n;
-
-	if (setns(netns, CLONE_NEWNET) < 0)
-		_exit(90);
-	pipe = popen(command, "re");
-	if (!pipe)
-		_exit(91);
-	n = fread(text, 1, sizeof(text) - 1, pipe);
-	text[n] = '\0';
-	pclose(pipe);
-	if (setns(host, CLONE_NEWNET) < 0)
-		_exit(92);
-	return text;
-}
-
-static bool has(int netns, const char *command, const char *what)
-{
-	return strstr(run_in(netns, command), what) != NULL;
-}
+static int container; /* the other namespace, in the child that runs a case */
 
 static int make_namespaces(void)
 {
-	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0)
+	if (geteuid() != 0 || (container = new_namespace()) < 0 || (host = new_namespace()) < 0)
 		return SKIP;
-	container = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (unshare(CLONE_NEWNET) < 0)
-		return SKIP;
-	host = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	run_in(host, "ip link add eth7 type veth peer name other; ip link set eth7 mtu 1400 "
-		     "address 02:00:00:00:00:07");
+	do_in(host, "ip link add eth7 type veth peer name other; ip link set eth7 mtu 1400 "
+		    "address 02:00:00:00:00:07");
 	return has(host, "ip -o link", "eth7") ? 0 : SKIP;
 }
 
 static void check(int (*act)(void))
 {
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		status = make_namespaces();
-		_exit(status ? status : act());
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIP)
-		print_message("skipped: needs root, ip(8) and veth interfaces\n");
-	else
-		assert_int_equal(status, 0);
+	check_case(make_namespaces, act);
 }
 
 static int act_move(void)
 {
 	const struct bh_net_device device = { .host_name = "eth7" };
 	struct bh_err err = BH_ERR_INIT;
-	const char *text;
+	bh_auto_free char *text = NULL;
 
-	run_in(host, "ip addr add 10.1.2.3/24 broadcast + dev eth7;"
-		     "ip addr add 10.9.9.9 peer 10.9.9.8/32 dev eth7;"
-		     "ip addr add 127.0.0.33 scope host dev eth7;"
-		     "ip -6 addr add fd00::7/64 nodad dev eth7;"
-		     "ip addr add 10.5.5.5/24 dev eth7 valid_lft 1000 preferred_lft 1000;"
-		     "ip link set eth7 up");
+	do_in(host, "ip addr add 10.1.2.3/24 broadcast + dev eth7;"
+		    "ip addr add 10.9.9.9 peer 10.9.9.8/32 dev eth7;"
+		    "ip addr add 127.0.0.33 scope host dev eth7;"
+		    "ip -6 addr add fd00::7/64 nodad dev eth7;"
+		    "ip addr add 10.5.5.5/24 dev eth7 valid_lft 1000 preferred_lft 1000;"
+		    "ip link set eth7 up");
 	NEED(bh_netdev_move(&device, container, &err) == 0);
 	NEED(!has(host, "ip -o link", "eth7"));
 	text = run_in(container, "ip -o addr show dev eth7; ip link show dev eth7");
-	NEED(strstr(text, "inet 10.1.2.3/24 brd 10.1.2.255 scope global"));
-	NEED(strstr(text, "inet 10.9.9.9 peer 10.9.9.8/32 scope global"));
-	NEED(strstr(text, "inet6 fd00::7/64 scope global"));
+	NEED_TEXT(text, "inet 10.1.2.3/24 brd 10.1.2.255 scope global");
+	NEED_TEXT(text, "inet 10.9.9.9 peer 10.9.9.8/32 scope global");
+	NEED_TEXT(text, "inet6 fd00::7/64 scope global");
 	NEED(!strstr(text, "127.0.0.33")); /* not global */
 	NEED(!strstr(text, "10.5.5.5"));   /* not permanent */
-	NEED(strstr(text, "mtu 1400") && strstr(text, "02:00:00:00:00:07"));
-	NEED(strstr(text, ",UP"));
+	NEED_TEXT(text, "mtu 1400");
+	NEED_TEXT(text, "02:00:00:00:00:07");
+	NEED_TEXT(text, ",UP");
 	return 0;
 }
 
@@ -111,8 +55,8 @@ static int act_rename(void)
 	const struct bh_net_device back = { .host_name = "other", .name = "eth%d" };
 	struct bh_err err = BH_ERR_INIT;
 
-	run_in(host, "ip addr add 10.1.2.3/24 dev eth7");
-	run_in(container, "ip link add eth0 type veth peer name eth2");
+	do_in(host, "ip addr add 10.1.2.3/24 dev eth7");
+	do_in(container, "ip link add eth0 type veth peer name eth2");
 	NEED(bh_netdev_move(&device, container, &err) == 0);
 	NEED(has(container, "ip -o addr show dev net1", "10.1.2.3/24"));
 	/* The first number that is free. */
@@ -130,8 +74,8 @@ static int act_taken(void)
 	struct bh_err err = BH_ERR_INIT;
 	char line[1024];
 
-	run_in(container, "ip link add eth7 type veth peer name eth1");
-	run_in(host, "ip addr add 10.1.2.3/24 dev eth7");
+	do_in(container, "ip link add eth7 type veth peer name eth1");
+	do_in(host, "ip addr add 10.1.2.3/24 dev eth7");
 	NEED(bh_netdev_move(&device, container, &err) == -EEXIST);
 	NEED(strstr(bh_err_format(&err, line, sizeof(line)), "network device 'eth7'"));
 	NEED(bh_netdev_move(&renamed, container, &err) == -EEXIST);
@@ -149,7 +93,7 @@ static int act_half_way(void)
 	struct bh_err err = BH_ERR_INIT;
 	int fd;
 
-	run_in(host, "ip addr add 10.1.2.3/24 dev eth7; ip -6 addr add fd00::7/64 nodad dev eth7");
+	do_in(host, "ip addr add 10.1.2.3/24 dev eth7; ip -6 addr add fd00::7/64 nodad dev eth7");
 	if (setns(container, CLONE_NEWNET) < 0)
 		return SKIP;
 	fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
@@ -171,12 +115,10 @@ static int act_many(void)
 	const struct bh_net_device device = { .host_name = "eth7" };
 	struct bh_err err = BH_ERR_INIT;
 
-	run_in(host,
-	       "for a in 1 2; do for b in $(seq 250); do echo addr add 10.7.$a.$b/16 dev eth7;"
-	       "done; done | ip -batch -");
+	do_in(host, "for a in 1 2; do for b in $(seq 250); do echo addr add 10.7.$a.$b/16 dev eth7;"
+		    "done; done | ip -batch -");
 	NEED(bh_netdev_move(&device, container, &err) == 0);
-	NEED(has(container, "ip -o addr show dev eth7 | wc -l", "50"));
-	NEED(atoi(run_in(container, "ip -4 -o addr show dev eth7 | wc -l")) == 500);
+	NEED(has(container, "ip -4 -o addr show dev eth7 | wc -l", "500\n"));
 	return 0;
 }
 

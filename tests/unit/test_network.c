@@ -29,66 +29,11 @@
 #include "base/buf.h"
 #include "linux/ns.h"
 #include "linux/rtnetlink.h"
+#include "netns.h"
 #include "pod/vm/network.h"
 
-#define SKIP 77
-#define NEED(what)                                                                 \
-	do {                                                                       \
-		if (!(what)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
-			return 1;                                                  \
-		}                                                                  \
-	} while (0)
-#define NEED_TEXT(text, what)                                                                 \
-	do {                                                                                  \
-		if (!strstr((text), (what))) {                                                \
-			fprintf(stderr, "%s:%d: '%s' not in: %s\n", __FILE__, __LINE__, what, \
-				text);                                                        \
-			return 1;                                                             \
-		}                                                                             \
-	} while (0)
-
-static int host, pod, guest; /* the namespaces, in the child that runs a case */
+static int pod, guest; /* the other namespaces, in the child that runs a case */
 static char pod_path[32];
-
-/* The output of @command in a namespace; then back to the host's. The caller's */
-static char *run_in(int netns, const char *command)
-{
-	enum { bytes = 65536 };
-	char *text = calloc(1, bytes);
-	FILE *pipe;
-
-	if (!text || setns(netns, CLONE_NEWNET) < 0)
-		_exit(90);
-	pipe = popen(command, "re");
-	if (!pipe)
-		_exit(91);
-	if (fread(text, 1, bytes - 1, pipe) == bytes - 1)
-		_exit(93);
-	pclose(pipe);
-	if (setns(host, CLONE_NEWNET) < 0)
-		_exit(92);
-	return text;
-}
-
-static void do_in(int netns, const char *command)
-{
-	free(run_in(netns, command));
-}
-
-static bool has(int netns, const char *command, const char *what)
-{
-	bh_auto_free char *text = run_in(netns, command);
-
-	return strstr(text, what) != NULL;
-}
-
-static int new_namespace(void)
-{
-	if (unshare(CLONE_NEWNET) < 0)
-		return -1;
-	return open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-}
 
 /* The pod: eth0, 10.9.0.2/24, fd00:9::2/64 behind the host's bridge br0, 10.9.0.1, fd00:9::1. */
 static int make_namespaces(void)
@@ -118,24 +63,7 @@ static int make_namespaces(void)
 
 static void check(int (*act)(void))
 {
-	pid_t pid;
-	int status;
-
-	fflush(NULL);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		status = make_namespaces();
-		status = status ? status : act();
-		if (status)
-			_exit(status);
-		exit(0); /* which looks for leaks of memory, too */
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIP)
-		print_message("skipped: needs root, ip(8), veth and macvlan interfaces\n");
-	else
-		assert_int_equal(status, 0);
+	check_case(make_namespaces, act);
 }
 
 /* What must be as before. Addresses of IPv6 that are being looked at settle first; of carriers the
