@@ -165,11 +165,17 @@ void bh_vm_pod_await_verdict(struct bh_vm_pod *pod)
 	pod->users--;
 }
 
+/* Who waits for the guest's answer is told that there will be none: some of them are users. */
+static void answer_all(struct bh_vm_pod *pod)
+{
+	pod->agent = bh_rpc_client_free(pod->agent);
+}
+
 static void bury(struct bh_vm_pod *pod)
 {
+	answer_all(pod);
 	pod->forward = bh_forward_free(pod->forward);
 	pod->resolver = bh_resolver_free(pod->resolver);
-	pod->agent = bh_rpc_client_free(pod->agent);
 	pod->link = bh_link_free(pod->link);
 	pod->vm = bh_vm_free(pod->vm);
 }
@@ -180,6 +186,7 @@ static void on_burial(struct bh_timer *timer)
 {
 	struct bh_vm_pod *pod = bh_owner_of(timer, struct bh_vm_pod, burial);
 
+	answer_all(pod);
 	if (pod->users > 0)
 		bh_loop_arm(pod->loop, timer, POLL_MS);
 	else
@@ -199,6 +206,7 @@ void bh_vm_pod_undo(struct bh_vm_pod *pod)
 	bh_loop_disarm(pod->loop, &pod->verdict);
 	bh_vm_pulse_end(pod);
 	bh_vm_network_end(pod);
+	answer_all(pod);
 	while (pod->users > 0 && bh_fiber_sleep(pod->loop, POLL_MS, &err) == 0)
 		continue;
 	bh_loop_disarm(pod->loop, &pod->burial);
