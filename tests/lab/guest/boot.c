@@ -26,6 +26,7 @@
 #define MODULES_FOR_ROOT  "/modules/root"
 #define MODULES_FOR_TESTS "/modules/tests"
 #define NEW_ROOT          "/new"
+#define CLOCK_SOURCE      "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
 struct lab_mount {
 	const char *type;
@@ -133,6 +134,24 @@ static void load_modules(const char *list)
 		unlink(path); /* its memory is free */
 	}
 	fclose(file);
+}
+
+/* KVM keeps the processor's clock rate that it finds when it is loaded. Where that is refined a
+ * moment later by more than 250 ppm, its virtual machines' timers come late or never: without a
+ * processor that scales clocks KVM believes theirs to stand still (kvm_set_tsc_khz()). A rate that
+ * cannot be refined is given up within a second too. */
+static void await_clock_rate(void)
+{
+	char name[32] = "tsc-early";
+
+	for (int i = 0; i < 5000 && strncmp(name, "tsc-early", 9) == 0; i++) {
+		FILE *file = fopen(CLOCK_SOURCE, "re");
+
+		if (!file || !fgets(name, sizeof(name), file))
+			lab_fail(-1, "reading %s", CLOCK_SOURCE);
+		fclose(file);
+		usleep(1000);
+	}
 }
 
 /* Opens the port to the launcher, which appears a moment after its driver. Waits for ever: the
@@ -350,6 +369,7 @@ __attribute__((noreturn)) static void boot(void)
 	/* The second processor does the rest of the modules meanwhile. */
 	loader = fork();
 	if (loader == 0) {
+		await_clock_rate();
 		load_modules(MODULES_FOR_TESTS);
 		_exit(0);
 	}
