@@ -335,7 +335,7 @@ int bh_container_delete(struct bh_container *c, bool force, struct bh_err *err)
 		return bh_err_as(err, BH_ERR_STATE, -EBUSY,
 				 "cannot delete container %s that is not stopped: %s", c->id,
 				 bh_status_name(status));
-	r = kill_init(c, err);
+	r = status == BH_STATUS_STOPPED ? 0 : kill_init(c, err);
 	if (r == 0 && c->cg)
 		r = bh_cgroup_destroy(c->cg, err);
 	if (r == 0 && c->spec.linux_.intel_rdt.set)

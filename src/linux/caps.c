@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "oci/names.h"
@@ -114,6 +115,8 @@ static int limit_sets(struct cap_sets *sets)
 
 static int set_ambient(uint64_t ambient, const struct cap_sets *sets, struct bh_err *err)
 {
+	bh_auto_buf struct bh_buf refused = BH_BUF_INIT;
+
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return bh_err_set(err, -errno, "clear the ambient capabilities");
 	for (int cap = 0; cap < CAP_BITS; cap++) {
@@ -122,10 +125,12 @@ static int set_ambient(uint64_t ambient, const struct cap_sets *sets, struct bh_
 		if ((sets->permitted & sets->inheritable & bit(cap)) &&
 		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) == 0)
 			continue;
-		bh_warn("can't raise ambient capability %s: it must be permitted and inheritable, "
-			"ignoring",
-			cap_name(cap));
+		bh_buf_printf(&refused, "%s%s", refused.len ? ", " : "", cap_name(cap));
 	}
+	if (refused.len)
+		bh_warn("can't raise ambient capability %s: what is ambient must be permitted "
+			"and inheritable, ignoring",
+			bh_buf_str(&refused));
 	return 0;
 }
 
