@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The same few instructions run on the processor itself and then in a guest, and the times are
- * compared: as a ratio, since an emulated machine with a KVM that works is as slow in both. A child
- * does it, so that one that hangs can be killed, and what it shares with us tells how far it came.
+ * compared: as a ratio, since an emulated machine with a KVM that works is as slow in both. The
+ * guest's clock has to go on meanwhile. A child does it, so that one that hangs can be killed, and
+ * what it shares with us tells how far it came.
  */
 #include "vmm/kvm_probe.h"
 
@@ -30,6 +31,7 @@
 #define KILLED_MS   150 /* for the child to be gone after SIGKILL */
 #define CPUID_MAX   256
 #define XCR0_SSE    3U /* x87 and SSE: what xsave and xrstor carry here */
+#define MSR_TSC     0x10
 
 /* ---- the guest's memory, shared with it and with the child ----------------------------------- */
 
@@ -271,6 +273,21 @@ static int run_batch(struct machine *m, uint64_t rounds, struct bh_err *err)
 	return 0;
 }
 
+/* The time stamp counter as KVM reckons it, to set the guest's timers by. */
+static int read_clock(struct machine *m, uint64_t *ret, struct bh_err *err)
+{
+	bh_auto_free struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(msrs->entries[0]));
+
+	if (!msrs)
+		return bh_err_oom(err);
+	msrs->nmsrs = 1;
+	msrs->entries[0].index = MSR_TSC;
+	if (call(m->vcpu, KVM_GET_MSRS, msrs, "read the guest's clock", err) < 0)
+		return err->code;
+	*ret = msrs->entries[0].data;
+	return 0;
+}
+
 /* Return: nanoseconds that the processor itself takes for the rounds, the best of some */
 static uint64_t native_ns(const struct guest *guest)
 {
@@ -291,14 +308,22 @@ static uint64_t native_ns(const struct guest *guest)
 static int probe(struct guest *guest, struct bh_err *err)
 {
 	struct machine m = { .guest = guest };
-	uint64_t native = native_ns(guest), start, took;
+	uint64_t native = native_ns(guest), start, took, before, after;
 
-	if (make_machine(&m, err) < 0 || run_batch(&m, ROUNDS_WARM, err) < 0)
+	if (make_machine(&m, err) < 0 || run_batch(&m, ROUNDS_WARM, err) < 0 ||
+	    read_clock(&m, &before, err) < 0)
 		return err->code;
 	start = thread_ns();
 	if (run_batch(&m, ROUNDS, err) < 0)
 		return err->code;
 	took = thread_ns() - start;
+	if (read_clock(&m, &after, err) < 0)
+		return err->code;
+	/* As where KVM was loaded before the processor's rate was known (kvm_set_tsc_khz()). */
+	if (after == before)
+		return bh_err_as(err, BH_ERR_PEER, -EIO,
+				 "KVM does not work: for it a guest's clock stands still, so that "
+				 "no timer of the guest ends; load its module anew");
 	bh_debug("KVM: a guest takes %.2f times as long as the processor (%.3f ms)",
 		 (double)took / (double)native, (double)native / 1e6);
 	if (took / native > RATIO_MAX)
