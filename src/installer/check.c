@@ -24,7 +24,8 @@ static const struct kind kinds[] = {
 };
 
 /* Runs in a directory of its own; $0 is it, the words are ADDRESS HANDLER TYPE BIN. A pod that
- * fails is removed all the same, and what it said first is what counts. */
+ * fails is removed all the same (ctr leaves a task that did not start), and what it said first is
+ * what counts. */
 static const char by_crictl[] =
 	"set -e; dir=$0 address=$1 handler=$2\n"
 	"crictl() { command crictl --runtime-endpoint \"unix://$address\" --timeout 60s \"$@\"; }\n"
@@ -43,8 +44,12 @@ static const char by_ctr[] =
 	"set -e; dir=$0 address=$1 handler=$2 type=$3 bin=$4\n"
 	"mkdir -p \"$dir/root/proc\" \"$dir/root/dev\" \"$dir/root/sys\" \"$dir/root/tmp\"\n"
 	"cp \"$bin/bulkhead\" \"$dir/root/bulkhead\"\n"
-	"exec ctr --address \"$address\" --namespace " NAMESPACE " run --rm --rootfs \\\n"
-	"    --runtime \"$type\" \"$dir/root\" \"check-$handler-$$\" /bulkhead --version\n";
+	"ctr() { command ctr --address \"$address\" --namespace " NAMESPACE " \"$@\"; }\n"
+	"pod=check-$handler-$$\n"
+	"clean() { ctr task delete --force $pod; ctr container delete $pod; ctr namespace "
+	"remove " NAMESPACE "; }\n"
+	"trap 'clean >/dev/null 2>&1 || :' EXIT\n"
+	"ctr run --rm --rootfs --runtime \"$type\" \"$dir/root\" $pod /bulkhead --version\n";
 
 static int check_kind(const struct bh_install_options *o, const struct kind *kind, const char *dir,
 		      struct bh_buf *out, struct bh_err *err)

@@ -85,6 +85,12 @@ files() {
     echo "$output"
     [ "$status" -eq 0 ]
     [[ $output == *"a pod of handler runc ran"*"a pod of handler kata ran"* ]]
+    # One that does not start is told of, and does not stay.
+    debian sh -c 'mkdir /tmp/bad && echo text >/tmp/bad/bulkhead && chmod +x /tmp/bad/bulkhead'
+    run -1 debian /usr/libexec/bulkhead/bulkhead-installer check bin=/tmp/bad
+    [[ $output == *"run a pod of handler runc: "*"exec format error"* ]]
+    [ -z "$(debian ctr namespaces ls -q)" ]
+    debian rm -r /tmp/bad
     run debian timeout -s TERM 3 bulkhead metrics --listen 127.0.0.1:9758
     [ "$status" -eq 124 ] || [ "$status" -eq 0 ] || { echo "$output"; return 1; }
     node_kill "$NODE_LAST"
