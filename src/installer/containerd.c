@@ -491,7 +491,9 @@ int bh_containerd_handler_shim(struct bh_arena *arena, const char *text, size_t 
 						cri_plugin(format), handler, keys[i]));
 		*ret = item ? bh_toml_text_next(arena, &e.doc, item, &at) : "";
 		if (!*ret)
-			return bh_err_oom(err);
+			return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
+					 "%s: %s of handler '%s' is no string", e.name, keys[i],
+					 handler);
 	}
 	return r;
 }

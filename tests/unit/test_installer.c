@@ -114,6 +114,21 @@ static void test_in_and_out(void **state)
 		}
 }
 
+static void test_a_type_that_is_none(void **state)
+{
+	static const char text[] = "version = 2\n[" CRI2 ".containerd.runtimes.kata]\n"
+				   "  runtime_type = 7\n";
+	bh_auto_arena struct bh_arena arena = BH_ARENA_INIT;
+	struct bh_err err = BH_ERR_INIT;
+	const char *shim;
+
+	(void)state;
+	assert_int_equal(
+		bh_containerd_handler_shim(&arena, text, strlen(text), "kata", &shim, &err),
+		-EINVAL);
+	assert_non_null(strstr(err.text, "runtime_type of handler 'kata' is no string"));
+}
+
 static void test_dotted_keys(void **state)
 {
 	static const char text[] = "version = 2\n[" CRI2 ".containerd]\n"
@@ -488,6 +503,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in_and_out),
+		cmocka_unit_test(test_a_type_that_is_none),
 		cmocka_unit_test(test_dotted_keys),
 		cmocka_unit_test(test_what_is_written),
 		cmocka_unit_test(test_refusals),
