@@ -218,6 +218,15 @@ sh("grep \" / \" /proc/mounts; file-semantics /tmp hard-links xattrs access-list
     [ -z "$(losetup -n -O BACK-FILE | grep "^$WORK/root")" ]
 }
 
+# Its pages held the disk's programs a moment ago.
+@test "programs of the shared directory run as they are, where others ran before" {
+    local i
+    for i in 1 2 3; do
+        run in_pod 'sh("ls /bin >/dev/null; echo ran")'
+        [ "$status $output" = "0 ran" ]
+    done
+}
+
 @test "a device that the host has mounted is not taken away from it" {
     local loop
     loop=$(make_loop mounted 16)

@@ -20,8 +20,10 @@ VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
 # never learns what its kernel turned on, takes it away at the next exit, and the guest's programs
 # lose their registers.
 CPU = "max,+svm,la57=off,-xsave,-avx,-avx2,-f16c,-fma,-vaes,-vpclmulqdq,-mpx,-pku"
+# init_on_alloc: QEMU keeps what it has translated of a page until the page is written to, which it does not see of
+# virtiofsd. A page that held a program, and now holds what virtiofsd read, is wiped in between.
 KERNEL_OPTIONS = ("console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check "
-                  "random.trust_cpu=on init_on_alloc=0 audit=0 norandmaps "
+                  "random.trust_cpu=on init_on_alloc=1 audit=0 norandmaps "
                   "cryptomgr.notests")
 
 LIBC = ctypes.CDLL(None, use_errno=True)
