@@ -53,6 +53,7 @@ static int start_tasks(struct bh_agent *agent, struct bh_err *err)
 	const struct bh_task_opts opts = { .root = BH_AGENT_STATE_DIR,
 					   .filter_cache = BH_AGENT_FILTER_DIR,
 					   .cgroup_manager = BH_CGROUP_FS,
+					   .sole = true,
 					   .open_stdio = open_stdio,
 					   .prepare = prepare,
 					   .release = release,

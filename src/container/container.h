@@ -159,16 +159,21 @@ int bh_container_start(struct bh_container *c, struct bh_err *err) bh_must_check
  * Return: a non-blocking datagram socket, the caller's; -ENOENT when it was created without */
 int bh_container_notify_listen(const struct bh_container *c, struct bh_err *err) bh_must_check;
 
+struct bh_finds;
+
 struct bh_exec_opts {
 	const struct bh_process *process; /* complete: the caller merged spec, file and flags */
 	struct bh_process_io io;
 	struct bh_strv cgroups; /* runc's exec --cgroup, as given */
 	bool ignore_paused;
+	bool runs;   /* init's parent asks, who knows: neither stopped nor paused */
 	bool detach; /* informs the terminal's handling only */
 	/* Of a caller that is a server: the signals that it ignores, which the process is not to,
 	 * and no descriptor of it but what @io names lives on in the process. NULL: the process is
 	 * the caller's heir. */
 	const sigset_t *ignored;
+	bool leave_batch;       /* such a caller's SCHED_BATCH is not for the process */
+	struct bh_finds *finds; /* of earlier execs in this container; NULL = none */
 };
 
 /** bh_container_exec() - one more process in a created or running container

@@ -55,7 +55,20 @@ static ssize_t copy_last(const struct bh_strv *env, char **v)
 	return (ssize_t)n;
 }
 
-char **bh_env_make(const struct bh_process *process, int listen_fds, struct bh_err *err)
+/* "HOME=…" into @buf. */
+static void put_home(uid_t uid, struct bh_finds *finds, char *buf, size_t size)
+{
+	const size_t prefix = strlen("HOME=");
+
+	snprintf(buf, size, "HOME=");
+	if (bh_finds_home(finds, uid, buf + prefix, size - prefix))
+		return;
+	bh_passwd_home(uid, buf + prefix, size - prefix);
+	bh_finds_keep_home(finds, uid, buf + prefix);
+}
+
+char **bh_env_make(const struct bh_process *process, int listen_fds, struct bh_finds *finds,
+		   struct bh_err *err)
 {
 	const size_t pointers = (process->env.n + EXTRA_NAMES + 1) * sizeof(char *);
 	char **v = calloc(1, pointers + EXTRA_BYTES), *extra;
@@ -75,7 +88,7 @@ char **bh_env_make(const struct bh_process *process, int listen_fds, struct bh_e
 	v[n] = NULL;
 	if (!bh_env_value(v, "HOME")) {
 		v[n++] = extra;
-		bh_passwd_home(process->user.uid, extra, PATH_MAX + 8);
+		put_home(process->user.uid, finds, extra, PATH_MAX + 8);
 		v[n] = NULL;
 	}
 	return v;

@@ -8,6 +8,7 @@
  */
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/pidfd.h>
@@ -36,12 +37,23 @@ struct bh_execution {
 	bool wait_for_host;
 };
 
-static int check_status(const struct bh_container *c, const struct bh_exec_opts *opts,
+static bool has_ended(int pidfd)
+{
+	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+static int check_status(const struct bh_container *c, const struct bh_exec_opts *opts, int pidfd,
 			struct bh_err *err)
 {
-	enum bh_status status;
-	int r = bh_container_status(c, &status, err);
+	enum bh_status status = BH_STATUS_RUNNING;
+	int r = 0;
 
+	if (!opts->runs)
+		r = bh_container_status(c, &status, err);
+	else if (has_ended(pidfd))
+		status = BH_STATUS_STOPPED;
 	if (r < 0)
 		return r;
 	if (status == BH_STATUS_STOPPED || status == BH_STATUS_CREATING)
@@ -60,7 +72,7 @@ static int plan_namespaces(struct bh_execution *ex, struct bh_err *err)
 {
 	bh_auto_close int pidfd = pidfd_open(ex->c->init.pid, 0);
 	int code = -errno, flags = 0;
-	int r = check_status(ex->c, ex->opts, err);
+	int r = check_status(ex->c, ex->opts, pidfd, err);
 
 	if (r < 0)
 		return r;
@@ -114,6 +126,8 @@ static void forget_server(void *arg)
 		       stdio[2] };
 
 	(void)bh_fds_close_from(STDERR_FILENO + 1, keep, BH_ARRAY_SIZE(keep));
+	if (ex->opts->leave_batch)
+		sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ .sched_priority = 0 });
 	for (int sig = 1; sig < SIGRTMIN; sig++)
 		if (sigismember(ex->opts->ignored, sig))
 			(void)signal(sig, SIG_DFL);
@@ -127,6 +141,7 @@ static int prepare(struct bh_execution *ex, struct bh_err *err)
 		.process = ex->opts->process,
 		.linux_ = &ex->c->spec.linux_,
 		.io = &ex->opts->io,
+		.finds = ex->opts->finds,
 		.id = ex->c->id,
 		.userns = ex->ns.joins[0].flags & CLONE_NEWUSER,
 		.rootless = ex->c->rootless,

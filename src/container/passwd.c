@@ -52,11 +52,8 @@ static bool look_up(uid_t uid, enum bh_passwd_field which, char *buf, size_t siz
 
 void bh_passwd_home(uid_t uid, char *buf, size_t size)
 {
-	const size_t prefix = strlen("HOME=");
-
-	snprintf(buf, size, "HOME=/");
-	if (size > prefix && !look_up(uid, BH_PASSWD_HOME, buf + prefix, size - prefix))
-		snprintf(buf, size, "HOME=/");
+	if (!look_up(uid, BH_PASSWD_HOME, buf, size))
+		snprintf(buf, size, "/");
 }
 
 void bh_passwd_name(uid_t uid, char *buf, size_t size)

@@ -315,20 +315,28 @@ static int try_exe(const char *path)
 
 static int search_path(struct bh_launch *launch, const char *name, struct bh_err *err)
 {
-	const char *path = bh_env_value(launch->env, "PATH");
+	const char *value = bh_env_value(launch->env, "PATH"), *path = value ? value : DEFAULT_PATH;
+	const size_t skip = bh_finds_skip(launch->finds, path, name);
+	bool only_missing = true;
 	int denied = 0;
 
-	for (const char *dir = path ? path : DEFAULT_PATH, *end; *dir; dir = *end ? end + 1 : end) {
+	for (const char *dir = path + skip, *end; *dir; dir = *end ? end + 1 : end) {
 		int n, r;
 
 		end = strchrnul(dir, ':');
 		n = snprintf(launch->exe, sizeof(launch->exe), "%.*s/%s", (int)(end - dir),
 			     end == dir ? "." : dir, name);
-		if (n < 0 || (size_t)n >= sizeof(launch->exe))
+		if (n < 0 || (size_t)n >= sizeof(launch->exe)) {
+			only_missing = false;
 			continue;
+		}
 		r = try_exe(launch->exe);
-		if (r == 0)
+		if (r == 0) {
+			if (only_missing && dir > path + skip)
+				bh_finds_keep_skip(launch->finds, path, name, (size_t)(dir - path));
 			return 0;
+		}
+		only_missing = only_missing && r == -ENOENT;
 		if (r == -EACCES)
 			denied = r;
 	}
@@ -379,7 +387,7 @@ int bh_launch_become(struct bh_launch *launch, int sock, int listen_fd, struct b
 	r = r < 0 ? r : close_host(launch, sock, listen_fd, err);
 	if (r < 0)
 		return r;
-	launch->env = bh_env_make(process, launch->listen_fds, err);
+	launch->env = bh_env_make(process, launch->listen_fds, launch->finds, err);
 	if (!launch->env)
 		return -ENOMEM;
 	/* Without process.capabilities there are none. */

@@ -15,6 +15,7 @@
 #include <limits.h>
 
 #include "container/container.h"
+#include "container/finds.h"
 #include "container/terminal.h"
 #include "linux/seccomp.h"
 
@@ -22,6 +23,7 @@ struct bh_launch {
 	const struct bh_process *process;
 	const struct bh_linux *linux_;
 	const struct bh_process_io *io;
+	struct bh_finds *finds; /* NULL = none */
 	const char *id;
 	bool userns; /* the parent did what needs the host's privileges */
 	bool rootless;

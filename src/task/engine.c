@@ -4,7 +4,10 @@
  * anew from its state, but for an exec: nothing that the server knows of the container is outdated
  * for that, and in a micro-VM that is emulated, reading it all again takes as long as the rest.
  */
+#include <sys/mman.h>
+
 #include "base/log.h"
+#include "container/finds.h"
 #include "task/internal.h"
 #include "task/rootfs.h"
 
@@ -13,6 +16,7 @@ struct engine {
 	struct bh_task *task;
 	const Task__CreateRequest *create;
 	struct bh_task_process *process;
+	struct bh_finds *finds;
 	const struct bh_resources *resources;
 	int sig;
 	bool all, frozen, force;
@@ -119,9 +123,46 @@ int bh_task_engine_start(struct bh_task *task, struct bh_err *err)
 	return run(&e, start, NULL, NULL, NULL, err);
 }
 
-static struct bh_exec_opts exec_opts(const struct bh_task_process *p)
+/* What execs before found, for one of those that are under way; NULL for the others. */
+static struct bh_finds *take_finds(struct bh_task *task)
 {
-	struct bh_exec_opts opts = { .process = &p->process, .io = BH_PROCESS_IO_INIT };
+	if (task->finds_taken)
+		return NULL;
+	if (!task->finds) {
+		void *p = mmap(NULL, sizeof(*task->finds), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+		task->finds = p == MAP_FAILED ? NULL : p;
+	}
+	task->finds_taken = task->finds;
+	return task->finds;
+}
+
+static void give_back_finds(struct bh_task *task, struct bh_finds *finds)
+{
+	if (finds)
+		task->finds_taken = false;
+}
+
+void bh_task_engine_forget_finds(struct bh_task *task)
+{
+	if (task->finds)
+		munmap(bh_take(&task->finds), sizeof(*task->finds));
+}
+
+/* Whether that is known without a look: it is three files of the kernel's. */
+static bool runs(const struct bh_task *task)
+{
+	return task->tasks->opts.sole && !task->paused &&
+	       (task->init.stage == BH_TASK_CREATED || task->init.stage == BH_TASK_RUNNING);
+}
+
+static struct bh_exec_opts exec_opts(const struct bh_task_process *p, struct bh_finds *finds)
+{
+	struct bh_exec_opts opts = { .process = &p->process,
+				     .io = BH_PROCESS_IO_INIT,
+				     .runs = runs(p->task),
+				     .finds = finds };
 
 	set_io(p, &opts.io);
 	return opts;
@@ -130,7 +171,7 @@ static struct bh_exec_opts exec_opts(const struct bh_task_process *p)
 static int exec(void *arg, struct bh_started *started, struct bh_err *err)
 {
 	struct engine *e = arg;
-	const struct bh_exec_opts opts = exec_opts(e->process);
+	const struct bh_exec_opts opts = exec_opts(e->process, e->finds);
 
 	return bh_container_exec(e->task->c, &opts, started, err);
 }
@@ -145,14 +186,23 @@ static void on_executed(void *data, pid_t pid)
 
 int bh_task_engine_exec(struct bh_task_process *p, struct bh_started *started, struct bh_err *err)
 {
-	struct engine e = { .task = p->task, .process = p };
-	struct bh_exec_opts opts = exec_opts(p);
+	struct bh_task *task = p->task;
+	struct engine e = { .task = task, .process = p, .finds = take_finds(task) };
+	struct bh_exec_opts opts = exec_opts(p, e.finds);
+	int r;
 
-	if (bh_container_execs_alone(p->task->c)) {
-		opts.ignored = bh_workers_ignored(&p->task->tasks->workers);
-		return bh_task_execute(p, &opts, started, err);
+	if (bh_container_execs_alone(task->c)) {
+		opts.ignored = bh_workers_ignored(&task->tasks->workers);
+		opts.leave_batch = task->tasks->workers.may_stand_back;
+		r = bh_task_execute(p, &opts, started, err);
+	} else {
+		r = run(&e, exec, p, on_executed, started, err);
 	}
-	return run(&e, exec, p, on_executed, started, err);
+	give_back_finds(task, e.finds);
+	/* Whoever failed may not be dead yet. */
+	if (r < 0 && e.finds)
+		bh_task_engine_forget_finds(task);
+	return r;
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */

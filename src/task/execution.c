@@ -54,8 +54,10 @@ static int on_hangup(struct bh_source *source, uint32_t events, struct bh_err *e
 static void on_begin(struct bh_deferred *deferred)
 {
 	struct bh_task_execution *ex = bh_owner_of(deferred, struct bh_task_execution, begin);
-	int r = bh_execution_begin(ex->process->task->c, ex->opts, &ex->engine, ex->err);
+	int r;
 
+	bh_workers_stand_back(&ex->tasks->workers);
+	r = bh_execution_begin(ex->process->task->c, ex->opts, &ex->engine, ex->err);
 	if (r == 0) {
 		ex->pid = bh_execution_pid(ex->engine);
 		ex->source.fd = bh_execution_fd(ex->engine);

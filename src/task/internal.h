@@ -68,6 +68,8 @@ struct bh_task {
 	const char *id;
 	struct bh_task_process *execs; /* oldest first */
 	struct bh_container *c;
+	struct bh_finds *finds; /* of its execs, shared with the one that has it; NULL = not yet */
+	bool finds_taken;
 	struct bh_source oom;
 	uint64_t oom_base, oom_told; /* counter at the beginning; how many were published */
 	bool in_turn;
@@ -213,6 +215,8 @@ int bh_task_engine_create(struct bh_task *task, const Task__CreateRequest *rq,
 int bh_task_engine_start(struct bh_task *task, struct bh_err *err) bh_must_check;
 int bh_task_engine_exec(struct bh_task_process *p, struct bh_started *started,
 			struct bh_err *err) bh_must_check;
+/** bh_task_engine_forget_finds() - what execs found in the container */
+void bh_task_engine_forget_finds(struct bh_task *task);
 int bh_task_engine_kill(struct bh_task *task, int sig, bool all, struct bh_err *err) bh_must_check;
 int bh_task_engine_freeze(struct bh_task *task, bool frozen, struct bh_err *err) bh_must_check;
 int bh_task_engine_update(struct bh_task *task, const struct bh_resources *resources,

@@ -47,6 +47,7 @@ struct bh_task_opts {
 	enum bh_cgroup_manager cgroup_manager;
 	bool no_pivot, no_keyring; /* for all containers; options of Create can ask for more */
 	bool no_hooks;
+	bool sole; /* nobody else pauses these containers, or ends them and takes their end */
 
 	/**
 	 * open_stdio() - what the URIs stand for

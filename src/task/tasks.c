@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "task/task.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -105,6 +106,7 @@ void bh_task_unrefp(struct bh_task **at)
 	while (task->execs)
 		bh_task_exec_remove(task->execs);
 	bh_container_free(task->c);
+	bh_task_engine_forget_finds(task);
 	free(task->rootfs);
 	bh_task_process_deinit(&task->init);
 	free(task);
@@ -250,6 +252,7 @@ int bh_tasks_new(struct bh_loop *loop, const struct bh_task_opts *opts, struct b
 	tasks->loop = loop;
 	tasks->opts = *opts;
 	tasks->workers.loop = loop;
+	tasks->workers.may_stand_back = sched_getscheduler(0) == SCHED_OTHER;
 	tasks->children =
 		(struct bh_source){ .fd = -EBADF, .fn = on_child, .what = "children's ends" };
 	r = watch_children(tasks, err);

@@ -2,6 +2,7 @@
 /* Sources: fork(2), prctl(2) PR_SET_CHILD_SUBREAPER */
 #include "task/worker.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 #include "base/socket.h"
 
 #define POLL_MS 10
+#define BACK_MS 30 /* most commands that are executed have ended by then */
 
 struct report {
 	int32_t r;
@@ -132,6 +134,29 @@ const sigset_t *bh_workers_ignored(struct bh_workers *workers)
 	return &workers->ignored;
 }
 
+static void set_back(struct bh_workers *workers, bool back)
+{
+	const struct sched_param none = { .sched_priority = 0 };
+
+	if (workers->stands_back != back &&
+	    sched_setscheduler(0, back ? SCHED_BATCH : SCHED_OTHER, &none) == 0)
+		workers->stands_back = back;
+}
+
+static void on_back(struct bh_timer *timer)
+{
+	set_back(bh_owner_of(timer, struct bh_workers, back), false);
+}
+
+void bh_workers_stand_back(struct bh_workers *workers)
+{
+	if (!workers->may_stand_back)
+		return;
+	set_back(workers, true);
+	workers->back.fn = on_back;
+	bh_loop_arm(workers->loop, &workers->back, BACK_MS);
+}
+
 static int fork_worker(struct bh_worker *w, struct bh_err *err)
 {
 	const sigset_t *ignored = bh_workers_ignored(w->all);
@@ -146,6 +171,7 @@ static int fork_worker(struct bh_worker *w, struct bh_err *err)
 	r = bh_loop_add(w->all->loop, &w->source, EPOLLIN, err);
 	if (r < 0)
 		return r;
+	set_back(w->all, false);
 	pid = fork();
 	if (pid == 0)
 		work(w->call, ignored, theirs);
@@ -208,4 +234,5 @@ void bh_workers_end(struct bh_workers *workers, unsigned int ms)
 	for (struct bh_worker *w = workers->first; w; w = w->next)
 		if (!w->done && w->pid > 0)
 			kill(w->pid, SIGKILL);
+	bh_loop_disarm(workers->loop, &workers->back);
 }

@@ -24,6 +24,8 @@ struct bh_workers {
 	struct bh_worker *first;
 	sigset_t ignored; /* by the server, once that is known */
 	bool knows_ignored;
+	bool may_stand_back, stands_back;
+	struct bh_timer back;
 };
 
 #define BH_WORKER_KEEP_MAX 4
@@ -52,6 +54,13 @@ int bh_worker_run(struct bh_workers *workers, const struct bh_worker_call *call,
 
 /** bh_workers_ignored() - the signals that the server ignores; valid as long as @workers */
 const sigset_t *bh_workers_ignored(struct bh_workers *workers);
+
+/** bh_workers_stand_back() - for the time that a process takes to begin, and many to end, let no
+ * event interrupt it in the server's favour (SCHED_BATCH, sched(7)): on a single processor each
+ * change to the server and back costs both of them what the processor keeps of their memory. A
+ * process that is begun meanwhile has to leave that policy. A server that came with a policy of its
+ * own keeps it */
+void bh_workers_stand_back(struct bh_workers *workers);
 
 /** bh_workers_collect() - take in the reports that were made by now. After it, a child of ours that
  * was ever reported is known, however the loop orders events */

@@ -219,6 +219,47 @@ sh("grep \" / \" /proc/mounts; file-semantics /tmp hard-links xattrs access-list
 }
 
 # Its pages held the disk's programs a moment ago.
+@test "an exec sees a program and a home that came since the last one, from either side" {
+    local own=c$BATS_TEST_NUMBER root=$WORK/rootfs
+    bundle "$own" 'sh("sleep 100000")'
+    kata run -d --pod pod -b "$WORK/$own" "$own"
+    say() { # DIRECTORY WORD, in the host's root file system
+        mkdir -p "$root/$1"
+        printf '#!/bin/sh\necho %s $HOME\n' "$2" >"$root/$1/found"
+        chmod 755 "$root/$1/found"
+    }
+    cp "$root/etc/passwd" "$WORK/passwd"
+    say bin last
+    sleep 4 # what changed less than two seconds ago is looked at again anyhow
+    for _ in 1 2 3; do
+        [ "$(kata exec "$own" found)" = "last /root" ]
+    done
+    # By the container itself: at once.
+    kata exec "$own" sh -euc '
+        sed "s,:/root:,:/elsewhere:," /etc/passwd >/etc/new
+        mv /etc/new /etc/passwd
+        mkdir -p /usr/local/bin
+        printf "#!/bin/sh\necho first \$HOME\n" >/usr/local/bin/found
+        chmod 755 /usr/local/bin/found'
+    [ "$(kata exec "$own" found)" = "first /elsewhere" ]
+    # By the host: within the second for which the guest believes a name.
+    rm -r "$root/usr/local"
+    cp "$WORK/passwd" "$root/etc/passwd"
+    sleep 4
+    for _ in 1 2 3; do
+        [ "$(kata exec "$own" found)" = "last /root" ]
+    done
+    say usr/bin second
+    sed "s,:/root:,:/host:," "$WORK/passwd" >"$root/etc/passwd"
+    sleep 1.5
+    [ "$(kata exec "$own" found)" = "second /host" ]
+    # A user of another home, and one whose PATH is another.
+    [ "$(kata exec --user 1000 "$own" found)" = "second /home/tester" ]
+    [ "$(kata exec --env PATH=/bin "$own" found)" = "last /host" ]
+    cp "$WORK/passwd" "$root/etc/passwd"
+    rm -r "$root/bin/found" "$root/usr/bin/found"
+}
+
 @test "programs of the shared directory run as they are, where others ran before" {
     local i
     for i in 1 2 3; do
