@@ -183,6 +183,17 @@ static void smallest(void **state)
 	has_not(text, "share=on");
 }
 
+/* Huge pages are for the emulator's translations, not for the guest. */
+static void emulated(void **state)
+{
+	struct bh_vm_config c = config();
+	struct bh_qemu_command command;
+
+	(void)state;
+	c.accelerator = BH_ACCELERATOR_EMULATION;
+	has(line(&c, &command), " -object memory-backend-memfd,id=ram,size=268435456,share=on ");
+}
+
 static void everything(void **state)
 {
 	const struct bh_vm_nic nics[] = {
@@ -273,10 +284,11 @@ static void figures(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tails),    cmocka_unit_test(harmless),
-		cmocka_unit_test(one_line), cmocka_unit_test(flood),
-		cmocka_unit_test(smallest), cmocka_unit_test(everything),
-		cmocka_unit_test(too_many), cmocka_unit_test(figures),
+		cmocka_unit_test(tails),      cmocka_unit_test(harmless),
+		cmocka_unit_test(one_line),   cmocka_unit_test(flood),
+		cmocka_unit_test(smallest),   cmocka_unit_test(emulated),
+		cmocka_unit_test(everything), cmocka_unit_test(too_many),
+		cmocka_unit_test(figures),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

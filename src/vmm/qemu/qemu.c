@@ -18,8 +18,8 @@
 #define CONSOLE_BYTES 16384
 #define WORDS_BYTES   4096
 /* From this size on a guest gets huge pages: they are faster, but each that it touches anywhere is
- * owned as a whole (Debian's kernel at its /init: 88 MiB instead of 82). An emulated processor has
- * nothing of them. */
+ * owned as a whole (Debian's kernel at its /init: 88 MiB instead of 82). With an emulated processor
+ * they are for the emulator's translations alone, see put_machine(). */
 #define HUGE_PAGES_BYTES (1ULL << 30)
 #define WORDS_LINES      3 /* of QEMU's last words that an error repeats */
 
@@ -227,7 +227,7 @@ static int start_process(struct bh_qemu *qemu, const struct bh_vm_config *config
 		.files = files,
 		.n_files = BH_ARRAY_SIZE(files),
 		.kvm = config->accelerator == BH_ACCELERATOR_KVM,
-		.no_huge_pages = config->accelerator == BH_ACCELERATOR_EMULATION ||
+		.no_huge_pages = config->accelerator == BH_ACCELERATOR_KVM &&
 				 config->memory < HUGE_PAGES_BYTES,
 		.uid = config->uid,
 		.netns_fd = config->netns_fd,
