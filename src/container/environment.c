@@ -63,8 +63,9 @@ static void put_home(uid_t uid, struct bh_finds *finds, char *buf, size_t size)
 	snprintf(buf, size, "HOME=");
 	if (bh_finds_home(finds, uid, buf + prefix, size - prefix))
 		return;
-	bh_passwd_home(uid, buf + prefix, size - prefix);
-	bh_finds_keep_home(finds, uid, buf + prefix);
+	bh_finds_look_home(finds);
+	if (bh_passwd_home(uid, buf + prefix, size - prefix))
+		bh_finds_keep_home(finds, uid, buf + prefix);
 }
 
 char **bh_env_make(const struct bh_process *process, int listen_fds, struct bh_finds *finds,

@@ -2,39 +2,50 @@
 #include "container/finds.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000U
+#endif
 
 #define SETTLED_S 2 /* more than any file system's time of change is coarse */
 
-static bool look(const char *path, struct bh_finds_key *key)
+/* Return: 0; -errno, -ENOTSUP for what cannot be told from another */
+static int look(const char *path, struct bh_finds_key *key)
 {
-	struct stat st;
+	struct statx st;
 
-	if (stat(path, &st) < 0)
-		return false;
-	*key = (struct bh_finds_key){ .dev = st.st_dev, .ino = st.st_ino, .changed = st.st_ctim };
-	return true;
+	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_CTIME | STATX_MNT_ID_UNIQUE, &st) < 0)
+		return -errno;
+	if (!(st.stx_mask & STATX_MNT_ID_UNIQUE) || !st.stx_ctime.tv_sec)
+		return -ENOTSUP;
+	*key = (struct bh_finds_key){ .mount = st.stx_mnt_id,
+				      .ino = st.stx_ino,
+				      .dev_major = st.stx_dev_major,
+				      .dev_minor = st.stx_dev_minor,
+				      .changed = st.stx_ctime.tv_sec,
+				      .changed_nsec = st.stx_ctime.tv_nsec };
+	return 0;
 }
 
 static bool settled(const struct bh_finds_key *key)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec - key->changed.tv_sec > SETTLED_S;
+	return time(NULL) - key->changed > SETTLED_S;
 }
 
 static bool as_it_was(const char *path, const struct bh_finds_key *was)
 {
-	struct bh_finds_key now;
+	struct bh_finds_key now = { .ino = 0 };
 
-	return look(path, &now) && now.dev == was->dev && now.ino == was->ino &&
-	       now.changed.tv_sec == was->changed.tv_sec &&
-	       now.changed.tv_nsec == was->changed.tv_nsec;
+	return look(path, &now) == 0 && now.mount == was->mount && now.ino == was->ino &&
+	       now.dev_major == was->dev_major && now.dev_minor == was->dev_minor &&
+	       now.changed == was->changed && now.changed_nsec == was->changed_nsec;
 }
 
 /* Between the writing of what is known and the mark that it is; whoever kills the writer may come
@@ -50,17 +61,23 @@ bool bh_finds_home(const struct bh_finds *finds, uid_t uid, char *buf, size_t si
 {
 	return finds && finds->home.known && finds->home.uid == uid &&
 	       as_it_was("/etc/passwd", &finds->home.passwd) &&
-	       snprintf(buf, size, "%s", finds->home.dir) < (int)size;
+	       snprintf(buf, size, "%.*s", (int)sizeof(finds->home.dir), finds->home.dir) <
+		       (int)size;
 }
 
-void bh_finds_keep_home(struct bh_finds *finds, uid_t uid, const char *home)
+void bh_finds_look_home(struct bh_finds *finds)
 {
 	if (!finds)
 		return;
 	finds->home.known = false;
 	order();
-	if (!look("/etc/passwd", &finds->home.passwd) || !settled(&finds->home.passwd) ||
-	    strlen(home) >= sizeof(finds->home.dir))
+	finds->home.settled = look("/etc/passwd", &finds->home.passwd) == 0 &&
+			      settled(&finds->home.passwd);
+}
+
+void bh_finds_keep_home(struct bh_finds *finds, uid_t uid, const char *home)
+{
+	if (!finds || !finds->home.settled || strlen(home) >= sizeof(finds->home.dir))
 		return;
 	finds->home.uid = uid;
 	strcpy(finds->home.dir, home);
@@ -76,20 +93,34 @@ static bool cut(const char *dir, size_t len, char buf[PATH_MAX])
 	return snprintf(buf, PATH_MAX, "%.*s", (int)len, dir) < PATH_MAX;
 }
 
+/* Whether what is kept is of this @path and @name, and of a shape that can be walked. */
+static bool is_about(const struct bh_finds *finds, const char *path, const char *name)
+{
+	const size_t len = strlen(path), offset = finds->exe.offset;
+
+	return finds->exe.known && len < sizeof(finds->exe.path) &&
+	       strlen(name) < sizeof(finds->exe.name) && !memcmp(finds->exe.path, path, len + 1) &&
+	       !strcmp(finds->exe.name, name) && finds->exe.n_dirs <= BH_FINDS_DIRS && offset > 0 &&
+	       offset <= len && path[offset - 1] == ':';
+}
+
 size_t bh_finds_skip(const struct bh_finds *finds, const char *path, const char *name)
 {
+	const char *dir = path;
 	char buf[PATH_MAX];
 
-	if (!finds || !finds->exe.known || strcmp(finds->exe.path, path) != 0 ||
-	    strcmp(finds->exe.name, name) != 0)
+	if (!finds || !is_about(finds, path, name))
 		return 0;
 	for (size_t i = 0; i < finds->exe.n_dirs; i++) {
-		if (!cut(path, finds->exe.dirs[i].len, buf) ||
+		const size_t len = finds->exe.dirs[i].len;
+
+		if (len > strcspn(dir, ":") || !cut(dir, len, buf) ||
 		    !as_it_was(buf, &finds->exe.dirs[i].key))
 			return 0;
-		path = strchrnul(path, ':') + 1;
+		dir += strcspn(dir, ":");
+		dir += *dir == ':';
 	}
-	return finds->exe.offset;
+	return dir == path + finds->exe.offset ? finds->exe.offset : 0;
 }
 
 /* A link that leads nowhere is not missing: its target may come without a change of @dir. */
@@ -114,10 +145,11 @@ static size_t key_of(const char *dir, size_t len, struct bh_finds_key *key)
 		return 0;
 	while (cut(dir, len, buf)) {
 		const char *slash;
+		int r = look(buf, key);
 
-		if (look(buf, key))
+		if (r == 0)
 			return settled(key) ? len : 0;
-		if (errno != ENOENT || lstat(buf, &st) == 0)
+		if (r != -ENOENT || lstat(buf, &st) == 0 || len == 1)
 			return 0;
 		slash = strrchr(buf, '/');
 		len = slash > buf ? (size_t)(slash - buf) : 1;
@@ -138,10 +170,10 @@ void bh_finds_keep_skip(struct bh_finds *finds, const char *path, const char *na
 	for (const char *dir = path; dir < path + offset; dir = strchrnul(dir, ':') + 1, n++) {
 		size_t len = strcspn(dir, ":");
 
-		if (n == BH_FINDS_DIRS || !is_missing(dir, len, name))
+		if (n == BH_FINDS_DIRS)
 			return;
 		finds->exe.dirs[n].len = key_of(dir, len, &finds->exe.dirs[n].key);
-		if (!finds->exe.dirs[n].len)
+		if (!finds->exe.dirs[n].len || !is_missing(dir, len, name))
 			return;
 	}
 	strcpy(finds->exe.path, path);

@@ -38,26 +38,33 @@ bool bh_passwd_find(const char *text, uid_t uid, enum bh_passwd_field which, cha
 	return false;
 }
 
-static bool look_up(uid_t uid, enum bh_passwd_field which, char *buf, size_t size)
+/* Return: the file's text, the caller's; NULL = there is none, or it cannot be read */
+static char *read_file(void)
 {
-	bh_auto_free char *text = NULL;
+	char *text = NULL;
 	/* "/" is the container's root by now, or the host's own; a FIFO in its place must not
 	 * block. */
 	bh_auto_close int fd =
 		bh_path_try_open(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NONBLOCK, 0, BH_PATH_HOST);
 
-	return fd >= 0 && bh_fd_read(fd, "/etc/passwd", PASSWD_BYTES_MAX, &text, NULL, NULL) == 0 &&
-	       bh_passwd_find(text, uid, which, buf, size);
+	if (fd < 0 || bh_fd_read(fd, "/etc/passwd", PASSWD_BYTES_MAX, &text, NULL, NULL) < 0)
+		return NULL;
+	return text;
 }
 
-void bh_passwd_home(uid_t uid, char *buf, size_t size)
+bool bh_passwd_home(uid_t uid, char *buf, size_t size)
 {
-	if (!look_up(uid, BH_PASSWD_HOME, buf, size))
+	bh_auto_free char *text = read_file();
+
+	if (!text || !bh_passwd_find(text, uid, BH_PASSWD_HOME, buf, size))
 		snprintf(buf, size, "/");
+	return text;
 }
 
 void bh_passwd_name(uid_t uid, char *buf, size_t size)
 {
-	if (!look_up(uid, BH_PASSWD_NAME, buf, size))
+	bh_auto_free char *text = read_file();
+
+	if (!text || !bh_passwd_find(text, uid, BH_PASSWD_NAME, buf, size))
 		snprintf(buf, size, "%u", uid);
 }

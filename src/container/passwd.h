@@ -16,8 +16,9 @@ enum bh_passwd_field { BH_PASSWD_NAME = 0, BH_PASSWD_UID = 2, BH_PASSWD_HOME = 5
 bool bh_passwd_find(const char *text, uid_t uid, enum bh_passwd_field which, char *buf,
 		    size_t size);
 
-/** bh_passwd_home() - the directory of @uid, "/" when the file or the user is missing */
-void bh_passwd_home(uid_t uid, char *buf, size_t size);
+/** bh_passwd_home() - the directory of @uid, "/" when the file or the user is missing
+ * Return: whether there was a file to be read */
+bool bh_passwd_home(uid_t uid, char *buf, size_t size);
 
 /** bh_passwd_name() - the login name of @uid, or its number */
 void bh_passwd_name(uid_t uid, char *buf, size_t size);

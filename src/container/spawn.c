@@ -81,6 +81,8 @@ static pid_t joiner(struct bh_spawn *spawn)
 	char byte;
 
 	enter_cgroups(spawn);
+	if (spawn->born)
+		spawn->born(spawn->arg);
 	if (bh_ns_join(spawn->ns, true, &err) < 0)
 		fail(spawn->child_sock, &err);
 	if (pipe2(gate, O_CLOEXEC) < 0) {

@@ -68,6 +68,17 @@ static void publish_frozen(struct bh_task *task)
 		bh_task_publish(task->tasks, "/tasks/resumed", &resumed);
 }
 
+static int freeze_it(struct bh_task *task, bool frozen, struct bh_err *err)
+{
+	int r;
+
+	task->maybe_frozen = true;
+	r = bh_task_engine_freeze(task, frozen, err);
+	if (r == 0)
+		task->maybe_frozen = frozen;
+	return r;
+}
+
 static int set_frozen(struct bh_task *task, bool frozen, struct bh_err *err)
 {
 	int r = bh_task_take_turn(task, err);
@@ -78,7 +89,7 @@ static int set_frozen(struct bh_task *task, bool frozen, struct bh_err *err)
 		r = bh_err_as(err, BH_ERR_STATE, -EBUSY, "container not %s",
 			      frozen ? "running" : "paused");
 	else
-		r = bh_task_engine_freeze(task, frozen, err);
+		r = freeze_it(task, frozen, err);
 	if (r == 0) {
 		task->paused = frozen && task->init.stage != BH_TASK_ENDED;
 		publish_frozen(task);

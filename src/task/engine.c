@@ -134,14 +134,11 @@ static struct bh_finds *take_finds(struct bh_task *task)
 
 		task->finds = p == MAP_FAILED ? NULL : p;
 	}
-	task->finds_taken = task->finds;
+	/* For the fork of this exec, and no process of another container's. */
+	if (!task->finds || madvise(task->finds, sizeof(*task->finds), MADV_DOFORK) < 0)
+		return NULL;
+	task->finds_taken = true;
 	return task->finds;
-}
-
-static void give_back_finds(struct bh_task *task, struct bh_finds *finds)
-{
-	if (finds)
-		task->finds_taken = false;
 }
 
 void bh_task_engine_forget_finds(struct bh_task *task)
@@ -150,10 +147,19 @@ void bh_task_engine_forget_finds(struct bh_task *task)
 		munmap(bh_take(&task->finds), sizeof(*task->finds));
 }
 
+static void give_back_finds(struct bh_task *task, struct bh_finds *finds)
+{
+	if (!finds)
+		return;
+	task->finds_taken = false;
+	if (madvise(finds, sizeof(*finds), MADV_DONTFORK) < 0)
+		bh_task_engine_forget_finds(task);
+}
+
 /* Whether that is known without a look: it is three files of the kernel's. */
 static bool runs(const struct bh_task *task)
 {
-	return task->tasks->opts.sole && !task->paused &&
+	return task->tasks->opts.sole && !task->maybe_frozen &&
 	       (task->init.stage == BH_TASK_CREATED || task->init.stage == BH_TASK_RUNNING);
 }
 
@@ -161,7 +167,6 @@ static struct bh_exec_opts exec_opts(const struct bh_task_process *p, struct bh_
 {
 	struct bh_exec_opts opts = { .process = &p->process,
 				     .io = BH_PROCESS_IO_INIT,
-				     .runs = runs(p->task),
 				     .finds = finds };
 
 	set_io(p, &opts.io);
@@ -194,6 +199,7 @@ int bh_task_engine_exec(struct bh_task_process *p, struct bh_started *started, s
 	if (bh_container_execs_alone(task->c)) {
 		opts.ignored = bh_workers_ignored(&task->tasks->workers);
 		opts.leave_batch = task->tasks->workers.may_stand_back;
+		opts.runs = runs(task);
 		r = bh_task_execute(p, &opts, started, err);
 	} else {
 		r = run(&e, exec, p, on_executed, started, err);

@@ -61,6 +61,7 @@ struct bh_task {
 	bool made;    /* there is something on the machine to be deleted */
 	bool deleted; /* no longer in the list */
 	bool paused;
+	bool maybe_frozen; /* somebody wanted it paused, and it was not resumed since */
 	bool no_pivot, no_keyring, systemd; /* options of Create */
 	bool kills_rest;                    /* no pid namespace that ends with init */
 	const char *bundle;

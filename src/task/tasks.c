@@ -252,7 +252,7 @@ int bh_tasks_new(struct bh_loop *loop, const struct bh_task_opts *opts, struct b
 	tasks->loop = loop;
 	tasks->opts = *opts;
 	tasks->workers.loop = loop;
-	tasks->workers.may_stand_back = sched_getscheduler(0) == SCHED_OTHER;
+	tasks->workers.may_stand_back = opts->sole && sched_getscheduler(0) == SCHED_OTHER;
 	tasks->children =
 		(struct bh_source){ .fd = -EBADF, .fn = on_child, .what = "children's ends" };
 	r = watch_children(tasks, err);
@@ -275,6 +275,7 @@ struct bh_tasks *bh_tasks_free(struct bh_tasks *tasks)
 		(void)!bh_fiber_wait(tasks->loop, &idle, NULL);
 	while (tasks->first)
 		bh_task_remove(tasks->first);
+	bh_loop_disarm(tasks->loop, &tasks->workers.back);
 	bh_loop_remove(tasks->loop, &tasks->children);
 	bh_close(tasks->children.fd);
 	free(tasks);

@@ -234,5 +234,4 @@ void bh_workers_end(struct bh_workers *workers, unsigned int ms)
 	for (struct bh_worker *w = workers->first; w; w = w->next)
 		if (!w->done && w->pid > 0)
 			kill(w->pid, SIGKILL);
-	bh_loop_disarm(workers->loop, &workers->back);
 }

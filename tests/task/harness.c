@@ -95,7 +95,8 @@ static void serve(void)
 	struct bh_task_opts opts = { .root = state_root(),
 				     .open_stdio = bh_stdio_open,
 				     .stdio_arg = &stdio,
-				     .publish = publish };
+				     .publish = publish,
+				     .sole = lab.sole };
 	struct bh_rpc_service service;
 	struct bh_rpc_server *server;
 	int socks[2];

@@ -25,6 +25,7 @@ struct lab {
 	struct bh_tasks *tasks;
 	struct bh_rpc_client *client;
 	char token[16], work[64];
+	bool sole;    /* nobody else handles the containers; before lab_open() */
 	char *events; /* "topic id [status]\n" … since lab_forget() */
 };
 extern struct lab lab;

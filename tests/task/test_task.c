@@ -3,7 +3,6 @@
 #include "harness.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -362,34 +361,6 @@ static void test_exec_ignores_nothing(void **state)
 	finish(&box);
 }
 
-/* The server stands back while an exec begins; what it begins does not, neither the exec nor what
- * is created meanwhile. */
-static void test_exec_is_scheduled_as_others(void **state)
-{
-	struct box box, exec, other;
-
-	(void)state;
-	make(&box, "policy", &(struct recipe){ .script = "sleep 1000" });
-	start(&box);
-	add_exec(&exec, &box, "e1", &(struct recipe){ .script = "sleep 1000" });
-	assert_int_equal(sched_getscheduler((pid_t)start(&exec)), SCHED_OTHER);
-	assert_int_equal(sched_getscheduler((pid_t)make(
-				 &other, "meanwhile", &(struct recipe){ .script = "sleep 1000" })),
-			 SCHED_OTHER);
-	usleep(100000);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(status_of(&exec), TASK__STATUS__RUNNING);
-	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
-	for (int i = 0; i < 2; i++) {
-		signal_box(i ? &other : &box, SIGKILL, true);
-		await_exit(i ? &other : &box);
-	}
-	await_exit(&exec);
-	finish(&exec);
-	finish(&box);
-	finish(&other);
-}
-
 /* Without a pid namespace the others go on when init ends: they are killed, and told of first. */
 static void test_init_takes_all(void **state)
 {
@@ -516,7 +487,6 @@ int main(void)
 		cmocka_unit_test(test_short_lives),
 		cmocka_unit_test(test_many_execs),
 		cmocka_unit_test(test_exec_ignores_nothing),
-		cmocka_unit_test(test_exec_is_scheduled_as_others),
 		cmocka_unit_test(test_init_takes_all),
 		cmocka_unit_test(test_kill_all),
 		cmocka_unit_test(test_two_deletes),

@@ -132,7 +132,8 @@ static void put_machine(struct builder *b, const struct bh_vm_config *config)
 	option(b, "-smp", "%" PRIu32, config->vcpus);
 	option(b, "-m", "%" PRIu64 "k", config->memory >> 10);
 	/* Another process works in a shared one; a private one is cheaper to fault in, but takes
-	 * huge pages where the process may have them: as an emulator, for what it translates. */
+	 * huge pages where the process may have them: as an emulator, for what it translates. A
+	 * shared one takes them only where the administrator wants them in shared memory. */
 	if (config->share_tag || !kvm)
 		option(b, "-object", "memory-backend-memfd,id=ram,size=%" PRIu64 ",share=on",
 		       config->memory);
