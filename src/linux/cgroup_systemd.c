@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/program.h"
+#include "base/ranges.h"
 #include "linux/cgroup_internal.h"
 
 #define HELPER            "bulkhead-systemd"
@@ -187,25 +188,22 @@ static void cpu_quota(struct words *w, int64_t quota, uint64_t period)
 static void cpu_mask(struct words *w, const char *name, const char *list)
 {
 	unsigned char mask[CPU_MAX / 8] = { 0 };
+	struct bh_range range;
+	const char *p = list;
 	size_t bytes = 0;
+	int r;
 
-	for (const char *p = list; *p;) {
-		char *end;
-		unsigned long from = strtoul(p, &end, 10), to = from;
-
-		if (*end == '-' && end > p)
-			to = strtoul(end + 1, &end, 10);
-		if (end == p || from > to || to >= CPU_MAX || (*end && *end != ',')) {
-			if (!w->e)
-				w->e = bh_err_spec(w->err, "/linux/resources/cpu",
-						   "'%s' is no list of numbers below %d", list,
-						   CPU_MAX);
-			return;
-		}
-		for (; from <= to; from++)
-			mask[from / 8] |= (unsigned char)(1U << from % 8);
-		bytes = to / 8 + 1 > bytes ? to / 8 + 1 : bytes;
-		p = end + (*end == ',');
+	while ((r = bh_range_next(&p, CPU_MAX, &range)) > 0) {
+		for (size_t i = range.first; i <= range.last; i++)
+			mask[i / 8] |= (unsigned char)(1U << i % 8);
+		if (range.last / 8 >= bytes)
+			bytes = range.last / 8 + 1;
+	}
+	if (r < 0) {
+		if (!w->e)
+			w->e = bh_err_spec(w->err, "/linux/resources/cpu",
+					   "'%s' is no list of numbers below %d", list, CPU_MAX);
+		return;
 	}
 	word(w, "%s", name);
 	word(w, "ay");
