@@ -7,13 +7,13 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "base/capture.h"
 #include "base/embed.h"
 #include "base/path.h"
 #include "base/program.h"
+#include "base/socket.h"
 #include "loop/fiber.h"
 
 #define SUPERVISOR "bulkhead-pod"
@@ -49,7 +49,7 @@ static void on_first_word(void *arg, const struct bh_rpc_answer *answer)
 	if (answer->code != BH_RPC_DEADLINE)
 		return;
 	client->silent = true;
-	snprintf(why, sizeof(why), "the supervisor of its pod '%s' does not answer", client->pod);
+	snprintf(why, sizeof(why), BH_POD_SILENT, client->pod);
 	bh_rpc_client_give_up(client->rpc, why);
 }
 
@@ -59,7 +59,7 @@ static int ask_first_word(struct bh_pod_client *client, struct bh_err *err)
 {
 	Pod__StatusRequest q = POD__STATUS_REQUEST__INIT;
 
-	return bh_rpc_call(client->rpc, BH_POD_SERVICE_NAME, "Status", &q.base, FIRST_WORD_MS,
+	return bh_rpc_call(client->rpc, BH_POD_SERVICE, "Status", &q.base, FIRST_WORD_MS,
 			   on_first_word, client, err);
 }
 
@@ -67,17 +67,17 @@ int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
 		   struct bh_pod_client *ret, struct bh_err *err)
 {
 	static const struct timeval limit = { .tv_sec = CONNECT_S };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
 	bh_auto_close int dir = -EBADF, fd = -EBADF;
 	char path[PATH_MAX];
 	int r;
 
 	*ret = (struct bh_pod_client){ .loop = loop, .pod = pod };
-	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR_NAME "/%s", root, pod);
+	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR "/%s", root, pod);
 	dir = bh_path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
 	if (dir < 0)
 		return dir;
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/sock", dir);
+	address = bh_socket_at(dir, BH_POD_SOCKET);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* One that hangs may have as many waiting as there is room for. */
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
@@ -120,7 +120,7 @@ void bh_pod_plain_words(struct bh_err *err)
 int bh_pod_task(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
 		const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
 {
-	int r = call(client, BH_TASK_SERVICE_NAME, method, request, 0, type, ret, err);
+	int r = call(client, BH_TASK_SERVICE, method, request, 0, type, ret, err);
 
 	if (r < 0 && err)
 		bh_pod_plain_words(err);
@@ -130,14 +130,14 @@ int bh_pod_task(struct bh_pod_client *client, const char *method, const Protobuf
 int bh_pod_ask(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
 	       const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
 {
-	return call(client, BH_POD_SERVICE_NAME, method, request, 0, type, ret, err);
+	return call(client, BH_POD_SERVICE, method, request, 0, type, ret, err);
 }
 
 int bh_pod_ask_death(struct bh_pod_client *client, struct bh_buf *out, struct bh_err *err)
 {
 	Pod__StatusRequest q = POD__STATUS_REQUEST__INIT;
 	Pod__StatusResponse *a = NULL;
-	int r = call(client, BH_POD_SERVICE_NAME, "Status", &q.base, DEATH_MS,
+	int r = call(client, BH_POD_SERVICE, "Status", &q.base, DEATH_MS,
 		     &pod__status_response__descriptor, (ProtobufCMessage **)&a, err);
 
 	if (r < 0)

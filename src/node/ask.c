@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 
 #include "base/path.h"
+#include "base/socket.h"
 #include "loop/fiber.h"
 #include "node/internal.h"
 #include "pod/pod.h"
@@ -61,7 +61,7 @@ static int ask(struct job *job, const char *service, const char *method,
 /* A server whose queue is full is one that hangs: it is not waited for. */
 static int connect_to(struct job *job, struct bh_err *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
 	bh_auto_close int dir = -EBADF, fd = -EBADF;
 	char path[PATH_MAX];
 
@@ -69,8 +69,7 @@ static int connect_to(struct job *job, struct bh_err *err)
 	dir = bh_path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
 	if (dir < 0)
 		return dir;
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" BH_POD_SOCKET,
-		 dir);
+	address = bh_socket_at(dir, BH_POD_SOCKET);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return bh_err_set(err, -errno, "connect to who serves it");
