@@ -173,21 +173,6 @@ static int spawn(const char *path, char *const argv[], struct bh_err *err)
 	return 0;
 }
 
-struct report {
-	struct bh_source source;
-	struct bh_wait wait;
-};
-
-static int on_report(struct bh_source *source, uint32_t events, struct bh_err *err)
-{
-	struct report *report = bh_owner_of(source, struct report, source);
-
-	(void)events;
-	(void)err;
-	bh_fiber_wake(&report->wait);
-	return 0;
-}
-
 static int read_report(int fd, struct bh_err *ret)
 {
 	if (read(fd, ret, sizeof(*ret)) != (ssize_t)sizeof(*ret))
@@ -199,12 +184,9 @@ static int read_report(int fd, struct bh_err *ret)
 /* The supervisor's word on how the pod came up. */
 static int await_report(struct bh_loop *loop, int fd, struct bh_err *err)
 {
-	struct report report = { .source = { .fd = fd, .fn = on_report, .what = "supervisor" } };
 	struct bh_err said;
-	int r = bh_loop_add(loop, &report.source, EPOLLIN, err);
+	int r = bh_fiber_ready(loop, fd, EPOLLIN, 0, "supervisor", err);
 
-	r = r < 0 ? r : bh_fiber_wait(loop, &report.wait, err);
-	bh_loop_remove(loop, &report.source);
 	if (r < 0)
 		return r;
 	if (read_report(fd, &said) < 0)

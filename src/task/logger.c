@@ -256,42 +256,13 @@ static int enlist(struct bh_stdio *stdio, pid_t pid, struct bh_logger **ret, str
 	return r;
 }
 
-struct ready {
-	struct bh_source source;
-	struct bh_timer timer;
-	struct bh_wait wait;
-};
-
-static int on_ready(struct bh_source *source, uint32_t events, struct bh_err *err)
-{
-	struct ready *ready = bh_owner_of(source, struct ready, source);
-
-	(void)events;
-	(void)err;
-	bh_fiber_wake(&ready->wait);
-	return 0;
-}
-
-static void on_not_ready(struct bh_timer *timer)
-{
-	struct ready *ready = bh_owner_of(timer, struct ready, timer);
-
-	bh_fiber_wake(&ready->wait);
-}
-
 static int await_ready(struct bh_loop *loop, int fd, const struct bh_logger_command *command,
 		       struct bh_err *err)
 {
-	struct ready ready = { .source = { .fd = fd, .fn = on_ready, .what = "logger" },
-			       .timer = { .fn = on_not_ready } };
 	ssize_t n;
 	char byte;
-	int r = bh_loop_add(loop, &ready.source, EPOLLIN, err);
+	int r = bh_fiber_ready(loop, fd, EPOLLIN, READY_MS, "logger", err);
 
-	bh_loop_arm(loop, &ready.timer, READY_MS);
-	r = r < 0 ? r : bh_fiber_wait(loop, &ready.wait, err);
-	bh_loop_disarm(loop, &ready.timer);
-	bh_loop_remove(loop, &ready.source);
 	if (r < 0)
 		return r;
 	n = read(fd, &byte, 1);

@@ -314,33 +314,12 @@ static int empty(int pidfd, const char *spent, struct bh_err *err)
 	return bh_jail_become_root(root, err);
 }
 
-struct helper {
-	struct bh_source source;
-	struct bh_wait wait;
-};
-
-static int on_helper_end(struct bh_source *source, uint32_t events, struct bh_err *err)
-{
-	struct helper *helper = bh_owner_of(source, struct helper, source);
-
-	(void)events;
-	(void)err;
-	bh_fiber_wake(&helper->wait);
-	return 0;
-}
-
 /* Wait for the helper's end. Return: 0 when it was well */
 static int wait_for(struct bh_loop *loop, int helper_fd, struct bh_err *err)
 {
-	struct helper helper = {
-		.source = { .fd = helper_fd, .fn = on_helper_end, .what = "helper" },
-	};
 	siginfo_t info = { .si_status = -1 };
-	int r = bh_loop_add(loop, &helper.source, EPOLLIN, err);
+	int r = bh_fiber_ready(loop, helper_fd, EPOLLIN, 0, "helper", err);
 
-	if (r == 0)
-		r = bh_fiber_wait(loop, &helper.wait, err);
-	bh_loop_remove(loop, &helper.source);
 	if (r < 0)
 		pidfd_send_signal(helper_fd, SIGKILL, NULL, 0);
 	if (waitid(P_PIDFD, (id_t)helper_fd, &info, WEXITED) < 0 && errno != ECHILD && r == 0)
