@@ -3,14 +3,11 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "base/capture.h"
-#include "base/embed.h"
 #include "base/path.h"
 #include "base/program.h"
 #include "base/socket.h"
@@ -149,25 +146,14 @@ int bh_pod_ask_death(struct bh_pod_client *client, struct bh_buf *out, struct bh
 
 /* ---- starting ---------------------------------------------------------------------------- */
 
-/* Runs the program until it has detached itself. Its signals are as in a fresh process. */
+/* Runs the program until it has detached itself. */
 static int spawn(const char *path, char *const argv[], struct bh_err *err)
 {
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int status, e;
 	pid_t pid;
+	int status, r = bh_program_start(path, NULL, argv, environ, &pid);
 
-	sigemptyset(&none);
-	sigfillset(&all);
-	if (posix_spawnattr_init(&attr) != 0)
-		return bh_err_oom(err);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	e = posix_spawn(&pid, path, NULL, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	if (e != 0)
-		return bh_err_set(err, -e, "run '%s'", path);
+	if (r < 0)
+		return bh_err_set(err, r, "run '%s'", path);
 	if (TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0)
 		return bh_err_set(err, -errno, "wait for '%s'", path);
 	return 0;
