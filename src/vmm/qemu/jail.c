@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sources: pivot_root(2) (which moves every process whose root was the old one, and so can empty
- * the root of a process that runs), capabilities(7), PR_SET_PDEATHSIG(2const), pid_namespaces(7)
+ * the root of a process that runs), capabilities(7), pid_namespaces(7)
  */
 #include "vmm/qemu/jail.h"
 
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -189,19 +188,6 @@ static int drop_privileges(uid_t uid, struct bh_err *err)
 		       : 0;
 }
 
-/* A change of user forgets the signal that comes at the parent's death, so this is after it. The
- * parent may be dead already: then nobody holds the other end of @trouble. */
-static int die_with_parent(int trouble, struct bh_err *err)
-{
-	struct pollfd alive = { .fd = trouble };
-
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-		return bh_err_set(err, -errno, "set the parent's death signal");
-	if (poll(&alive, 1, 0) > 0 && (alive.revents & POLLERR))
-		return bh_err_as(err, BH_ERR_BUG, -ECANCELED, "the creator is gone");
-	return 0;
-}
-
 static void reset_signals(void)
 {
 	sigset_t none;
@@ -227,7 +213,7 @@ static int confine(const struct bh_jail *jail, int *trouble, struct bh_err *err)
 	if (place_fds(jail, trouble, err) < 0 || set_limits(jail, err) < 0 ||
 	    drop_privileges(jail->uid, err) < 0)
 		return err->code;
-	return die_with_parent(*trouble, err);
+	return bh_jail_die_with_parent(*trouble, err);
 }
 
 static _Noreturn void tell_and_exit(int trouble, const struct bh_err *err)
