@@ -26,6 +26,15 @@ bool bh_node_attention(const struct bh_node_pod *pod)
 	       pod->state == BH_NODE_SILENT;
 }
 
+size_t bh_node_running(const struct bh_node_pod *pod)
+{
+	size_t n = 0;
+
+	bh_for_each (c, pod->containers)
+		n += !strcmp(c->status, "running");
+	return n;
+}
+
 /* ---- figures of a container ------------------------------------------------------------------ */
 
 static void put_json(struct json_object **tree)
