@@ -37,11 +37,6 @@ size_t bh_node_running(const struct bh_node_pod *pod)
 
 /* ---- figures of a container ------------------------------------------------------------------ */
 
-static void put_json(struct json_object **tree)
-{
-	json_object_put(*tree);
-}
-
 static bool number_at(struct json_object *tree, const char *const path[], uint64_t *ret)
 {
 	for (; *path; path++)
@@ -57,7 +52,7 @@ bool bh_node_stats(const char *json, size_t len, struct bh_node_container *ret)
 {
 	static const char *const cpu[] = { "cpu", "usage", "total", NULL };
 	static const char *const memory[] = { "memory", "usage", "usage", NULL };
-	bh_cleanup(put_json) struct json_object *tree = NULL;
+	bh_auto_json struct json_object *tree = NULL;
 	uint64_t ns, bytes;
 
 	if (bh_json_parse(json, len, &tree, NULL) < 0 || !number_at(tree, cpu, &ns) ||
