@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/path.h"
 #include "base/socket.h"
 #include "loop/fiber.h"
@@ -13,8 +13,6 @@
 #include "pod/pod.h"
 #include "rpc/rpc.h"
 
-#define NS_PER_MS  1000000U
-#define MS_PER_S   1000U
 #define HASTE_MAX  100U /* ms: of the time for an answer, what is kept for the way */
 #define HASTE_PART 4U
 
@@ -35,18 +33,10 @@ struct round {
 	struct bh_wait done;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((uint64_t)ts.tv_sec * MS_PER_S) + ((uint64_t)ts.tv_nsec / NS_PER_MS);
-}
-
 /* Milliseconds that are left, at least one: 0 would be no limit. */
 static int left(const struct job *job)
 {
-	uint64_t now = now_ms();
+	uint64_t now = bh_clock_ms();
 
 	return now < job->until_ms ? (int)(job->until_ms - now) : 1;
 }
@@ -255,7 +245,7 @@ static int ask_pods(struct bh_loop *loop, const struct bh_node_query *query, str
 		    struct bh_err *err)
 {
 	struct round round = { .running = 1 };
-	uint64_t until = now_ms() + query->deadline_ms;
+	uint64_t until = bh_clock_ms() + query->deadline_ms;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < node->n; i++) {
