@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "container/container.h"
 #include "loop/fiber.h"
+#include "rpc/services.h"
 
 /* The answer of a method that has none but success. */
 static void answer(struct bh_rpc_call *call, int r, const struct bh_err *err)
@@ -239,7 +240,7 @@ static const struct bh_rpc_method methods[] = {
 
 struct bh_rpc_service bh_agent_service(struct bh_agent *agent)
 {
-	static const char *const names[] = { "bulkhead.agent.v1.Agent", NULL };
+	static const char *const names[] = { BH_AGENT_SERVICE, NULL };
 
 	return (struct bh_rpc_service){ .names = names,
 					.methods = methods,

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/path.h"
+
 void bh_buf_deinit(struct bh_buf *buf)
 {
 	free(buf->data);
@@ -97,4 +99,14 @@ void bh_buf_json_string(struct bh_buf *buf, const char *s)
 const char *bh_buf_str(const struct bh_buf *buf)
 {
 	return buf->data ? buf->data : "";
+}
+
+int bh_buf_print(const struct bh_buf *buf, struct bh_err *err)
+{
+	int r;
+
+	if (buf->failed)
+		return bh_err_oom(err);
+	r = bh_fd_write(STDOUT_FILENO, bh_buf_str(buf), buf->len);
+	return r < 0 ? bh_err_set(err, r, "write to standard output") : 0;
 }

@@ -8,6 +8,8 @@
 
 #include "base/cleanup.h"
 
+struct bh_err;
+
 struct bh_buf {
 	char *data; /* NUL-terminated once anything was added; NULL before */
 	size_t len, cap;
@@ -35,5 +37,8 @@ void bh_buf_json_string(struct bh_buf *buf, const char *s);
 
 /** bh_buf_str() - Return: the content, "" when empty; borrowed */
 const char *bh_buf_str(const struct bh_buf *buf);
+
+/** bh_buf_print() - all of it to standard output; -errno with @err, also when it is incomplete */
+int bh_buf_print(const struct bh_buf *buf, struct bh_err *err) bh_must_check;
 
 #endif

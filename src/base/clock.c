@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #define NS_PER_S       1000000000U
+#define NS_PER_MS      1000000U
 #define DAY_SECONDS    86400
 #define ERA_DAYS       146097 /* of 400 years */
 #define EPOCH_ERA_DAYS 719468 /* from 0000-03-01 to 1970-01-01 */
@@ -64,4 +65,9 @@ uint64_t bh_clock_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return ((uint64_t)now.tv_sec * NS_PER_S) + (uint64_t)now.tv_nsec;
+}
+
+uint64_t bh_clock_ms(void)
+{
+	return bh_clock_ns() / NS_PER_MS;
 }

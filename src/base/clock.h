@@ -17,7 +17,8 @@ const char *bh_clock_rfc3339(char buf[static BH_CLOCK_BYTES], struct timespec wh
 /** bh_clock_now() - the same for the present moment */
 const char *bh_clock_now(char buf[static BH_CLOCK_BYTES], bool fine);
 
-/** bh_clock_ns() - CLOCK_MONOTONIC in nanoseconds */
+/** bh_clock_ns() / bh_clock_ms() - CLOCK_MONOTONIC in nanoseconds, in milliseconds */
 uint64_t bh_clock_ns(void);
+uint64_t bh_clock_ms(void);
 
 #endif

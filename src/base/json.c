@@ -172,3 +172,8 @@ int bh_json_parse(const char *text, size_t len, struct json_object **ret, struct
 	json_tokener_free(tok);
 	return r;
 }
+
+void bh_json_putp_(struct json_object **tree)
+{
+	json_object_put(*tree);
+}

@@ -31,4 +31,7 @@ struct json_object;
 int bh_json_parse(const char *text, size_t len, struct json_object **ret,
 		  struct bh_err *err) bh_must_check;
 
+void bh_json_putp_(struct json_object **tree);
+#define bh_auto_json bh_cleanup(bh_json_putp_)
+
 #endif

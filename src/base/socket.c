@@ -11,6 +11,14 @@ union control {
 	char bytes[CMSG_SPACE(sizeof(int))];
 };
 
+struct sockaddr_un bh_socket_at(int dirfd, const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", dirfd, name);
+	return address;
+}
+
 ssize_t bh_fd_send(int sock, const void *data, size_t len, int fd, int flags)
 {
 	union control control = { .bytes = { 0 } };

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages over unix sockets that a descriptor may come with. Sources: sendmsg(2), recvmsg(2),
- * unix(7) SCM_RIGHTS */
+/* Unix sockets: their addresses, and messages that a descriptor may come with. Sources: sendmsg(2),
+ * recvmsg(2), unix(7) SCM_RIGHTS */
 #ifndef BH_BASE_SOCKET_H
 #define BH_BASE_SOCKET_H
 
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include "base/cleanup.h"
+
+/** bh_socket_at() - the address of @name in the directory @dirfd, which is to stay open until the
+ * address was used. Names of sockets are 107 bytes at most; the descriptor keeps this one short */
+struct sockaddr_un bh_socket_at(int dirfd, const char *name);
 
 /** bh_fd_send() - @len bytes at @data, with @fd attached unless it is negative
  * @flags: MSG_DONTWAIT, or 0. Return: bytes sent; -errno */

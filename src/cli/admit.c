@@ -135,9 +135,9 @@ static int run_admit(struct bh_cli *cli, const void *options, const struct bh_st
 	bh_admit_end(&admit);
 	if (o->fix) {
 		(void)!bh_fd_write(STDERR_FILENO, bh_buf_str(&report), report.len);
-		r = bh_cli_print(&mended, err);
+		r = bh_buf_print(&mended, err);
 	} else {
-		r = bh_cli_print(&report, err);
+		r = bh_buf_print(&report, err);
 	}
 	if (r < 0)
 		return r;

@@ -471,7 +471,7 @@ static int run_check(struct bh_cli *cli, const void *options, const struct bh_st
 	} else {
 		print_report(&report, (uint64_t)runtimes, &out);
 	}
-	r = bh_cli_print(&out, err);
+	r = bh_buf_print(&out, err);
 	unfit = (uint64_t)runtimes & ~report.fit;
 	return r < 0 ? r
 		     : (unfit & BH_CHECK_RUNC ? EXIT_RUNC_UNFIT : 0) +

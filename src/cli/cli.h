@@ -75,9 +75,6 @@ struct bh_container *bh_cli_container(const struct bh_cli *cli, const struct bh_
 /** bh_cli_absolute() - @path below the working directory, cleaned lexically; in the arena */
 const char *bh_cli_absolute(struct bh_cli *cli, const char *path, struct bh_err *err) bh_must_check;
 
-/** bh_cli_print() - all of @buf to standard output. Return: 0 or -errno with @err */
-int bh_cli_print(const struct bh_buf *buf, struct bh_err *err) bh_must_check;
-
 /* Rows that most option tables are made of. */
 #define BH_VERB_OPTIONS(table, type_name) \
 	.set = { .options = table, .n = BH_ARRAY_SIZE(table) }, .options_bytes = sizeof(type_name)

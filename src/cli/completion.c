@@ -260,7 +260,7 @@ static int run_completion(struct bh_cli *cli, const void *options, const struct 
 	for (size_t i = 0; topics[i]; i++)
 		if (!strcmp(args->v[0], topics[i])) {
 			printers[i](&out);
-			return bh_cli_print(&out, err);
+			return bh_buf_print(&out, err);
 		}
 	return bh_err_as(err, BH_ERR_SPEC, -EINVAL, "no completion for '%s'", args->v[0]);
 }

@@ -384,7 +384,7 @@ static int run_config(struct bh_cli *cli, const void *options, const struct bh_s
 		if (strcmp(subs[i].name, args->v[0]) != 0)
 			continue;
 		r = subs[i].run(cli, options, args, &out, err);
-		printed = r < 0 ? 0 : bh_cli_print(&out, err);
+		printed = r < 0 ? 0 : bh_buf_print(&out, err);
 		return printed < 0 ? printed : r;
 	}
 	return bh_err_as(err, BH_ERR_SPEC, -EINVAL,

@@ -158,7 +158,7 @@ static int print_dry_run(struct bh_cli *cli, const struct bh_create_opts *create
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
 	int r = cli->runtime->dry_run(cli, create, run, &out, err);
 
-	return r < 0 ? r : bh_cli_print(&out, err);
+	return r < 0 ? r : bh_buf_print(&out, err);
 }
 
 static struct bh_run_opts make_run_opts(const struct create_options *o)

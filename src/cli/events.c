@@ -32,7 +32,7 @@ int bh_events_print_stats(const struct bh_container *c, struct bh_err *err)
 	bh_buf_puts(&out, ",\"data\":");
 	r = bh_runtime_of(c)->stats(c, &out, err);
 	bh_buf_puts(&out, "}\n");
-	return r < 0 ? r : bh_cli_print(&out, err);
+	return r < 0 ? r : bh_buf_print(&out, err);
 }
 
 int bh_events_print_oom(const struct bh_container *c, struct bh_err *err)
@@ -45,7 +45,7 @@ int bh_events_print_oom(const struct bh_container *c, struct bh_err *err)
 	bh_json_text(&w, "id", c->id);
 	bh_json_close(&w, '}');
 	bh_buf_puts(&out, "\n");
-	return bh_cli_print(&out, err);
+	return bh_buf_print(&out, err);
 }
 
 static int run_events(struct bh_cli *cli, const void *options, const struct bh_strv *args,

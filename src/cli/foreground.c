@@ -37,12 +37,10 @@
 #include "base/embed.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/std_stream.h"
 #include "cli/notify.h"
 
 #define NULL_DEVICE makedev(1, 3)
-
-static const char *const stream_names[3] = { "standard input", "standard output",
-					     "standard error" };
 
 /* ---- the end ----------------------------------------------------------------------------- */
 
@@ -218,20 +216,6 @@ static int open_tty(void)
 	return bh_path_try_open(AT_FDCWD, "/dev/tty", O_RDWR | O_NOCTTY, 0, BH_PATH_HOST);
 }
 
-static int make_pipe(struct bh_foreground *fg, int stream, struct bh_err *err)
-{
-	bool input = stream == STDIN_FILENO;
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return bh_err_set(err, -errno, "make a pipe for %s", stream_names[stream]);
-	fg->theirs[stream] = ends[input ? 0 : 1];
-	fg->ours[stream] = ends[input ? 1 : 0];
-	if (fcntl(fg->ours[stream], F_SETFL, O_NONBLOCK) < 0)
-		return bh_err_set(err, -errno, "make a pipe non-blocking");
-	return 0;
-}
-
 int bh_foreground_init(struct bh_foreground *fg, struct bh_process_io *io, struct bh_err *err)
 {
 	struct winsize size;
@@ -251,7 +235,7 @@ int bh_foreground_init(struct bh_foreground *fg, struct bh_process_io *io, struc
 		r = block_signals(fg, err);
 	for (int i = 0; r == 0 && i < 3; i++)
 		if (!may_inherit(i))
-			r = make_pipe(fg, i, err);
+			r = bh_std_stream_pipe(i, &fg->theirs[i], &fg->ours[i], err);
 	if (r < 0)
 		return r;
 	for (int i = 0; i < 3; i++)
@@ -282,7 +266,7 @@ static int relay_stream(struct bh_foreground *fg, int stream, int process_fd, st
 	 * with a pipe it is told by SIGPIPE. */
 	return bh_relay_start(relay, &fg->loop, input ? caller_fd : process_fd,
 			      input ? process_fd : caller_fd, !input && fg->master_fd >= 0,
-			      stream_names[stream], err);
+			      bh_std_stream_names[stream], err);
 }
 
 static int relay_pipes(struct bh_foreground *fg, struct bh_err *err)

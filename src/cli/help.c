@@ -116,7 +116,7 @@ int bh_help_program(const struct bh_cli *cli, struct bh_err *err)
 	for (const struct bh_verb *const *v = bh_verbs; *v; v++)
 		bh_buf_printf(&out, "   %-*s  %s\n", (int)width, (*v)->name, (*v)->summary);
 	print_options(&bh_global_options, "GLOBAL OPTIONS", &out);
-	return bh_cli_print(&out, err);
+	return bh_buf_print(&out, err);
 }
 
 int bh_help_verb(const struct bh_cli *cli, const struct bh_verb *verb, struct bh_err *err)
@@ -132,7 +132,7 @@ int bh_help_verb(const struct bh_cli *cli, const struct bh_verb *verb, struct bh
 		bh_buf_puts(&out, "\n");
 	}
 	print_options(&verb->set, "OPTIONS", &out);
-	return bh_cli_print(&out, err);
+	return bh_buf_print(&out, err);
 }
 
 int bh_help_unknown(const char *verb, struct bh_err *err)
@@ -156,7 +156,7 @@ int bh_help_version(const struct bh_cli *cli, struct bh_err *err)
 	if (strcmp(cli->program, PRODUCT) != 0)
 		bh_buf_puts(&out, "implementation: " PRODUCT "\n");
 	bh_buf_printf(&out, "libseccomp: %s\n", bh_seccomp_library_version(seccomp));
-	return bh_cli_print(&out, err);
+	return bh_buf_print(&out, err);
 }
 
 static int run_help(struct bh_cli *cli, const void *options, const struct bh_strv *args,

@@ -28,7 +28,7 @@ static int run_state(struct bh_cli *cli, const void *options, const struct bh_st
 	r = c ? bh_runtime_of(c)->status(c, &status, err) : err->code;
 	if (r == 0)
 		r = bh_container_state_json(c, status, true, &out, err);
-	return r < 0 ? r : bh_cli_print(&out, err);
+	return r < 0 ? r : bh_buf_print(&out, err);
 }
 
 const struct bh_verb bh_verb_state = {
@@ -240,7 +240,7 @@ static int list(struct listing *l, const struct bh_cli *cli, struct bh_err *err)
 	} else if (!l->quiet) {
 		print_table(l);
 	}
-	return bh_cli_print(&l->out, err);
+	return bh_buf_print(&l->out, err);
 }
 
 static int run_list(struct bh_cli *cli, const void *options, const struct bh_strv *args,
@@ -318,7 +318,7 @@ static int run_ps(struct bh_cli *cli, const void *options, const struct bh_strv 
 	} else if (r == 0) {
 		r = bh_runtime_of(c)->ps(c, args, &out, err);
 	}
-	return r < 0 ? r : bh_cli_print(&out, err);
+	return r < 0 ? r : bh_buf_print(&out, err);
 }
 
 const struct bh_verb bh_verb_ps = {

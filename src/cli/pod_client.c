@@ -3,17 +3,14 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "base/capture.h"
-#include "base/embed.h"
 #include "base/path.h"
 #include "base/program.h"
+#include "base/socket.h"
 #include "loop/fiber.h"
 
 #define SUPERVISOR "bulkhead-pod"
@@ -49,7 +46,7 @@ static void on_first_word(void *arg, const struct bh_rpc_answer *answer)
 	if (answer->code != BH_RPC_DEADLINE)
 		return;
 	client->silent = true;
-	snprintf(why, sizeof(why), "the supervisor of its pod '%s' does not answer", client->pod);
+	snprintf(why, sizeof(why), BH_POD_SILENT, client->pod);
 	bh_rpc_client_give_up(client->rpc, why);
 }
 
@@ -59,7 +56,7 @@ static int ask_first_word(struct bh_pod_client *client, struct bh_err *err)
 {
 	Pod__StatusRequest q = POD__STATUS_REQUEST__INIT;
 
-	return bh_rpc_call(client->rpc, BH_POD_SERVICE_NAME, "Status", &q.base, FIRST_WORD_MS,
+	return bh_rpc_call(client->rpc, BH_POD_SERVICE, "Status", &q.base, FIRST_WORD_MS,
 			   on_first_word, client, err);
 }
 
@@ -67,17 +64,17 @@ int bh_pod_connect(struct bh_loop *loop, const char *root, const char *pod,
 		   struct bh_pod_client *ret, struct bh_err *err)
 {
 	static const struct timeval limit = { .tv_sec = CONNECT_S };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
 	bh_auto_close int dir = -EBADF, fd = -EBADF;
 	char path[PATH_MAX];
 	int r;
 
 	*ret = (struct bh_pod_client){ .loop = loop, .pod = pod };
-	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR_NAME "/%s", root, pod);
+	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR "/%s", root, pod);
 	dir = bh_path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
 	if (dir < 0)
 		return dir;
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/sock", dir);
+	address = bh_socket_at(dir, BH_POD_SOCKET);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* One that hangs may have as many waiting as there is room for. */
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
@@ -120,7 +117,7 @@ void bh_pod_plain_words(struct bh_err *err)
 int bh_pod_task(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
 		const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
 {
-	int r = call(client, BH_TASK_SERVICE_NAME, method, request, 0, type, ret, err);
+	int r = call(client, BH_TASK_SERVICE, method, request, 0, type, ret, err);
 
 	if (r < 0 && err)
 		bh_pod_plain_words(err);
@@ -130,14 +127,14 @@ int bh_pod_task(struct bh_pod_client *client, const char *method, const Protobuf
 int bh_pod_ask(struct bh_pod_client *client, const char *method, const ProtobufCMessage *request,
 	       const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret, struct bh_err *err)
 {
-	return call(client, BH_POD_SERVICE_NAME, method, request, 0, type, ret, err);
+	return call(client, BH_POD_SERVICE, method, request, 0, type, ret, err);
 }
 
 int bh_pod_ask_death(struct bh_pod_client *client, struct bh_buf *out, struct bh_err *err)
 {
 	Pod__StatusRequest q = POD__STATUS_REQUEST__INIT;
 	Pod__StatusResponse *a = NULL;
-	int r = call(client, BH_POD_SERVICE_NAME, "Status", &q.base, DEATH_MS,
+	int r = call(client, BH_POD_SERVICE, "Status", &q.base, DEATH_MS,
 		     &pod__status_response__descriptor, (ProtobufCMessage **)&a, err);
 
 	if (r < 0)
@@ -149,42 +146,16 @@ int bh_pod_ask_death(struct bh_pod_client *client, struct bh_buf *out, struct bh
 
 /* ---- starting ---------------------------------------------------------------------------- */
 
-/* Runs the program until it has detached itself. Its signals are as in a fresh process. */
+/* Runs the program until it has detached itself. */
 static int spawn(const char *path, char *const argv[], struct bh_err *err)
 {
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int status, e;
 	pid_t pid;
+	int status, r = bh_program_start(path, NULL, argv, environ, &pid);
 
-	sigemptyset(&none);
-	sigfillset(&all);
-	if (posix_spawnattr_init(&attr) != 0)
-		return bh_err_oom(err);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	e = posix_spawn(&pid, path, NULL, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	if (e != 0)
-		return bh_err_set(err, -e, "run '%s'", path);
+	if (r < 0)
+		return bh_err_set(err, r, "run '%s'", path);
 	if (TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0)
 		return bh_err_set(err, -errno, "wait for '%s'", path);
-	return 0;
-}
-
-struct report {
-	struct bh_source source;
-	struct bh_wait wait;
-};
-
-static int on_report(struct bh_source *source, uint32_t events, struct bh_err *err)
-{
-	struct report *report = bh_owner_of(source, struct report, source);
-
-	(void)events;
-	(void)err;
-	bh_fiber_wake(&report->wait);
 	return 0;
 }
 
@@ -199,12 +170,9 @@ static int read_report(int fd, struct bh_err *ret)
 /* The supervisor's word on how the pod came up. */
 static int await_report(struct bh_loop *loop, int fd, struct bh_err *err)
 {
-	struct report report = { .source = { .fd = fd, .fn = on_report, .what = "supervisor" } };
 	struct bh_err said;
-	int r = bh_loop_add(loop, &report.source, EPOLLIN, err);
+	int r = bh_fiber_ready(loop, fd, EPOLLIN, 0, "supervisor", err);
 
-	r = r < 0 ? r : bh_fiber_wait(loop, &report.wait, err);
-	bh_loop_remove(loop, &report.source);
 	if (r < 0)
 		return r;
 	if (read_report(fd, &said) < 0)

@@ -9,12 +9,11 @@
 #include "cli/cli.h"
 #include "rpc/pod.pb-c.h"
 #include "rpc/rpc.h"
+#include "rpc/services.h"
 #include "rpc/task.pb-c.h"
 
-/* Below the root: a directory for each pod. */
-#define BH_PODS_DIR_NAME     "@pods"
-#define BH_TASK_SERVICE_NAME "containerd.task.v2.Task"
-#define BH_POD_SERVICE_NAME  "bulkhead.pod.v1.Pod"
+/* What is said of one that hangs: the name of its pod goes in. */
+#define BH_POD_SILENT "the supervisor of its pod '%s' does not answer"
 
 struct bh_pod_client {
 	struct bh_loop *loop; /* borrowed */

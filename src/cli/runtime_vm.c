@@ -58,11 +58,10 @@ static int ask_status(struct bh_vm_session *s, const struct bh_container *c, int
 	int r;
 
 	q.id = (char *)c->id;
-	r = bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE_NAME, "State", &q.base, limit_ms,
+	r = bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE, "State", &q.base, limit_ms,
 			     &task__state_response__descriptor, (ProtobufCMessage **)&a, err);
 	if (r == -ETIMEDOUT)
-		return bh_err_as(err, BH_ERR_PEER, r,
-				 "the supervisor of its pod '%s' does not answer", c->pod);
+		return bh_err_as(err, BH_ERR_PEER, r, BH_POD_SILENT, c->pod);
 	if (r < 0)
 		return r;
 	*ret = a->status < BH_ARRAY_SIZE(statuses) ? statuses[a->status] : BH_STATUS_STOPPED;
@@ -100,8 +99,8 @@ static int look(const struct bh_container *c, enum bh_status *ret, struct bh_err
 	if (r != -ETIMEDOUT)
 		return r;
 	*ret = bh_proc_alive(&c->init) ? BH_STATUS_RUNNING : BH_STATUS_STOPPED;
-	bh_warn("container '%s': the supervisor of its pod '%s' does not answer; its VM %s", c->id,
-		c->pod, *ret == BH_STATUS_RUNNING ? "runs" : "has ended");
+	bh_warn("container '%s': " BH_POD_SILENT "; its VM %s", c->id, c->pod,
+		*ret == BH_STATUS_RUNNING ? "runs" : "has ended");
 	return 0;
 }
 
@@ -200,11 +199,11 @@ static int end_processes(struct bh_vm_session *s, const struct bh_container *c, 
 	kill.signal = SIGKILL;
 	kill.all = true;
 	/* The supervisor finds out in that time whether the guest answers at all. */
-	if (bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE_NAME, "Kill", &kill.base,
+	if (bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE, "Kill", &kill.base,
 			     END_TIMEOUT_MS + ANSWER_MS, NULL, NULL, &ignored) == -ETIMEDOUT)
 		return bh_err_as(err, BH_ERR_PEER, -ETIMEDOUT, "%s", ignored.text);
-	return bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE_NAME, "Wait", &wait.base,
-				END_TIMEOUT_MS, NULL, NULL, err);
+	return bh_rpc_call_wait(s->client.rpc, BH_TASK_SERVICE, "Wait", &wait.base, END_TIMEOUT_MS,
+				NULL, NULL, err);
 }
 
 static int end_pod(const struct bh_container *c, const char *why, struct bh_err *err)
@@ -265,7 +264,7 @@ int bh_vm_remove_remains(const char *root, const char *pod, struct bh_err *err)
 	char path[PATH_MAX];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR_NAME "/%s", root, pod);
+	snprintf(path, sizeof(path), "%s/" BH_PODS_DIR "/%s", root, pod);
 	if (access(path, F_OK) < 0)
 		return 0;
 	r = bh_loop_init(&s.loop, err);
@@ -396,8 +395,7 @@ static int ask_oom(struct watch *w)
 
 	q.id = (char *)w->c->id;
 	q.seen = w->oom_kills;
-	return bh_rpc_call(w->s.client.rpc, BH_POD_SERVICE_NAME, "Oom", &q.base, 0, on_oom, w,
-			   &w->err);
+	return bh_rpc_call(w->s.client.rpc, BH_POD_SERVICE, "Oom", &q.base, 0, on_oom, w, &w->err);
 }
 
 static int watch(const struct bh_container *c, int64_t interval_ns, struct bh_err *err)

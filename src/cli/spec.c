@@ -70,7 +70,7 @@ static int run_features(struct bh_cli *cli, const void *options, const struct bh
 	(void)options;
 	(void)args;
 	bh_container_features_json(cli->runtime == &bh_runtime_vm, &out);
-	return bh_cli_print(&out, err);
+	return bh_buf_print(&out, err);
 }
 
 const struct bh_verb bh_verb_features = {

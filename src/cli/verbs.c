@@ -67,13 +67,3 @@ const char *bh_cli_absolute(struct bh_cli *cli, const char *path, struct bh_err 
 	bh_path_clean(absolute);
 	return absolute;
 }
-
-int bh_cli_print(const struct bh_buf *buf, struct bh_err *err)
-{
-	int r;
-
-	if (buf->failed)
-		return bh_err_oom(err);
-	r = bh_fd_write(STDOUT_FILENO, bh_buf_str(buf), buf->len);
-	return r < 0 ? bh_err_set(err, r, "write to standard output") : 0;
-}

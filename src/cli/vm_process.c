@@ -255,7 +255,7 @@ static void send_signal(void *arg, int sig)
 	q.id = (char *)p->id;
 	q.exec_id = (char *)p->exec_id;
 	q.signal = (uint32_t)sig;
-	(void)!bh_rpc_call(p->client.rpc, BH_TASK_SERVICE_NAME, "Kill", &q.base, 0, on_ignored, p,
+	(void)!bh_rpc_call(p->client.rpc, BH_TASK_SERVICE, "Kill", &q.base, 0, on_ignored, p,
 			   &p->err);
 }
 
@@ -268,8 +268,8 @@ static void send_size(void *arg, const struct winsize *size)
 	q.exec_id = (char *)p->exec_id;
 	q.width = size->ws_col;
 	q.height = size->ws_row;
-	(void)!bh_rpc_call(p->client.rpc, BH_TASK_SERVICE_NAME, "ResizePty", &q.base, 0, on_ignored,
-			   p, &p->err);
+	(void)!bh_rpc_call(p->client.rpc, BH_TASK_SERVICE, "ResizePty", &q.base, 0, on_ignored, p,
+			   &p->err);
 }
 
 static int end_status(struct remote *p, const struct bh_rpc_answer *answer)
@@ -310,8 +310,8 @@ static int attend(struct remote *p, int master_fd, struct bh_err *err)
 	r = bh_foreground_attend(&p->fg, &p->process, master_fd, err);
 	r = r < 0 ? r : bh_pod_task(&p->client, "Start", &start.base, NULL, NULL, err);
 	r = r < 0 ? r
-		  : bh_rpc_call(p->client.rpc, BH_TASK_SERVICE_NAME, "Wait", &wait.base, 0, on_end,
-				p, err);
+		  : bh_rpc_call(p->client.rpc, BH_TASK_SERVICE, "Wait", &wait.base, 0, on_end, p,
+				err);
 	r = r < 0 ? r : bh_loop_run(&p->fg.loop, err);
 	return r < 0 ? r : p->fg.status;
 }
@@ -522,17 +522,14 @@ static int ask_all(struct exec *x, struct bh_err *err)
 
 	detach.id = wait.id = start.id = (char *)x->c->id;
 	detach.exec_id = wait.exec_id = start.exec_id = (char *)x->remote.exec_id;
+	r = r < 0 ? r : bh_rpc_call(rpc, BH_TASK_SERVICE, "Exec", &add.base, 0, on_step, x, err);
 	r = r < 0 ? r
-		  : bh_rpc_call(rpc, BH_TASK_SERVICE_NAME, "Exec", &add.base, 0, on_step, x, err);
-	r = r < 0 ? r
-		  : bh_rpc_call(rpc, BH_POD_SERVICE_NAME, "Detach", &detach.base, 0, on_step, x,
-				err);
+		  : bh_rpc_call(rpc, BH_POD_SERVICE, "Detach", &detach.base, 0, on_step, x, err);
 	if (r == 0 && !x->opts->detach)
-		r = bh_rpc_call(rpc, BH_TASK_SERVICE_NAME, "Wait", &wait.base, 0, on_exec_end, x,
-				err);
+		r = bh_rpc_call(rpc, BH_TASK_SERVICE, "Wait", &wait.base, 0, on_exec_end, x, err);
 	return r < 0 ? r
-		     : bh_rpc_call(rpc, BH_TASK_SERVICE_NAME, "Start", &start.base, 0, on_started,
-				   x, err);
+		     : bh_rpc_call(rpc, BH_TASK_SERVICE, "Start", &start.base, 0, on_started, x,
+				   err);
 }
 
 /* Why there can be no exec now, if that is the container's state. */

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "oci/names.h"
@@ -93,19 +93,11 @@ static void drain(struct running_hook *run)
 	run->output[run->output_len] = '\0';
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
 /* Talks to the hook until it ends. Return: 0, or -ETIMEDOUT with the hook killed */
 static int attend(struct running_hook *run, int64_t deadline_ms)
 {
 	for (;;) {
-		int64_t left = deadline_ms < 0 ? -1 : deadline_ms - now_ms();
+		int64_t left = deadline_ms < 0 ? -1 : deadline_ms - (int64_t)bh_clock_ms();
 		struct pollfd fds[] = {
 			{ .fd = run->pidfd, .events = POLLIN },
 			{ .fd = run->out, .events = POLLIN },
@@ -142,7 +134,7 @@ static int run_one(const struct bh_hook *hook, const char *state, char *const *e
 		   struct bh_err *err)
 {
 	struct running_hook run = { .pidfd = -1, .in = -1, .out = -1, .unsent = state };
-	int64_t deadline = hook->timeout.set ? now_ms() + hook->timeout.v * 1000 : -1;
+	int64_t deadline = hook->timeout.set ? (int64_t)bh_clock_ms() + hook->timeout.v * 1000 : -1;
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, saved;
 	int status = 0, r;
 

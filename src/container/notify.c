@@ -3,7 +3,8 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
+
+#include "base/socket.h"
 
 #define DIRECTORY  "notify"
 #define SOCKET     DIRECTORY "/notify.sock"
@@ -56,17 +57,15 @@ int bh_notify_make_dir(const struct bh_container *c, struct bh_err *err)
 
 int bh_container_notify_listen(const struct bh_container *c, struct bh_err *err)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const struct sockaddr_un addr = bh_socket_at(c->dirfd, SOCKET);
 	bh_auto_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	mode_t old;
 	int r;
 
 	if (fd < 0)
 		return bh_err_set(err, -errno, "socket");
-	/* The directory's descriptor keeps the name short: it has 107 bytes at most. */
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" SOCKET, c->dirfd);
 	old = umask(0); /* whoever the process becomes may write to it */
-	r = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	r = bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
 	umask(old);
 	return r < 0 ? bh_err_set(err, r, "make the notification socket") : bh_take_fd(&fd);
 }

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "base/json_writer.h"
 #include "base/path.h"
 #include "base/schema.h"
+#include "base/socket.h"
 #include "container/passwd.h"
 
 #define CONFIG_BYTES_MAX (16U << 20)
@@ -138,19 +138,9 @@ int bh_state_remove(const char *root, const char *id, struct bh_err *err)
 	return bh_path_remove_tree(root_fd, id, err);
 }
 
-/* Socket names are 107 bytes at most; the directory's descriptor keeps ours short. */
-static struct sockaddr_un start_address(int dirfd)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" BH_STATE_START_SOCKET,
-		 dirfd);
-	return addr;
-}
-
 int bh_state_listen(int dirfd, struct bh_err *err)
 {
-	const struct sockaddr_un addr = start_address(dirfd);
+	const struct sockaddr_un addr = bh_socket_at(dirfd, BH_STATE_START_SOCKET);
 	bh_auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ||
@@ -161,7 +151,7 @@ int bh_state_listen(int dirfd, struct bh_err *err)
 
 int bh_state_connect(int dirfd, struct bh_err *err)
 {
-	const struct sockaddr_un addr = start_address(dirfd);
+	const struct sockaddr_un addr = bh_socket_at(dirfd, BH_STATE_START_SOCKET);
 	bh_auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)

@@ -2,7 +2,6 @@
 #include "linux/attr.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <limits.h>
 #include <linux/ioprio.h>
 #include <linux/keyctl.h>
@@ -12,6 +11,7 @@
 #include <sys/resource.h>
 
 #include "base/path.h"
+#include "base/ranges.h"
 #include "base/sys.h"
 #include "oci/names.h"
 
@@ -84,69 +84,24 @@ int bh_attr_io_priority(const struct bh_io_priority *priority, struct bh_err *er
 	return 0;
 }
 
-/* One number of a list; *@text moves behind it and the spaces around. */
-static int parse_index(const char **text, size_t bits, size_t *ret)
+int bh_cpu_list_parse(const char *text, unsigned long *set, size_t bits, struct bh_err *err)
 {
-	size_t value = 0;
-	const char *p = *text;
-
-	while (*p == ' ')
-		p++;
-	if (!isdigit((unsigned char)*p))
-		return -EINVAL;
-	for (; isdigit((unsigned char)*p); p++) {
-		value = value * 10 + (size_t)(*p - '0');
-		if (value >= bits)
-			return -ERANGE;
-	}
-	while (*p == ' ' || *p == '\n')
-		p++;
-	*text = p;
-	*ret = value;
-	return 0;
-}
-
-static int parse_list(const char *text, unsigned long *set, size_t bits, size_t *ret_n)
-{
-	size_t first, last;
+	const char *p = text;
+	struct bh_range range;
+	bool any = false;
 	int r;
 
 	memset(set, 0, (bits + LONG_BITS - 1) / LONG_BITS * sizeof(*set));
-	*ret_n = 0;
-	while (*text) {
-		if (*text == ',') {
-			text++;
-			continue;
-		}
-		r = parse_index(&text, bits, &first);
-		if (r < 0)
-			return r;
-		last = first;
-		if (*text == '-') {
-			text++;
-			r = parse_index(&text, bits, &last);
-			if (r < 0)
-				return r;
-		}
-		if (last < first || (*text && *text != ','))
-			return -EINVAL;
-		++*ret_n;
-		for (; first <= last; first++)
-			set[first / LONG_BITS] |= 1UL << (first % LONG_BITS);
+	while ((r = bh_range_next(&p, bits, &range)) > 0) {
+		any = true;
+		for (size_t i = range.first; i <= range.last; i++)
+			set[i / LONG_BITS] |= 1UL << (i % LONG_BITS);
 	}
-	return 0;
-}
-
-int bh_cpu_list_parse(const char *text, unsigned long *set, size_t bits, struct bh_err *err)
-{
-	size_t n = 0;
-	int r = parse_list(text, set, bits, &n);
-
 	if (r == -ERANGE)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "list '%s' has a number above %zu, the largest there is", text,
 				 bits - 1);
-	if (r < 0 || n == 0)
+	if (r < 0 || !any)
 		return bh_err_as(err, BH_ERR_SPEC, -EINVAL,
 				 "'%s' is not a list of numbers and ranges such as \"0-3,7\"",
 				 text);

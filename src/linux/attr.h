@@ -65,8 +65,8 @@ int bh_sysctl_check(const struct bh_spec *spec, struct bh_err *err) bh_must_chec
  * -ENAMETOOLONG. Pure. Source: sysctl(8), sysctl.d(5) */
 int bh_sysctl_path(const char *name, char *buf, size_t size) bh_must_check;
 
-/** bh_cpu_list_parse() - "0-3,7" into @set of @bits bits; -EINVAL with the text. Spaces around
- * numbers and empty entries are allowed, an empty list is not. Pure */
+/** bh_cpu_list_parse() - "0-3,7" into @set of @bits bits; -EINVAL with the text. Blanks around
+ * entries and empty entries are allowed, an empty list is not. Pure */
 int bh_cpu_list_parse(const char *text, unsigned long *set, size_t bits,
 		      struct bh_err *err) bh_must_check;
 

@@ -12,6 +12,7 @@
 
 #include "base/json_writer.h"
 #include "base/path.h"
+#include "base/ranges.h"
 #include "linux/cgroup_internal.h"
 
 #define TICK_NS 10000000ULL /* of cpuacct.stat: USER_HZ is 100 everywhere */
@@ -196,21 +197,16 @@ static void cpu(struct stats *s)
 static void id_list(struct stats *s, const char *name, const char *dir, const char *file)
 {
 	bh_auto_free char *text = slurp(s, dir, file);
+	const char *p = text;
+	struct bh_range range;
 	bool any = false;
 
-	for (const char *p = text; p && *p >= '0' && *p <= '9';) {
-		char *end;
-		unsigned long from = strtoul(p, &end, 10), to = from;
-
-		if (*end == '-')
-			to = strtoul(end + 1, &end, 10);
-		for (; from <= to && to < UINT16_MAX; from++) {
-			if (!any)
-				bh_json_open(&s->w, name, '[');
-			bh_json_u64(&s->w, NULL, from);
-			any = true;
-		}
-		p = end + (*end == ',');
+	while (p && bh_range_next(&p, UINT16_MAX, &range) > 0) {
+		if (!any)
+			bh_json_open(&s->w, name, '[');
+		any = true;
+		for (size_t i = range.first; i <= range.last; i++)
+			bh_json_u64(&s->w, NULL, i);
 	}
 	if (any)
 		bh_json_close(&s->w, ']');

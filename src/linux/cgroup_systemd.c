@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/program.h"
+#include "base/ranges.h"
 #include "linux/cgroup_internal.h"
 
 #define HELPER            "bulkhead-systemd"
@@ -187,25 +187,22 @@ static void cpu_quota(struct words *w, int64_t quota, uint64_t period)
 static void cpu_mask(struct words *w, const char *name, const char *list)
 {
 	unsigned char mask[CPU_MAX / 8] = { 0 };
+	struct bh_range range;
+	const char *p = list;
 	size_t bytes = 0;
+	int r;
 
-	for (const char *p = list; *p;) {
-		char *end;
-		unsigned long from = strtoul(p, &end, 10), to = from;
-
-		if (*end == '-' && end > p)
-			to = strtoul(end + 1, &end, 10);
-		if (end == p || from > to || to >= CPU_MAX || (*end && *end != ',')) {
-			if (!w->e)
-				w->e = bh_err_spec(w->err, "/linux/resources/cpu",
-						   "'%s' is no list of numbers below %d", list,
-						   CPU_MAX);
-			return;
-		}
-		for (; from <= to; from++)
-			mask[from / 8] |= (unsigned char)(1U << from % 8);
-		bytes = to / 8 + 1 > bytes ? to / 8 + 1 : bytes;
-		p = end + (*end == ',');
+	while ((r = bh_range_next(&p, CPU_MAX, &range)) > 0) {
+		for (size_t i = range.first; i <= range.last; i++)
+			mask[i / 8] |= (unsigned char)(1U << i % 8);
+		if (range.last / 8 >= bytes)
+			bytes = range.last / 8 + 1;
+	}
+	if (r < 0) {
+		if (!w->e)
+			w->e = bh_err_spec(w->err, "/linux/resources/cpu",
+					   "'%s' is no list of numbers below %d", list, CPU_MAX);
+		return;
 	}
 	word(w, "%s", name);
 	word(w, "ay");
@@ -429,36 +426,16 @@ static const char *const helper_places[] = { "", "../libexec/bulkhead/", "../sys
 static int run_helper(const struct bh_strv *words, struct bh_err *err)
 {
 	char path[PATH_MAX], said[BH_ERR_TEXT_BYTES / 2];
-	posix_spawn_file_actions_t actions;
-	bh_auto_close int reader = -EBADF, writer = -EBADF;
-	int fds[2], status;
+	int status;
 	int e = bh_program_find(helper_places, BH_ARRAY_SIZE(helper_places), HELPER, BH_LIBEXECDIR,
 				path, err);
-	size_t len = 0;
-	ssize_t n;
-	pid_t pid;
 
 	if (e < 0)
 		return bh_err_ctx(err, "systemd helper");
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return bh_err_set(err, -errno, "make a pipe for the systemd helper");
-	reader = fds[0];
-	writer = fds[1];
-	if (posix_spawn_file_actions_init(&actions) != 0)
-		return bh_err_oom(err);
-	e = posix_spawn_file_actions_adddup2(&actions, writer, STDERR_FILENO);
-	if (e == 0)
-		e = posix_spawn(&pid, path, &actions, NULL, (char *const *)words->v, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	if (e != 0)
-		return bh_err_set(err, -e, "run '%s'", path);
-	writer = bh_close(writer);
-	while ((n = TEMP_FAILURE_RETRY(read(reader, said + len, sizeof(said) - 1 - len))) > 0)
-		len += (size_t)n;
-	said[len] = '\0';
+	status = bh_program_run(path, (char *const *)words->v, environ, said, sizeof(said));
+	if (status < 0)
+		return bh_err_set(err, status, "run '%s'", path);
 	said[strcspn(said, "\n")] = '\0';
-	if (TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0)
-		return bh_err_set(err, -errno, "wait for '%s'", path);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	return bh_err_as(err, BH_ERR_PEER, -EREMOTEIO, "systemd: %s",

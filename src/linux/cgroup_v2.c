@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/path.h"
 #include "linux/cgroup_internal.h"
 
@@ -259,10 +259,9 @@ bool bh_cg_v2_may_enter(const char *mountpoint, const char *path)
 static int wait_frozen(const char *dir, bool want, struct bh_err *err)
 {
 	bh_auto_close int fd = bh_cg_open(dir, "cgroup.events", O_RDONLY);
-	struct timespec start, now;
+	const uint64_t start_ms = bh_clock_ms();
 	char text[256];
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLPRI };
 		ssize_t n = fd < 0 ? fd : pread(fd, text, sizeof(text) - 1, 0);
@@ -275,8 +274,7 @@ static int wait_frozen(const char *dir, bool want, struct bh_err *err)
 		line = strstr(text, "frozen ");
 		if (!line || (line[7] == '1') == want)
 			return 0;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if ((now.tv_sec - start.tv_sec) * 1000 >= FREEZE_WAIT_MS)
+		if (bh_clock_ms() - start_ms >= FREEZE_WAIT_MS)
 			return bh_err_set(err, -ETIMEDOUT, "wait for '%s' to %s", dir,
 					  want ? "freeze" : "thaw");
 		if (poll(&p, 1, 100) < 0 && errno != EINTR)

@@ -3,6 +3,9 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "base/sys.h"
@@ -95,4 +98,15 @@ int bh_jail_become_root(int root, struct bh_err *err)
 	if (umount2(".", MNT_DETACH) < 0)
 		return bh_err_set(err, -errno, "unmount the old root");
 	return chdir("/") < 0 ? bh_err_set(err, -errno, "chdir '/'") : 0;
+}
+
+int bh_jail_die_with_parent(int report, struct bh_err *err)
+{
+	struct pollfd reader = { .fd = report };
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return bh_err_set(err, -errno, "set the parent's death signal");
+	if (poll(&reader, 1, 0) > 0 && (reader.revents & POLLERR))
+		return bh_err_as(err, BH_ERR_BUG, -ECANCELED, "the creator is gone");
+	return 0;
 }

@@ -7,7 +7,8 @@
  * Context: a process, alone in its memory, in a mount namespace that it does not share with the
  * host.
  *
- * Source: pivot_root(2), which moves every process whose root was the old one; open_tree(2)
+ * Source: pivot_root(2), which moves every process whose root was the old one; open_tree(2);
+ * PR_SET_PDEATHSIG(2const)
  */
 #ifndef BH_LINUX_JAIL_H
 #define BH_LINUX_JAIL_H
@@ -25,5 +26,10 @@ int bh_jail_show_programs(int root, struct bh_err *err) bh_must_check;
 /** bh_jail_become_root() - @root, the root of an attached mount, as the root of this process and of
  * every other in this mount namespace; whatever was mounted before is gone from it */
 int bh_jail_become_root(int root, struct bh_err *err) bh_must_check;
+
+/** bh_jail_die_with_parent() - SIGKILL for this process when its parent ends; -ECANCELED with @err
+ * when it has. A change of user forgets it
+ * @report: a pipe that the parent alone reads from */
+int bh_jail_die_with_parent(int report, struct bh_err *err) bh_must_check;
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "linux/userns.h"
 
-#include <spawn.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/buf.h"
 #include "base/path.h"
+#include "base/program.h"
 #include "base/sys.h"
 
 #define UID_MAP_MAX_BYTES 65536
@@ -67,49 +67,13 @@ static char **tool_args(const char *path, pid_t pid, const bh_id_map_list *maps,
 	return argv;
 }
 
-/* Runs @argv with its output in @says. Return: its wait status or -errno */
-static int run_tool(char **argv, char says[static TOOL_SAYS_BYTES])
-{
-	bh_auto_close int reader = -EBADF, writer = -EBADF;
-	posix_spawn_file_actions_t actions;
-	char *no_env[] = { NULL };
-	size_t len = 0;
-	int fds[2], r, status;
-	pid_t pid;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -errno;
-	reader = fds[0];
-	writer = fds[1];
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, writer, 1);
-	posix_spawn_file_actions_adddup2(&actions, writer, 2);
-	r = posix_spawn(&pid, argv[0], &actions, NULL, argv, no_env);
-	posix_spawn_file_actions_destroy(&actions);
-	if (r != 0)
-		return -r;
-	writer = bh_close(writer);
-	for (ssize_t n = 1; n > 0 && len + 1 < TOOL_SAYS_BYTES; len += (size_t)n) {
-		n = TEMP_FAILURE_RETRY(read(reader, says + len, TOOL_SAYS_BYTES - 1 - len));
-		if (n < 0)
-			n = 0;
-	}
-	reader = bh_close(reader);
-	says[len] = '\0';
-	while (len > 0 && says[len - 1] == '\n')
-		says[--len] = '\0';
-	if (TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) < 0)
-		return -errno;
-	return status;
-}
-
 static int map_by_tool(pid_t pid, const struct map_kind *kind, const bh_id_map_list *maps,
 		       struct bh_err *err)
 {
 	char path[64], says[TOOL_SAYS_BYTES];
 	bh_auto_buf struct bh_buf text = BH_BUF_INIT;
 	bh_auto_free char **argv = NULL;
+	char *no_env[] = { NULL };
 	int status;
 
 	if (!find_tool(kind->tool, path, sizeof(path)))
@@ -119,7 +83,7 @@ static int map_by_tool(pid_t pid, const struct map_kind *kind, const bh_id_map_l
 	argv = tool_args(path, pid, maps, &text);
 	if (!argv)
 		return bh_err_oom(err);
-	status = run_tool(argv, says);
+	status = bh_program_run(path, argv, no_env, says, sizeof(says));
 	if (status < 0)
 		return bh_err_set(err, status, "run %s", path);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)

@@ -213,54 +213,59 @@ void bh_fiber_wake(struct bh_wait *wait)
 		bh_loop_defer(wait->loop, &wait->wake);
 }
 
-struct nap {
+/* One who waits for a descriptor, a time, or both. */
+struct watch {
+	struct bh_source source;
 	struct bh_timer timer;
 	struct bh_wait wait;
 };
 
-static void on_nap_over(struct bh_timer *timer)
+static int on_event(struct bh_source *source, uint32_t events, struct bh_err *err)
 {
-	struct nap *nap = bh_owner_of(timer, struct nap, timer);
+	(void)events;
+	(void)err;
+	bh_fiber_wake(&bh_owner_of(source, struct watch, source)->wait);
+	return 0;
+}
 
-	bh_fiber_wake(&nap->wait);
+static void on_late(struct bh_timer *timer)
+{
+	bh_fiber_wake(&bh_owner_of(timer, struct watch, timer)->wait);
 }
 
 int bh_fiber_sleep(struct bh_loop *loop, uint64_t ms, struct bh_err *err)
 {
-	struct nap nap = { .timer = { .fn = on_nap_over } };
+	struct watch watch = { .timer.fn = on_late };
 	int r;
 
-	bh_loop_arm(loop, &nap.timer, ms);
-	r = bh_fiber_wait(loop, &nap.wait, err);
-	bh_loop_disarm(loop, &nap.timer);
+	bh_loop_arm(loop, &watch.timer, ms);
+	r = bh_fiber_wait(loop, &watch.wait, err);
+	bh_loop_disarm(loop, &watch.timer);
 	return r;
 }
 
-struct attempt {
-	struct bh_source source;
-	struct bh_wait wait;
-};
-
-static int on_attempt_over(struct bh_source *source, uint32_t events, struct bh_err *err)
+int bh_fiber_ready(struct bh_loop *loop, int fd, uint32_t events, uint64_t ms, const char *what,
+		   struct bh_err *err)
 {
-	struct attempt *attempt = bh_owner_of(source, struct attempt, source);
+	struct watch watch = { .source = { .fd = fd, .fn = on_event, .what = what },
+			       .timer.fn = on_late };
+	int r = bh_loop_add(loop, &watch.source, events, err);
 
-	(void)events;
-	(void)err;
-	bh_fiber_wake(&attempt->wait);
-	return 0;
+	if (r < 0)
+		return r;
+	if (ms)
+		bh_loop_arm(loop, &watch.timer, ms);
+	r = bh_fiber_wait(loop, &watch.wait, err);
+	bh_loop_disarm(loop, &watch.timer);
+	bh_loop_remove(loop, &watch.source);
+	return r;
 }
 
 int bh_fiber_connected(struct bh_loop *loop, int fd, const char *what, struct bh_err *err)
 {
-	struct attempt attempt = { .source = { .fd = fd, .fn = on_attempt_over, .what = what } };
-	int error = 0, r = bh_loop_add(loop, &attempt.source, EPOLLOUT, err);
+	int error = 0, r = bh_fiber_ready(loop, fd, EPOLLOUT, 0, what, err);
 	socklen_t len = sizeof(error);
 
-	if (r < 0)
-		return r;
-	r = bh_fiber_wait(loop, &attempt.wait, err);
-	bh_loop_remove(loop, &attempt.source);
 	if (r == 0 && (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error))
 		r = bh_err_set(err, error ? -error : -errno, "%s: connect", what);
 	return r;

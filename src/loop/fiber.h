@@ -43,6 +43,12 @@ void bh_fiber_wake(struct bh_wait *wait);
 /** bh_fiber_sleep() - suspend for @ms milliseconds */
 int bh_fiber_sleep(struct bh_loop *loop, uint64_t ms, struct bh_err *err) bh_must_check;
 
+/** bh_fiber_ready() - suspend until @fd has one of @events, hangs up or fails
+ * @ms:   as long as that at the most; 0 = no limit
+ * @what: for errors. Return: 0, also when nothing came of it in that time; -errno with @err */
+int bh_fiber_ready(struct bh_loop *loop, int fd, uint32_t events, uint64_t ms, const char *what,
+		   struct bh_err *err) bh_must_check;
+
 /** bh_fiber_connected() - suspend until the connect(2) of the non-blocking socket @fd has ended
  * @what: for errors. Return: 0 when it is connected; -errno with @err */
 int bh_fiber_connected(struct bh_loop *loop, int fd, const char *what,

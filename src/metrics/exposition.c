@@ -199,19 +199,10 @@ static void parts_cpu(struct page *p, const struct family *f, const struct bh_no
 		return known;                                            \
 	}
 
-static size_t running(const struct bh_node_pod *pod)
-{
-	size_t n = 0;
-
-	bh_for_each (c, pod->containers)
-		n += !strcmp(c->status, "running");
-	return n;
-}
-
 NUMBER(up, true, pod->up)
 NUMBER(created, pod->created > 0, pod->created)
 NUMBER(containers, true, pod->containers.n)
-NUMBER(containers_running, true, running(pod))
+NUMBER(containers_running, true, bh_node_running(pod))
 NUMBER(restarts, pod->served, pod->restarts)
 NUMBER(vcpus, pod->vcpus > 0, pod->vcpus)
 NUMBER(vm_memory, pod->vcpus > 0, pod->vm_memory)

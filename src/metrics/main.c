@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/path.h"
 #include "metrics/exposition.h"
 #include "metrics/server.h"
 #include "node/options.h"
@@ -39,8 +38,7 @@ static int print_once(const struct bh_node_query *query, struct bh_err *err)
 	if (r < 0)
 		return r;
 	bh_exposition_print(BH_EXPOSITION_TEXT, &node, &counters, 0, &out);
-	r = out.failed ? -ENOMEM : bh_fd_write(STDOUT_FILENO, bh_buf_str(&out), out.len);
-	return r < 0 ? bh_err_set(err, r, "write to standard output") : 0;
+	return bh_buf_print(&out, err);
 }
 
 static int run(int argc, char **argv, struct bh_err *err)

@@ -12,8 +12,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "loop/fiber.h"
 #include "metrics/exposition.h"
@@ -50,24 +50,13 @@ struct server {
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
-static double seconds_since(const struct timespec *start)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - start->tv_sec) +
-	       (double)(now.tv_nsec - start->tv_nsec) / NS_PER_S;
-}
-
 static int look_at_all(struct server *s, struct bh_node *node, double *ret_seconds,
 		       struct bh_err *err)
 {
-	struct timespec start;
-	int r;
+	const uint64_t start_ns = bh_clock_ns();
+	int r = bh_node_look(&s->loop, s->query, node, err);
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	r = bh_node_look(&s->loop, s->query, node, err);
-	*ret_seconds = seconds_since(&start);
+	*ret_seconds = (double)(bh_clock_ns() - start_ns) / NS_PER_S;
 	return r < 0 ? r : bh_counters_see(&s->counters, node, err);
 }
 

@@ -4,17 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/path.h"
+#include "base/socket.h"
 #include "loop/fiber.h"
 #include "node/internal.h"
 #include "pod/pod.h"
 #include "rpc/rpc.h"
 
-#define NS_PER_MS  1000000U
-#define MS_PER_S   1000U
 #define HASTE_MAX  100U /* ms: of the time for an answer, what is kept for the way */
 #define HASTE_PART 4U
 
@@ -35,18 +33,10 @@ struct round {
 	struct bh_wait done;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((uint64_t)ts.tv_sec * MS_PER_S) + ((uint64_t)ts.tv_nsec / NS_PER_MS);
-}
-
 /* Milliseconds that are left, at least one: 0 would be no limit. */
 static int left(const struct job *job)
 {
-	uint64_t now = now_ms();
+	uint64_t now = bh_clock_ms();
 
 	return now < job->until_ms ? (int)(job->until_ms - now) : 1;
 }
@@ -61,7 +51,7 @@ static int ask(struct job *job, const char *service, const char *method,
 /* A server whose queue is full is one that hangs: it is not waited for. */
 static int connect_to(struct job *job, struct bh_err *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
 	bh_auto_close int dir = -EBADF, fd = -EBADF;
 	char path[PATH_MAX];
 
@@ -69,8 +59,7 @@ static int connect_to(struct job *job, struct bh_err *err)
 	dir = bh_path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, BH_PATH_HOST, err);
 	if (dir < 0)
 		return dir;
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" BH_POD_SOCKET,
-		 dir);
+	address = bh_socket_at(dir, BH_POD_SOCKET);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return bh_err_set(err, -errno, "connect to who serves it");
@@ -256,7 +245,7 @@ static int ask_pods(struct bh_loop *loop, const struct bh_node_query *query, str
 		    struct bh_err *err)
 {
 	struct round round = { .running = 1 };
-	uint64_t until = now_ms() + query->deadline_ms;
+	uint64_t until = bh_clock_ms() + query->deadline_ms;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < node->n; i++) {

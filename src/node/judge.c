@@ -26,12 +26,16 @@ bool bh_node_attention(const struct bh_node_pod *pod)
 	       pod->state == BH_NODE_SILENT;
 }
 
-/* ---- figures of a container ------------------------------------------------------------------ */
-
-static void put_json(struct json_object **tree)
+size_t bh_node_running(const struct bh_node_pod *pod)
 {
-	json_object_put(*tree);
+	size_t n = 0;
+
+	bh_for_each (c, pod->containers)
+		n += !strcmp(c->status, "running");
+	return n;
 }
+
+/* ---- figures of a container ------------------------------------------------------------------ */
 
 static bool number_at(struct json_object *tree, const char *const path[], uint64_t *ret)
 {
@@ -48,7 +52,7 @@ bool bh_node_stats(const char *json, size_t len, struct bh_node_container *ret)
 {
 	static const char *const cpu[] = { "cpu", "usage", "total", NULL };
 	static const char *const memory[] = { "memory", "usage", "usage", NULL };
-	bh_cleanup(put_json) struct json_object *tree = NULL;
+	bh_auto_json struct json_object *tree = NULL;
 	uint64_t ns, bytes;
 
 	if (bh_json_parse(json, len, &tree, NULL) < 0 || !number_at(tree, cpu, &ns) ||

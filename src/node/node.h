@@ -123,4 +123,7 @@ struct bh_node_pod *bh_node_find_pod(const struct bh_node *node, const char *nam
 /** bh_node_attention() - whether a pod is not as it should be, though nobody ended it */
 bool bh_node_attention(const struct bh_node_pod *pod);
 
+/** bh_node_running() - how many of a pod's containers run */
+size_t bh_node_running(const struct bh_node_pod *pod);
+
 #endif

@@ -77,15 +77,6 @@ static void print_age(const struct bh_row *row, struct bh_buf *out)
 		bh_buf_printf(out, "%" PRId64 "d", s / DAY);
 }
 
-static size_t running(const struct bh_node_pod *pod)
-{
-	size_t n = 0;
-
-	bh_for_each (c, pod->containers)
-		n += !strcmp(c->status, "running");
-	return n;
-}
-
 static double containers(const struct bh_row *row)
 {
 	return (double)row->pod->containers.n;
@@ -93,7 +84,7 @@ static double containers(const struct bh_row *row)
 
 static void print_containers(const struct bh_row *row, struct bh_buf *out)
 {
-	bh_buf_printf(out, "%zu/%zu", running(row->pod), row->pod->containers.n);
+	bh_buf_printf(out, "%zu/%zu", bh_node_running(row->pod), row->pod->containers.n);
 }
 
 static double restarts(const struct bh_row *row)

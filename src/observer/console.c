@@ -34,7 +34,7 @@ static int print(struct reader *r, const char *data, size_t len, struct bh_err *
 		bh_buf_add(&out, data, len);
 	else
 		bh_harmless_add(&r->text, data, len, &out);
-	return bh_observer_print(&out, err);
+	return bh_buf_print(&out, err);
 }
 
 /* All that is in the file and was not printed yet. */

@@ -69,7 +69,7 @@ static int show(const struct bh_observer_options *o, bool figures, const bh_colu
 		print_json(o, &node, &out);
 	else
 		r = print_table(o, &node, columns, &out, err);
-	return r < 0 ? r : bh_observer_print(&out, err);
+	return r < 0 ? r : bh_buf_print(&out, err);
 }
 
 int bh_observe_list(const struct bh_observer_options *o, struct bh_err *err)
@@ -95,7 +95,7 @@ static int show_one(const struct bh_observer_options *o, struct bh_err *err)
 		bh_details_stats_json(pod, &out);
 	else
 		bh_details_print(pod, &out);
-	return bh_observer_print(&out, err);
+	return bh_buf_print(&out, err);
 }
 
 int bh_observe_stats(const struct bh_observer_options *o, struct bh_err *err)

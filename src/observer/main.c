@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/path.h"
 #include "node/options.h"
 #include "observer/observer.h"
 
@@ -27,16 +26,6 @@ int bh_observe(const struct bh_observer_options *o, bool figures, struct bh_node
 	r = r < 0 ? r : bh_node_look(&loop, &query, ret, err);
 	bh_loop_deinit(&loop);
 	return r;
-}
-
-int bh_observer_print(const struct bh_buf *out, struct bh_err *err)
-{
-	int r;
-
-	if (out->failed)
-		return bh_err_oom(err);
-	r = bh_fd_write(STDOUT_FILENO, bh_buf_str(out), out->len);
-	return r < 0 ? bh_err_set(err, r, "write to standard output") : 0;
 }
 
 static const struct {

@@ -30,7 +30,4 @@ int bh_observe(const struct bh_observer_options *o, bool figures, struct bh_node
 /** bh_observer_wanted() - whether a list shows @pod: one that ended as it should only with --all */
 bool bh_observer_wanted(const struct bh_observer_options *o, const struct bh_node_pod *pod);
 
-/** bh_observer_print() - all of @out to standard output */
-int bh_observer_print(const struct bh_buf *out, struct bh_err *err) bh_must_check;
-
 #endif

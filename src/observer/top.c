@@ -17,7 +17,6 @@
 
 #define CTRL_C      3
 #define USEC_PER_MS 1000.0
-#define NS_PER_MS   1000000U
 #define FRAME_LINES 4 /* all that is not a pod */
 
 static const bh_columns columns = {
@@ -43,11 +42,6 @@ struct top {
 	int ended_by;      /* signal; 0 = none */
 	struct bh_err err; /* of the last look, if it failed */
 };
-
-static uint64_t now_ms(void)
-{
-	return bh_clock_ns() / NS_PER_MS;
-}
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
@@ -201,7 +195,7 @@ static void look(void *arg)
 		t->previous = t->node;
 		t->previous_ms = t->taken_ms;
 		t->node = fresh;
-		t->taken_ms = now_ms();
+		t->taken_ms = bh_clock_ms();
 	}
 	t->looking = false;
 	bh_loop_arm(&t->loop, &t->refresh, t->o->interval_ms);

@@ -4,6 +4,8 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "base/ranges.h"
+
 static const char *skip_digits(const char *p)
 {
 	return p + strspn(p, "0123456789");
@@ -101,45 +103,15 @@ static bool is_version(const char *text)
 
 /* ---- lists of CPUs and nodes ------------------------------------------------------------ */
 
-/* A number below BH_CPU_MAX. Return: what follows it, or NULL */
-static const char *read_cpu(const char *p, unsigned int *ret)
-{
-	const char *end = skip_digits(p);
-	bool any = end > p;
-
-	for (*ret = 0; p < end && *ret < BH_CPU_MAX; p++)
-		*ret = *ret * 10 + (unsigned int)(*p - '0');
-	return any && *ret < BH_CPU_MAX ? end : NULL;
-}
-
-/* "7" or "0-3". Return: what follows, or NULL */
-static const char *skip_range(const char *p)
-{
-	unsigned int first, last;
-
-	p = read_cpu(p, &first);
-	if (!p || *p != '-')
-		return p;
-	p = read_cpu(p + 1, &last);
-	return p && first <= last ? p : NULL;
-}
-
 static bool is_cpu_list(const char *text)
 {
-	const char *p = text;
+	struct bh_range range;
+	int r;
 
-	for (;;) {
-		p += strspn(p, " \t");
-		if (*p && *p != ',') {
-			p = skip_range(p);
-			if (!p)
-				return false;
-			p += strspn(p, " \t");
-		}
-		if (*p != ',')
-			return !*p;
-		p++;
-	}
+	do
+		r = bh_range_next(&text, BH_CPU_MAX, &range);
+	while (r > 0);
+	return r == 0;
 }
 
 bool bh_text_cpu_list_any(const char *list)

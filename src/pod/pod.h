@@ -15,15 +15,10 @@
 #include "container/container.h"
 #include "linux/cgroup.h"
 #include "rpc/rpc.h"
+#include "rpc/services.h"
 
-/* Below the root of the containers' states; no container's id starts with "@". */
-#define BH_PODS_DIR "@pods"
 /* For a client to open its end of a named pipe, milliseconds. */
 #define BH_POD_READER_MS 30000
-/* In a pod's directory: where its services are had. */
-#define BH_POD_SOCKET   "sock"
-#define BH_POD_SERVICE  "bulkhead.pod.v1.Pod"
-#define BH_TASK_SERVICE "containerd.task.v2.Task"
 
 struct bh_pod_config {
 	const char *root; /* of the containers' states */

@@ -134,8 +134,7 @@ static void on_shutdown(void *self, struct bh_rpc_call *call, const void *reques
 
 struct bh_rpc_service bh_shim_service(struct bh_shim *s)
 {
-	/* The messages of both versions are the same. */
-	static const char *const names[] = { BH_TASK_SERVICE, "containerd.task.v3.Task", NULL };
+	static const char *const names[] = BH_TASK_SERVICES;
 	static const struct bh_rpc_method methods[] = {
 		VERB("State", state_request, on_verb),
 		VERB("Create", create_request, on_create),

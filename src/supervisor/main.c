@@ -404,8 +404,7 @@ static int print_plan(const struct options *o, struct bh_err *err)
 	bh_auto_buf struct bh_buf out = BH_BUF_INIT;
 	int r = bh_pod_plan(o->runtime, &o->pod, &out, err);
 
-	r = r < 0 ? r : bh_fd_write(STDOUT_FILENO, bh_buf_str(&out), out.len);
-	return r;
+	return r < 0 ? r : bh_buf_print(&out, err);
 }
 
 static int print_check(const struct options *o, struct bh_err *err)
@@ -419,7 +418,7 @@ static int print_check(const struct options *o, struct bh_err *err)
 		return r;
 	bh_check_judge(&report, BH_CHECK_KATA);
 	bh_schema_write(&bh_check_schema, &report, &out);
-	return out.failed ? bh_err_oom(err) : bh_fd_write(STDOUT_FILENO, bh_buf_str(&out), out.len);
+	return bh_buf_print(&out, err);
 }
 
 static int undo(const struct options *o, struct bh_err *err)

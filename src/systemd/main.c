@@ -19,10 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "systemd/variant.h"
 
 #define DESTINATION "org.freedesktop.systemd1"
@@ -265,10 +265,7 @@ static int on_job_removed(sd_bus_message *m, void *arg, sd_bus_error *error)
 
 static uint64_t now_us(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+	return bh_clock_ns() / 1000;
 }
 
 /* Waits for the end of the job that @reply names. */

@@ -9,9 +9,8 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "base/std_stream.h"
 #include "task/logger.h"
-
-static const char *const names[3] = { "standard input", "standard output", "standard error" };
 
 void bh_task_io_init(struct bh_task_io *io, struct bh_loop *loop, bool terminal)
 {
@@ -27,21 +26,12 @@ void bh_task_io_init(struct bh_task_io *io, struct bh_loop *loop, bool terminal)
 
 static int make_ends(struct bh_task_io *io, int stream, struct bh_err *err)
 {
-	bool input = stream == STDIN_FILENO;
-	int ends[2];
+	const int mode = stream == STDIN_FILENO ? O_RDONLY : O_WRONLY;
 
-	if (io->far.fds[stream] < 0) {
-		io->theirs[stream] = bh_path_open(
-			AT_FDCWD, "/dev/null", input ? O_RDONLY : O_WRONLY, 0, BH_PATH_HOST, err);
-		return io->theirs[stream] < 0 ? io->theirs[stream] : 0;
-	}
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return bh_err_set(err, -errno, "make a pipe for %s", names[stream]);
-	io->theirs[stream] = ends[input ? 0 : 1];
-	io->ours[stream] = ends[input ? 1 : 0];
-	if (fcntl(io->ours[stream], F_SETFL, O_NONBLOCK) < 0)
-		return bh_err_set(err, -errno, "make a pipe non-blocking");
-	return 0;
+	if (io->far.fds[stream] >= 0)
+		return bh_std_stream_pipe(stream, &io->theirs[stream], &io->ours[stream], err);
+	io->theirs[stream] = bh_path_open(AT_FDCWD, "/dev/null", mode, 0, BH_PATH_HOST, err);
+	return io->theirs[stream] < 0 ? io->theirs[stream] : 0;
 }
 
 int bh_task_io_prepare(struct bh_task_io *io, struct bh_err *err)
@@ -78,7 +68,7 @@ static int far_end(struct bh_task_io *io, int stream, struct bh_err *err)
 	int flags = fcntl(fd, F_GETFL);
 
 	if (flags < 0)
-		return bh_err_set(err, -errno, "%s", names[stream]);
+		return bh_err_set(err, -errno, "%s", bh_std_stream_names[stream]);
 	if (flags & O_NONBLOCK)
 		return bh_take_fd(&fd);
 	return bh_relay_reopen(fd, stream == STDIN_FILENO ? O_RDONLY : O_WRONLY, err);
@@ -100,7 +90,7 @@ static int relay(struct bh_task_io *io, int stream, int near, struct bh_err *err
 	/* A terminal must be read although nobody listens, or the process would hang in write(2);
 	 * with a pipe it is told by SIGPIPE. */
 	return bh_relay_start(relay, io->loop, input ? far : near, input ? near : far,
-			      !input && io->terminal, names[stream], err);
+			      !input && io->terminal, bh_std_stream_names[stream], err);
 }
 
 static int start_terminal(struct bh_task_io *io, struct bh_err *err)
@@ -152,7 +142,7 @@ bool bh_task_io_push(struct bh_task_io *io)
 		int r = bh_relay_push(&io->relays[i], &err);
 
 		if (r < 0) {
-			bh_warn("%s: %s", names[i], err.text);
+			bh_warn("%s: %s", bh_std_stream_names[i], err.text);
 			bh_relay_end(&io->relays[i]);
 		}
 		left |= r > 0;

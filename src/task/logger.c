@@ -4,13 +4,13 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
 #include "base/log.h"
 #include "base/path.h"
+#include "base/program.h"
 #include "loop/fiber.h"
 
 #define SCHEME    "binary://"
@@ -207,31 +207,17 @@ static int make_pipe(int *ret_theirs, bool they_read, int *ret_ours, struct bh_e
 static int spawn(char *const argv[], char *const env[], const int theirs[THEIRS], pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int e;
+	int e = 0, r;
 
-	sigemptyset(&none);
-	sigfillset(&all);
-	if (posix_spawnattr_init(&attr) != 0)
+	if (posix_spawn_file_actions_init(&actions) != 0)
 		return -ENOMEM;
-	if (posix_spawn_file_actions_init(&actions) != 0) {
-		posix_spawnattr_destroy(&attr);
-		return -ENOMEM;
-	}
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	e = 0;
 	for (int i = 0; i < THEIRS && e == 0; i++)
 		e = posix_spawn_file_actions_adddup2(&actions, theirs[i], THEIRS_FIRST + i);
 	if (e == 0)
 		e = posix_spawn_file_actions_addclosefrom_np(&actions, THEIRS_END);
-	if (e == 0)
-		e = posix_spawn(ret_pid, argv[0], &actions, &attr, argv, env);
+	r = e == 0 ? bh_program_start(argv[0], &actions, argv, env, ret_pid) : -e;
 	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attr);
-	return -e;
+	return r;
 }
 
 /* Watches it from now on. It cannot be reaped before the loop goes on. */
@@ -256,42 +242,13 @@ static int enlist(struct bh_stdio *stdio, pid_t pid, struct bh_logger **ret, str
 	return r;
 }
 
-struct ready {
-	struct bh_source source;
-	struct bh_timer timer;
-	struct bh_wait wait;
-};
-
-static int on_ready(struct bh_source *source, uint32_t events, struct bh_err *err)
-{
-	struct ready *ready = bh_owner_of(source, struct ready, source);
-
-	(void)events;
-	(void)err;
-	bh_fiber_wake(&ready->wait);
-	return 0;
-}
-
-static void on_not_ready(struct bh_timer *timer)
-{
-	struct ready *ready = bh_owner_of(timer, struct ready, timer);
-
-	bh_fiber_wake(&ready->wait);
-}
-
 static int await_ready(struct bh_loop *loop, int fd, const struct bh_logger_command *command,
 		       struct bh_err *err)
 {
-	struct ready ready = { .source = { .fd = fd, .fn = on_ready, .what = "logger" },
-			       .timer = { .fn = on_not_ready } };
 	ssize_t n;
 	char byte;
-	int r = bh_loop_add(loop, &ready.source, EPOLLIN, err);
+	int r = bh_fiber_ready(loop, fd, EPOLLIN, READY_MS, "logger", err);
 
-	bh_loop_arm(loop, &ready.timer, READY_MS);
-	r = r < 0 ? r : bh_fiber_wait(loop, &ready.wait, err);
-	bh_loop_disarm(loop, &ready.timer);
-	bh_loop_remove(loop, &ready.source);
 	if (r < 0)
 		return r;
 	n = read(fd, &byte, 1);

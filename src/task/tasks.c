@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 
 #include "base/log.h"
+#include "rpc/services.h"
 #include "task/internal.h"
 
 #define WORKERS_MS 1000 /* for what is under way at the end of a pod, such as a hook */
@@ -322,8 +323,7 @@ pid_t bh_tasks_pid(const struct bh_tasks *tasks, const char *id)
 
 struct bh_rpc_service bh_tasks_service(struct bh_tasks *tasks)
 {
-	static const char *const names[] = { "containerd.task.v2.Task", "containerd.task.v3.Task",
-					     NULL };
+	static const char *const names[] = BH_TASK_SERVICES;
 	static const struct bh_rpc_method methods[] = {
 		VERB("State", state_request, bh_task_state),
 		VERB("Create", create_request, bh_task_create),

@@ -153,6 +153,12 @@ kvm_works() {
     report '.ok | not' supervisor || [ -e /usr/local/libexec/bulkhead/bulkhead-pod ]
 }
 
+@test "a supervisor that cannot print says why" {
+    # shellcheck disable=SC2016  # the inner shell's own
+    run -1 --separate-stderr bash -c '"$1" check >/dev/full' - "$(dirname "$BULKHEAD")/../supervisor/bulkhead-pod"
+    [ "$stderr" = "bulkhead-pod: write to standard output: no space left on device" ]
+}
+
 @test "an ordinary user is told what is missing" {
     run --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups "$BULKHEAD" --root "$WORK/none" \
         --guest "$GUEST_DIR" --accelerator auto check --json

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -14,6 +16,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/path.h"
+#include "base/program.h"
 
 static void errors_chain_from_the_outside_in(void **state)
 {
@@ -176,6 +179,52 @@ static void times_are_written_in_utc(void **state)
 			    "1970-01-01T00:00:00.000000005Z");
 }
 
+static int run_shell(const char *script, char *says, size_t size)
+{
+	const char *const argv[] = { "sh", "-c", script, NULL }, *const env[] = { "WORD=x", NULL };
+
+	return bh_program_run("/bin/sh", (char *const *)argv, (char *const *)env, says, size);
+}
+
+static void a_program_is_run_for_what_it_says(void **state)
+{
+	char says[8];
+	int status;
+
+	(void)state;
+	assert_int_equal(run_shell("cat; echo $WORD$HOME; echo y >&2; echo", says, sizeof(says)),
+			 0);
+	assert_string_equal(says, "x\ny");
+	status = run_shell("exit 3", says, sizeof(says));
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+	assert_string_equal(says, "");
+	/* More than there is room for, and more than a pipe holds. */
+	status = run_shell("printf 1234567; exec cat /dev/zero", says, sizeof(says));
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+	assert_string_equal(says, "1234567");
+	assert_int_equal(bh_program_run("/nowhere/x", environ, environ, says, sizeof(says)),
+			 -ENOENT);
+}
+
+static void a_program_starts_with_fresh_signals(void **state)
+{
+	const char *const argv[] = { "sh", "-c", "kill -TERM $$; exit 7", NULL };
+	sigset_t term, old;
+	pid_t pid;
+	int status;
+
+	(void)state;
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	assert_int_equal(sigprocmask(SIG_BLOCK, &term, &old), 0);
+	signal(SIGTERM, SIG_IGN);
+	assert_int_equal(bh_program_start("/bin/sh", NULL, (char *const *)argv, environ, &pid), 0);
+	signal(SIGTERM, SIG_DFL);
+	assert_int_equal(sigprocmask(SIG_SETMASK, &old, NULL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +237,8 @@ int main(void)
 		cmocka_unit_test(json_strings_are_escaped),
 		cmocka_unit_test(times_are_written_in_utc),
 		cmocka_unit_test(arena_gives_zeroed_aligned_memory),
+		cmocka_unit_test(a_program_is_run_for_what_it_says),
+		cmocka_unit_test(a_program_starts_with_fresh_signals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

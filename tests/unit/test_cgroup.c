@@ -549,6 +549,9 @@ static void limits_become_unit_properties(void **state)
 	assert_string_equal(properties_of(&pure_v2, &r), "MemoryHigh t 77 CPUWeight t 3");
 	unified[0].value = "7x";
 	assert_non_null(strstr(properties_of(&pure_v2, &r), "value conversion error: '7x'"));
+	/* Blanks and empty parts as in every other list. */
+	r = (struct bh_resources){ .cpu.cpus = "0, 9,,\n" };
+	assert_string_equal(properties_of(&pure_v2, &r), "AllowedCPUs@244 ay 2 1 2");
 	r = (struct bh_resources){ .cpu.cpus = "3-1" };
 	assert_non_null(strstr(properties_of(&pure_v2, &r), "'3-1'"));
 	r.cpu.cpus = "0-99999999";

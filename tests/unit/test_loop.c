@@ -232,6 +232,24 @@ static void a_loop_that_fails_ends_the_wait(void **state)
 	bh_close(ends[1]);
 }
 
+static void a_descriptor_is_waited_for_and_not_too_long(void **state)
+{
+	struct diary *d = *state;
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(bh_fiber_ready(&d->loop, ends[0], EPOLLIN, 1, "test", &d->err), 0);
+	assert_int_equal(read(ends[0], (char[1]){ 0 }, 1), -1);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	assert_int_equal(bh_fiber_ready(&d->loop, ends[0], EPOLLIN, 0, "test", &d->err), 0);
+	assert_int_equal(read(ends[0], (char[1]){ 0 }, 1), 1);
+	bh_close(ends[1]);
+	assert_int_equal(bh_fiber_ready(&d->loop, ends[0], EPOLLIN, 0, "test", &d->err), 0);
+	bh_close(ends[0]);
+	assert_int_equal(bh_fiber_ready(&d->loop, ends[0], EPOLLIN, 0, "test", &d->err), -EBADF);
+	assert_null(d->loop.timers);
+}
+
 /* Return: socket whose connect(2) to @port of the loopback is under way */
 static int begin_connect(in_port_t port)
 {
@@ -304,6 +322,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(outside_of_a_fiber_the_loop_runs, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_loop_that_fails_ends_the_wait, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_descriptor_is_waited_for_and_not_too_long, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_connect_is_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_fibers_at_once, set_up, tear_down),
 	};

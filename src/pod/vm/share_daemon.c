@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -234,18 +233,6 @@ static int enter_cgroups(const struct bh_share_jail *jail, struct bh_err *err)
 	return 0;
 }
 
-/* It is to end when its creator does: also one that was gone before this was asked for. */
-static int die_with_creator(int report, struct bh_err *err)
-{
-	struct pollfd peer = { .fd = report };
-
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-		return bh_err_set(err, -errno, "PR_SET_PDEATHSIG");
-	if (poll(&peer, 1, 0) > 0 && (peer.revents & POLLERR))
-		_exit(1);
-	return 0;
-}
-
 static void execute(const struct bh_share_jail *jail, char *const env[])
 {
 	const struct bh_share_daemon *d = &jail->daemon;
@@ -269,7 +256,7 @@ static _Noreturn void child(const struct bh_share_jail *jail, int report)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid(); /* a terminal's signals are not for it */
 	umask(0);
-	r = die_with_creator(report, &err);
+	r = bh_jail_die_with_parent(report, &err);
 	if (!r)
 		r = enter_cgroups(jail, &err);
 	/* Clear of the numbers that place_descriptors() fills. */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/std_stream.h"
 #include "container/hooks.h"
 #include "container/state.h"
 #include "loop/fiber.h"
@@ -29,9 +30,6 @@
 #define NS_PER_S         1000000000
 /* How far a guest's clock may be ahead before it is not believed. */
 #define CLOCK_SKEW_MAX_S 3600
-
-static const char *const stream_names[3] = { "standard input", "standard output",
-					     "standard error" };
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
@@ -291,10 +289,11 @@ static int connect_stream(struct bh_vm_process *p, int i, int host_fd, uint32_t 
 	*ret_token = ++pod->last_token;
 	stream = bh_vm_pod_stream(pod, BH_STREAM_STDIO, *ret_token, err);
 	if (stream < 0)
-		return bh_err_ctx(err, "%s", stream_names[i]);
+		return bh_err_ctx(err, "%s", bh_std_stream_names[i]);
 	/* Output is read although nobody listens any more: the guest's process is not to hang. */
 	return bh_relay_start(&p->relays[i], pod->loop, i == 0 ? bh_take_fd(&host) : stream,
-			      i == 0 ? stream : bh_take_fd(&host), i > 0, stream_names[i], err);
+			      i == 0 ? stream : bh_take_fd(&host), i > 0, bh_std_stream_names[i],
+			      err);
 }
 
 /* ---- a terminal of this host's that stands for the guest's ----------------------------------- */

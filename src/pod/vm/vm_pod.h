@@ -34,8 +34,6 @@ extern const struct bh_pod_kind bh_vm_pod_kind;
 int bh_vm_node_check(const struct bh_pod_config *config, struct bh_arena *arena,
 		     struct bh_check_report *report, struct bh_err *err) bh_must_check;
 
-#define BH_AGENT_SERVICE "bulkhead.agent.v1.Agent"
-
 /* 128 + SIGKILL: what processes end with that nobody can tell the end of. */
 #define BH_VM_STATUS_KILLED 137
 /* Of an exec that could not be started. */

@@ -27,11 +27,6 @@
 #define SIGN_MS      10000U
 #define SIGN_POLL_MS 5U
 
-static uint64_t now_ms(void)
-{
-	return bh_clock_ns() / NS_PER_MS;
-}
-
 static void on_sign(void *arg, const struct bh_rpc_answer *answer)
 {
 	struct bh_vm_pod *pod = arg;
@@ -41,7 +36,7 @@ static void on_sign(void *arg, const struct bh_rpc_answer *answer)
 	if (answer->code == BH_RPC_UNAVAILABLE)
 		return;
 	pod->pulse.missed = 0;
-	pod->pulse.heard_ms = pod->pulse.answered_ms = now_ms();
+	pod->pulse.heard_ms = pod->pulse.answered_ms = bh_clock_ms();
 }
 
 static void ask(struct bh_vm_pod *pod)
@@ -51,7 +46,7 @@ static void ask(struct bh_vm_pod *pod)
 
 	if (pod->pulse.asked || !pod->agent)
 		return;
-	pod->pulse.asked_at_ms = now_ms();
+	pod->pulse.asked_at_ms = bh_clock_ms();
 	pod->pulse.asked = bh_rpc_call(pod->agent, BH_AGENT_SERVICE, "Ping", &q.base, 0, on_sign,
 				       pod, &ignored) == 0;
 }
@@ -82,7 +77,7 @@ static void on_beat(struct bh_timer *timer)
 	struct bh_vm_pod *pod = bh_owner_of(timer, struct bh_vm_pod, pulse.timer);
 	struct bh_vm_pulse *pulse = &pod->pulse;
 	const unsigned int limit_s = (unsigned int)(BEATS * pulse->beat_ms / MS_PER_S);
-	uint64_t now = now_ms(), lasted = now - pulse->beat_at_ms;
+	uint64_t now = bh_clock_ms(), lasted = now - pulse->beat_at_ms;
 	const struct bh_vm_container *c;
 
 	if (pod->dead || pod->closed || !pod->agent)
@@ -109,8 +104,8 @@ void bh_vm_pulse_begin(struct bh_vm_pod *pod)
 		limit_ms *= BH_VM_EMULATION_FACTOR;
 	pod->pulse = (struct bh_vm_pulse){ .timer.fn = on_beat,
 					   .beat_ms = (uint64_t)limit_ms / BEATS,
-					   .beat_at_ms = now_ms(),
-					   .answered_ms = now_ms() };
+					   .beat_at_ms = bh_clock_ms(),
+					   .answered_ms = bh_clock_ms() };
 	bh_loop_arm(pod->loop, &pod->pulse.timer, pod->pulse.beat_ms);
 }
 
@@ -122,14 +117,14 @@ void bh_vm_pulse_end(struct bh_vm_pod *pod)
 /* For who asks a guest that has owed an answer for long, the wait is over soon. */
 static bool in_time(const struct bh_vm_pod *pod, uint64_t from_ms)
 {
-	uint64_t now = now_ms();
+	uint64_t now = bh_clock_ms();
 
 	return now - pod->pulse.asked_at_ms < SIGN_MS || now - from_ms < FRESH_MS;
 }
 
 void bh_vm_pulse_heard(struct bh_vm_pod *pod)
 {
-	pod->pulse.answered_ms = now_ms();
+	pod->pulse.answered_ms = bh_clock_ms();
 }
 
 void bh_vm_pulse_tell(const struct bh_vm_pod *pod, struct bh_err *err)
@@ -137,12 +132,12 @@ void bh_vm_pulse_tell(const struct bh_vm_pod *pod, struct bh_err *err)
 	size_t used = strlen(err->text);
 
 	snprintf(err->text + used, sizeof(err->text) - used, "; guest: last answer %llu s ago",
-		 (unsigned long long)((now_ms() - pod->pulse.answered_ms) / MS_PER_S));
+		 (unsigned long long)((bh_clock_ms() - pod->pulse.answered_ms) / MS_PER_S));
 }
 
 int bh_vm_pulse_feel(struct bh_vm_pod *pod, struct bh_err *err)
 {
-	uint64_t from = now_ms();
+	uint64_t from = bh_clock_ms();
 	int r = bh_vm_pod_check(pod, err);
 
 	if (r < 0 || from - pod->pulse.heard_ms <= FRESH_MS)

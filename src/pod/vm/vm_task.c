@@ -347,8 +347,7 @@ static const struct bh_rpc_method methods[] = {
 
 struct bh_rpc_service bh_vm_task_service(struct bh_vm_pod *pod)
 {
-	static const char *const names[] = { "containerd.task.v2.Task", "containerd.task.v3.Task",
-					     NULL };
+	static const char *const names[] = BH_TASK_SERVICES;
 
 	return (struct bh_rpc_service){
 		.names = names, .methods = methods, .n_methods = BH_ARRAY_SIZE(methods), .self = pod

@@ -22,16 +22,11 @@ const char *bh_vm_harmless(char *text, size_t max)
 
 /* ---- figures of a container ------------------------------------------------------------------ */
 
-static void put_json(struct json_object **tree)
-{
-	json_object_put(*tree);
-}
-
 /* Parsed and written again: one object, in one line. */
 static int answer_stats(struct bh_rpc_call *call, const Agent__StatsResponse *said,
 			struct bh_err *err)
 {
-	bh_cleanup(put_json) struct json_object *tree = NULL;
+	bh_auto_json struct json_object *tree = NULL;
 	Pod__StatsResponse a = POD__STATS_RESPONSE__INIT;
 	const char *text;
 	size_t len;

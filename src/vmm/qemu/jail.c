@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sources: pivot_root(2) (which moves every process whose root was the old one, and so can empty
- * the root of a process that runs), capabilities(7), PR_SET_PDEATHSIG(2const), pid_namespaces(7)
+ * the root of a process that runs), capabilities(7), pid_namespaces(7)
  */
 #include "vmm/qemu/jail.h"
 
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -189,19 +188,6 @@ static int drop_privileges(uid_t uid, struct bh_err *err)
 		       : 0;
 }
 
-/* A change of user forgets the signal that comes at the parent's death, so this is after it. The
- * parent may be dead already: then nobody holds the other end of @trouble. */
-static int die_with_parent(int trouble, struct bh_err *err)
-{
-	struct pollfd alive = { .fd = trouble };
-
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-		return bh_err_set(err, -errno, "set the parent's death signal");
-	if (poll(&alive, 1, 0) > 0 && (alive.revents & POLLERR))
-		return bh_err_as(err, BH_ERR_BUG, -ECANCELED, "the creator is gone");
-	return 0;
-}
-
 static void reset_signals(void)
 {
 	sigset_t none;
@@ -227,7 +213,7 @@ static int confine(const struct bh_jail *jail, int *trouble, struct bh_err *err)
 	if (place_fds(jail, trouble, err) < 0 || set_limits(jail, err) < 0 ||
 	    drop_privileges(jail->uid, err) < 0)
 		return err->code;
-	return die_with_parent(*trouble, err);
+	return bh_jail_die_with_parent(*trouble, err);
 }
 
 static _Noreturn void tell_and_exit(int trouble, const struct bh_err *err)
@@ -314,33 +300,12 @@ static int empty(int pidfd, const char *spent, struct bh_err *err)
 	return bh_jail_become_root(root, err);
 }
 
-struct helper {
-	struct bh_source source;
-	struct bh_wait wait;
-};
-
-static int on_helper_end(struct bh_source *source, uint32_t events, struct bh_err *err)
-{
-	struct helper *helper = bh_owner_of(source, struct helper, source);
-
-	(void)events;
-	(void)err;
-	bh_fiber_wake(&helper->wait);
-	return 0;
-}
-
 /* Wait for the helper's end. Return: 0 when it was well */
 static int wait_for(struct bh_loop *loop, int helper_fd, struct bh_err *err)
 {
-	struct helper helper = {
-		.source = { .fd = helper_fd, .fn = on_helper_end, .what = "helper" },
-	};
 	siginfo_t info = { .si_status = -1 };
-	int r = bh_loop_add(loop, &helper.source, EPOLLIN, err);
+	int r = bh_fiber_ready(loop, helper_fd, EPOLLIN, 0, "helper", err);
 
-	if (r == 0)
-		r = bh_fiber_wait(loop, &helper.wait, err);
-	bh_loop_remove(loop, &helper.source);
 	if (r < 0)
 		pidfd_send_signal(helper_fd, SIGKILL, NULL, 0);
 	if (waitid(P_PIDFD, (id_t)helper_fd, &info, WEXITED) < 0 && errno != ECHILD && r == 0)

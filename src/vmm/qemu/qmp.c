@@ -13,11 +13,6 @@
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
-static void put_json(struct json_object **json)
-{
-	json_object_put(*json);
-}
-
 /* The string @key of @object as printable ASCII, cut to @size bytes with its NUL; "" if there is
  * none. */
 static void copy_text(struct json_object *object, const char *key, char *buf, size_t size)
@@ -103,7 +98,7 @@ static const struct {
 
 int bh_qmp_parse(const char *line, size_t len, struct bh_qmp_message *ret, struct bh_err *err)
 {
-	bh_cleanup(put_json) struct json_object *tree = NULL;
+	bh_auto_json struct json_object *tree = NULL;
 	int r = bh_json_parse(line, len, &tree, err);
 
 	*ret = (struct bh_qmp_message){ .kind = BH_QMP_KIND_MAX_ };
