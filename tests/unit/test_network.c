@@ -352,8 +352,10 @@ static struct bh_network *exchange(struct bh_network *old, Agent__NetworkRequest
 		agent__network_request__init(ret_news);
 		return old;
 	}
-	if (bh_network_exchange(old, next, &err) < 0)
+	if (bh_network_exchange(old, next, &err) < 0) {
+		fprintf(stderr, "%s\n", err.text);
 		_exit(95);
+	}
 	*ret_news = *bh_network_news(next);
 	return next;
 }
@@ -506,8 +508,8 @@ static int act_change_fails(void)
 	return 0;
 }
 
-/* Whichever request fails, all is as it was found. */
-static int act_change_fails_at_each_step(void)
+/* Whichever request fails, all is as it was found. @what: becomes of eth0 when eth1 comes */
+static int fail_each_step(const char *what)
 {
 	bh_auto_close int netns = -EBADF;
 	bh_auto_free char *before = NULL;
@@ -517,7 +519,7 @@ static int act_change_fails_at_each_step(void)
 	int r;
 
 	bring(netns, "eth1", 2);
-	do_in(netns, "ip addr flush dev eth0; ip link set eth0 down");
+	do_in(netns, what);
 	NEED(bh_network_renew(old, &next, &err) == 0 && next);
 	before = picture_of(netns);
 	do {
@@ -529,6 +531,47 @@ static int act_change_fails_at_each_step(void)
 	NEED(r == 0 && step > 10 && has(netns, "ip -d link show", ": eth1"));
 	fails = 0;
 	bh_network_free(old);
+	bh_network_free(next);
+	return 0;
+}
+
+static int act_one_goes_and_one_comes(void)
+{
+	return fail_each_step("ip addr flush dev eth0; ip link set eth0 down");
+}
+
+static int act_one_is_another(void)
+{
+	return fail_each_step("ip link set eth0 address 02:00:00:00:08:55");
+}
+
+/* The interface is another one to the guest, and has what we put there. */
+static int act_change_of_address(void)
+{
+	bh_auto_close int netns = -EBADF;
+	bh_auto_free char *before = NULL;
+	struct bh_network *old = with_eth0(&netns), *next;
+	struct bh_err err = BH_ERR_INIT;
+	Agent__NetworkRequest news;
+	json_object *saved;
+
+	before = picture_of(netns);
+	do_in(netns, "ip link set eth0 address 02:00:00:00:08:55");
+	next = exchange(old, &news);
+	NEED(news.n_surplus == 1 && news.surplus[0].data[5] == 1 && news.n_interfaces == 1);
+	NEED(news.interfaces[0]->mac.data[5] == 0x55 && news.interfaces[0]->device_mac.len == 6);
+	NEED(!(news.interfaces[0]->flags & IFF_ALLMULTI));
+	bh_network_free(old);
+	do_in(netns, "ip link set eth0 address 02:00:00:00:08:01");
+	old = next;
+	next = exchange(old, &news);
+	bh_network_free(old);
+	NEED(is_as_it_was(netns, before));
+	/* The interface is left as it came. */
+	saved = saved_of(next);
+	NEED(bh_network_undo(saved, &err) == 0);
+	NEED(!has(netns, "tc qdisc", "ingress") && !has(netns, "ip link", "ALLMULTI"));
+	json_object_put(saved);
 	bh_network_free(next);
 	return 0;
 }
@@ -1015,8 +1058,10 @@ static void interfaces_may_come_later(void **state)
 	(void)state;
 	check(act_late);
 	check(act_change);
+	check(act_change_of_address);
 	check(act_change_fails);
-	check(act_change_fails_at_each_step);
+	check(act_one_goes_and_one_comes);
+	check(act_one_is_another);
 	check(act_too_many);
 }
 

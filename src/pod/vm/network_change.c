@@ -71,6 +71,19 @@ static int find_again(const struct bh_network *network, size_t i, const struct b
 	return -1;
 }
 
+/* What is there of ours was not found: of an interface that has another address by now. */
+static void inherit(const struct bh_network *old, struct bh_network_link *link)
+{
+	for (size_t j = 0; j < old->trace.n && link->redirected; j++) {
+		const struct bh_network_link *was = &old->trace.links[j];
+
+		if (was->index != link->index)
+			continue;
+		link->had_ingress = was->had_ingress;
+		link->had_allmulti = was->had_allmulti;
+	}
+}
+
 /* Those that were there keep their devices; those that are new get what is left. */
 static void give_devices(const struct bh_network *old, struct bh_network *next)
 {
@@ -81,12 +94,13 @@ static void give_devices(const struct bh_network *old, struct bh_network *next)
 		Agent__Interface *interface = next->message.interfaces[i];
 		int j = find_again(next, i, old);
 
-		if (j < 0)
-			continue;
-		*link = old->trace.links[j];
-		memcpy(link->name, interface->name, strlen(interface->name) + 1);
-		used[link->nic] = true;
-		interface->device_mac.len = 0;
+		inherit(old, link);
+		if (j >= 0) {
+			*link = old->trace.links[j];
+			memcpy(link->name, interface->name, strlen(interface->name) + 1);
+			used[link->nic] = true;
+			interface->device_mac.len = 0;
+		}
 		if (!link->had_allmulti) /* it is ours */
 			interface->flags &= ~(uint32_t)IFF_ALLMULTI;
 	}
