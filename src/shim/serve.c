@@ -197,6 +197,7 @@ int bh_shim_open_pod(struct bh_shim *s, const char *id, const char *bundle,
 	/* It may have been told to end meanwhile, and waits for this. */
 	s->stage = r < 0 ? BH_SHIM_IDLE : BH_SHIM_OPEN;
 	if (r < 0 && s->pod) {
+		stop_listening(&s->pod_listener);
 		bh_pod_close(s->pod);
 		s->pod = bh_pod_free(s->pod);
 	}
