@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The HTTP server. libmicrohttpd tells its work by one descriptor and one timeout, which the event
- * loop watches. A request waits, suspended, until the pods were looked at; requests that come
- * meanwhile share that look. No pod can make it wait longer than its deadline.
+ * loop watches, and is given its connections: of itself it would be busy all the time while there
+ * are no descriptors for any. A request waits, suspended, until the pods were looked at; requests
+ * that come meanwhile share that look. No pod can make it wait longer than its deadline.
  *
  * Source: libmicrohttpd(3), "external event loop", MHD_suspend_connection()
  */
@@ -12,9 +13,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "loop/acceptor.h"
 #include "loop/fiber.h"
 #include "metrics/exposition.h"
 
@@ -39,6 +42,7 @@ struct server {
 	const struct bh_node_query *query;
 	struct bh_loop loop;
 	struct bh_listener listener;
+	struct bh_acceptor acceptor; /* at the listener */
 	struct MHD_Daemon *http;
 	struct bh_source http_source, signals;
 	struct bh_timer http_timer;
@@ -197,15 +201,36 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **st
 
 /* ---- on the event loop ----------------------------------------------------------------------- */
 
+/* Those that are too many wait. */
+static void hold_callers(struct server *s)
+{
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(s->http, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+	bh_acceptor_hold(&s->acceptor, info && info->num_connections >= CONNECTIONS_MAX);
+}
+
 static void run_http(struct server *s)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
 	MHD_run(s->http);
+	hold_callers(s);
 	if (MHD_get_timeout(s->http, &ms) == MHD_YES)
 		bh_loop_arm(&s->loop, &s->http_timer, ms);
 	else
 		bh_loop_disarm(&s->loop, &s->http_timer);
+}
+
+static void on_client(struct bh_acceptor *acceptor, int fd)
+{
+	struct server *s = bh_owner_of(acceptor, struct server, acceptor);
+	struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(from);
+
+	(void)!getpeername(fd, (struct sockaddr *)&from, &len);
+	MHD_add_connection(s->http, fd, (struct sockaddr *)&from, len); /* takes fd in any case */
+	run_http(s);
 }
 
 static int on_http(struct bh_source *source, uint32_t events, struct bh_err *err)
@@ -253,20 +278,20 @@ static int start_http(struct server *s, struct bh_err *err)
 	int r;
 
 	s->http = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
-		MHD_OPTION_LISTEN_SOCKET, (MHD_socket)s->listener.fd, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned int)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S,
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
+		on_request, s, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_MAX, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, s, MHD_OPTION_END);
 	if (!s->http)
 		return bh_err_as(err, BH_ERR_PEER, -EIO, "start the HTTP server");
-	s->listener.fd = -EBADF; /* it is the daemon's to close */
 	info = MHD_get_daemon_info(s->http, MHD_DAEMON_INFO_EPOLL_FD);
 	if (!info)
 		return bh_err_as(err, BH_ERR_PEER, -EIO, "the HTTP server has no descriptor");
 	s->http_source = (struct bh_source){ .fd = info->epoll_fd, .fn = on_http, .what = "HTTP" };
 	r = bh_loop_add(&s->loop, &s->http_source, EPOLLIN, err);
-	return r < 0 ? r : 0;
+	s->acceptor.source.fd = s->listener.fd;
+	return r < 0 ? r : bh_acceptor_start(&s->loop, &s->acceptor, err);
 }
 
 int bh_metrics_serve(const struct bh_node_query *query, const char *where, struct bh_err *err)
@@ -274,6 +299,8 @@ int bh_metrics_serve(const struct bh_node_query *query, const char *where, struc
 	struct server s = { .query = query,
 			    .loop = BH_LOOP_INIT,
 			    .listener = { .fd = -EBADF },
+			    .acceptor = { .source = { .fd = -EBADF, .what = "metrics" },
+					  .fn = on_client },
 			    .http_source = { .fd = -EBADF },
 			    .signals = { .fd = -EBADF, .fn = on_signal, .what = "signals" },
 			    .http_timer = { .fn = on_http_timer },
@@ -290,6 +317,7 @@ int bh_metrics_serve(const struct bh_node_query *query, const char *where, struc
 	answer_all(&s, NULL, 0); /* those that are suspended would keep the server from ending */
 	if (s.http)
 		MHD_stop_daemon(s.http);
+	bh_acceptor_stop(&s.acceptor);
 	bh_listener_deinit(&s.listener);
 	/* A look that is under way has a stack of its own, which ends with the program. */
 	if (!s.looking)

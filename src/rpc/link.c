@@ -23,22 +23,22 @@ struct bh_link *bh_link_new(struct bh_loop *loop, bh_link_dead_fn dead, void *ar
 	link->loop = loop;
 	link->dead = dead;
 	link->arg = arg;
-	link->socket.fd = link->first.fd = -EBADF;
+	link->listener.source.fd = link->first.fd = -EBADF;
 	return link;
 }
 
-static void close_socket(struct bh_link *link, struct bh_source *socket)
+static void close_listener(struct bh_link *link)
 {
-	bh_loop_remove(link->loop, socket);
-	socket->fd = bh_close(socket->fd);
+	bh_acceptor_stop(&link->listener);
+	link->listener.source.fd = bh_close(link->listener.source.fd);
 }
 
 static void shut(struct bh_link *link)
 {
-	bh_loop_disarm(link->loop, &link->again);
 	link->mux = bh_mux_free(link->mux);
-	close_socket(link, &link->socket);
-	close_socket(link, &link->first);
+	close_listener(link);
+	bh_loop_remove(link->loop, &link->first);
+	link->first.fd = bh_close(link->first.fd);
 	bh_link_end_incoming(link);
 }
 
@@ -79,18 +79,13 @@ int bh_link_add_mux(struct bh_link *link, int fd, enum bh_mux_side side, struct 
 	return bh_mux_new(link->loop, fd, side, &on, &link->mux, err);
 }
 
-int bh_link_take_caller(int listener, uint32_t cid, struct bh_err *err)
+bool bh_link_is_other_end(const struct bh_link *link, int fd)
 {
 	struct sockaddr_vm from = { .svm_family = AF_UNSPEC };
 	socklen_t len = sizeof(from);
-	bh_auto_close int fd =
-		accept4(listener, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
-		return bh_err_set(err, -errno, "accept over vsock");
-	if (fd < 0 || from.svm_family != AF_VSOCK || from.svm_cid != cid)
-		return -EAGAIN;
-	return bh_take_fd(&fd);
+	return getpeername(fd, (struct sockaddr *)&from, &len) == 0 &&
+	       from.svm_family == AF_VSOCK && from.svm_cid == link->cid;
 }
 
 /* ---- host ------------------------------------------------------------------------------------ */
@@ -185,13 +180,9 @@ static int on_first(struct bh_source *source, uint32_t events, struct bh_err *lo
 }
 
 /* The guest's one call; whoever else calls is not heard. */
-static int take_first(struct bh_link *link, struct bh_err *err)
+static int take_first(struct bh_link *link, int fd, struct bh_err *err)
 {
-	int fd = bh_link_take_caller(link->socket.fd, link->cid, err);
-
-	if (fd < 0)
-		return fd == -EAGAIN ? 0 : fd;
-	close_socket(link, &link->socket);
+	close_listener(link);
 	link->first = (struct bh_source){ .fd = fd, .fn = on_first, .what = "agent's vsock" };
 	/* A new socket takes these few bytes at once. */
 	if (send(fd, link->key, sizeof(link->key), MSG_NOSIGNAL | MSG_DONTWAIT) !=
@@ -200,16 +191,15 @@ static int take_first(struct bh_link *link, struct bh_err *err)
 	return bh_loop_add(link->loop, &link->first, EPOLLIN, err);
 }
 
-static int on_call(struct bh_source *source, uint32_t events, struct bh_err *loop_err)
+static void on_call(struct bh_acceptor *listener, int fd)
 {
-	struct bh_link *link = bh_owner_of(source, struct bh_link, socket);
+	struct bh_link *link = bh_owner_of(listener, struct bh_link, listener);
 	struct bh_err err = BH_ERR_INIT;
 
-	(void)events;
-	(void)loop_err;
-	if (take_first(link, &err) < 0)
+	if (!bh_link_is_other_end(link, fd))
+		bh_close(fd);
+	else if (take_first(link, fd, &err) < 0)
 		bh_link_die(link, &err);
-	return 0;
 }
 
 static int await_call(struct bh_link *link, struct bh_err *err)
@@ -220,12 +210,13 @@ static int await_call(struct bh_link *link, struct bh_err *err)
 	socklen_t len = sizeof(at);
 	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	link->socket = (struct bh_source){ .fd = fd, .fn = on_call, .what = "vsock" };
+	link->listener =
+		(struct bh_acceptor){ .source = { .fd = fd, .what = "vsock" }, .fn = on_call };
 	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&at, &len) < 0 || listen(fd, SOMAXCONN) < 0)
 		return bh_err_set(err, -errno, "listen on vsock");
 	link->port = at.svm_port;
-	return bh_loop_add(link->loop, &link->socket, EPOLLIN, err);
+	return bh_acceptor_start(link->loop, &link->listener, err);
 }
 
 int bh_link_vsock(struct bh_loop *loop, uint32_t cid, bh_link_dead_fn dead, void *arg,

@@ -16,7 +16,6 @@
 #define INCOMING_MAX 256U
 /* How long one may take to say it. */
 #define PREAMBLE_MS       5000U
-#define AGAIN_MS          100U
 #define NAME_BYTES        64U
 #define PORTS             "/sys/class/virtio-ports"
 #define CMDLINE_BYTES_MAX (64U << 10)
@@ -139,38 +138,23 @@ void bh_link_take_stream(struct bh_link *link, int fd, bool keyed)
 
 /* ---- vsock ----------------------------------------------------------------------------------- */
 
-static void on_again(struct bh_timer *timer)
+/* Not the guest's own processes: a container's could call, too. */
+static void on_call(struct bh_acceptor *listener, int fd)
 {
-	struct bh_link *link = bh_owner_of(timer, struct bh_link, again);
-	struct bh_err err;
+	struct bh_link *link = bh_owner_of(listener, struct bh_link, listener);
 
-	if (bh_loop_watch(link->loop, &link->socket, EPOLLIN, &err) < 0)
-		bh_link_die(link, &err);
-}
-
-static int on_listener(struct bh_source *source, uint32_t events, struct bh_err *err)
-{
-	struct bh_link *link = bh_owner_of(source, struct bh_link, socket);
-	/* Not the guest's own processes: a container's could call, too. */
-	int fd = bh_link_take_caller(source->fd, link->cid, err);
-
-	(void)events;
-	if (fd == -EAGAIN)
-		return 0;
-	if (fd < 0) {
-		bh_loop_arm(link->loop, &link->again, AGAIN_MS);
-		return bh_loop_watch(link->loop, source, 0, err);
-	}
-	bh_link_take_stream(link, fd, true);
-	return 0;
+	if (bh_link_is_other_end(link, fd))
+		bh_link_take_stream(link, fd, true);
+	else
+		bh_close(fd);
 }
 
 int bh_link_add_listener(struct bh_link *link, int fd, uint32_t cid, struct bh_err *err)
 {
 	link->cid = cid;
-	link->again.fn = on_again;
-	link->socket = (struct bh_source){ .fd = fd, .fn = on_listener, .what = "vsock" };
-	return bh_loop_add(link->loop, &link->socket, EPOLLIN, err);
+	link->listener =
+		(struct bh_acceptor){ .source = { .fd = fd, .what = "vsock" }, .fn = on_call };
+	return bh_acceptor_start(link->loop, &link->listener, err);
 }
 
 static void supervisor_gone(struct bh_link *link)

@@ -3,6 +3,7 @@
 #ifndef BH_RPC_LINK_INTERNAL_H
 #define BH_RPC_LINK_INTERNAL_H
 
+#include "loop/acceptor.h"
 #include "rpc/link.h"
 #include "rpc/mux.h"
 
@@ -22,16 +23,15 @@ struct bh_link {
 
 	/* over vsock */
 	uint8_t key[BH_LINK_KEY_BYTES];
-	bool keyed;              /* host: it was acknowledged; guest: it is known */
-	struct bh_source first;  /* the connection that brings the key; fd is owned */
-	struct bh_source socket; /* what listens; host: until the first connection; fd is owned */
-	uint32_t cid;            /* the other end's: the only one that may connect */
-	uint32_t port;           /* host: where it listens */
+	bool keyed;                  /* host: it was acknowledged; guest: it is known */
+	struct bh_source first;      /* the connection that brings the key; fd is owned */
+	struct bh_acceptor listener; /* host: until the first connection; fd is owned */
+	uint32_t cid;                /* the other end's: the only one that may connect */
+	uint32_t port;               /* host: where it listens */
 
 	/* guest */
 	bh_link_accept_fn accept;
-	size_t key_bytes;      /* so many have come */
-	struct bh_timer again; /* listens again: descriptors had run out */
+	size_t key_bytes; /* so many have come */
 	struct bh_link_incoming *incoming;
 	unsigned int n_incoming;
 };
@@ -51,9 +51,8 @@ int bh_link_add_mux(struct bh_link *link, int fd, enum bh_mux_side side,
 int bh_link_add_listener(struct bh_link *link, int fd, uint32_t cid,
 			 struct bh_err *err) bh_must_check;
 
-/** bh_link_take_caller() - the next of those who call @listener, if it is @cid
- * Return: its socket, non-blocking; -EAGAIN when it is not, or went away; -errno with @err */
-int bh_link_take_caller(int listener, uint32_t cid, struct bh_err *err) bh_must_check;
+/** bh_link_is_other_end() - whether it is the link's other end that called on @fd */
+bool bh_link_is_other_end(const struct bh_link *link, int fd);
 
 /* link_guest.c */
 

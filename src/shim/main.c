@@ -85,16 +85,6 @@ static int check(const struct bh_shim_call *call, struct bh_err *err)
 	return bh_container_id_check(call->id, err);
 }
 
-const char *bh_shim_root(struct bh_arena *arena, const char *root, const char *name_space,
-			 struct bh_err *err)
-{
-	const char *path = bh_arena_printf(arena, "%s/%s", root, name_space);
-
-	if (!path)
-		bh_err_oom(err);
-	return path;
-}
-
 static int act(const struct bh_shim_call *call, char **argv, struct bh_err *err)
 {
 	int r;

@@ -20,6 +20,16 @@
 #define SMALL_FILE    8192
 #define ADDRESS_START "unix://"
 
+const char *bh_shim_root(struct bh_arena *arena, const char *root, const char *name_space,
+			 struct bh_err *err)
+{
+	const char *path = bh_arena_printf(arena, "%s/%s", root, name_space);
+
+	if (!path)
+		bh_err_oom(err);
+	return path;
+}
+
 /* @message, packed, on standard output. */
 static int print(const ProtobufCMessage *message, struct bh_err *err)
 {

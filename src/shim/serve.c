@@ -65,14 +65,14 @@ static bool is_welcome(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
 }
 
-/* Whoever is there, and may be. What does not come about is closed: its caller tries again. */
-static void accept_one(struct bh_shim *s, int listener, const struct bh_rpc_service *services,
-		       size_t n)
+/* Whoever is welcome. What does not come about is closed: its caller tries again. */
+static void serve_one(struct bh_shim *s, int caller, const struct bh_rpc_service *services,
+		      size_t n)
 {
-	bh_auto_close int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	bh_auto_close int fd = caller;
 	struct bh_shim_connection *c;
 
-	if (fd < 0 || !is_welcome(fd))
+	if (!is_welcome(fd))
 		return;
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -88,28 +88,27 @@ static void accept_one(struct bh_shim *s, int listener, const struct bh_rpc_serv
 	look_whether_wanted(s);
 }
 
-static int on_connection(struct bh_source *source, uint32_t events, struct bh_err *err)
+static void stop_listening(struct bh_acceptor *listener)
 {
-	struct bh_shim *s = bh_owner_of(source, struct bh_shim, listener);
-	const struct bh_rpc_service service = bh_shim_service(s);
-
-	(void)events;
-	(void)err;
-	accept_one(s, source->fd, &service, 1);
-	return 0;
+	bh_acceptor_stop(listener);
+	listener->source.fd = bh_close(listener->source.fd);
 }
 
-static int on_command_line(struct bh_source *source, uint32_t events, struct bh_err *err)
+static void on_connection(struct bh_acceptor *listener, int fd)
 {
-	struct bh_shim *s = bh_owner_of(source, struct bh_shim, pod_listener);
-	const struct bh_rpc_service *services;
-	size_t n;
+	struct bh_shim *s = bh_owner_of(listener, struct bh_shim, listener);
+	const struct bh_rpc_service service = bh_shim_service(s);
 
-	(void)events;
-	(void)err;
-	services = bh_pod_services(s->pod, &n);
-	accept_one(s, source->fd, services, n);
-	return 0;
+	serve_one(s, fd, &service, 1);
+}
+
+static void on_command_line(struct bh_acceptor *listener, int fd)
+{
+	struct bh_shim *s = bh_owner_of(listener, struct bh_shim, pod_listener);
+	size_t n;
+	const struct bh_rpc_service *services = bh_pod_services(s->pod, &n);
+
+	serve_one(s, fd, services, n);
 }
 
 /* ---- the pod --------------------------------------------------------------------------------- */
@@ -162,13 +161,12 @@ static void on_over(void *arg)
 /* A pod with a directory of its own is reached there as well. */
 static int serve_command_line(struct bh_shim *s, struct bh_err *err)
 {
-	int r;
+	int fd = bh_pod_listen(s->config.root, s->config.id, err);
 
-	s->pod_listener.fd = bh_pod_listen(s->config.root, s->config.id, err);
-	if (s->pod_listener.fd < 0)
-		return s->pod_listener.fd == -ENOENT ? 0 : s->pod_listener.fd;
-	r = bh_loop_add(&s->loop, &s->pod_listener, EPOLLIN, err);
-	return r < 0 ? r : 0;
+	s->pod_listener.source.fd = fd;
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	return bh_acceptor_start(&s->loop, &s->pod_listener, err);
 }
 
 static int open_pod(struct bh_shim *s, const char *id, const char *bundle, const Wire__Any *options,
@@ -199,6 +197,7 @@ int bh_shim_open_pod(struct bh_shim *s, const char *id, const char *bundle,
 	/* It may have been told to end meanwhile, and waits for this. */
 	s->stage = r < 0 ? BH_SHIM_IDLE : BH_SHIM_OPEN;
 	if (r < 0 && s->pod) {
+		stop_listening(&s->pod_listener);
 		bh_pod_close(s->pod);
 		s->pod = bh_pod_free(s->pod);
 	}
@@ -248,12 +247,11 @@ void bh_shim_tidy(struct bh_shim *s)
 
 void bh_shim_retire(struct bh_shim *s)
 {
-	if (s->listener.fd < 0)
+	if (s->listener.source.fd < 0)
 		return;
 	unlink(s->socket_path);
 	bh_shim_unmark(s->socket_path);
-	bh_loop_remove(&s->loop, &s->listener);
-	s->listener.fd = bh_close(s->listener.fd);
+	stop_listening(&s->listener);
 }
 
 static void close_and_leave(void *arg)
@@ -263,8 +261,7 @@ static void close_and_leave(void *arg)
 	while (s->stage == BH_SHIM_OPENING && bh_fiber_sleep(&s->loop, 10, NULL) == 0)
 		;
 	s->stage = BH_SHIM_ENDING;
-	bh_loop_remove(&s->loop, &s->pod_listener);
-	s->pod_listener.fd = bh_close(s->pod_listener.fd);
+	stop_listening(&s->pod_listener);
 	if (s->pod)
 		bh_pod_close(s->pod);
 	bh_publisher_drain(&s->publisher, DRAIN_MS);
@@ -321,16 +318,14 @@ static int take_socket(struct bh_shim *s, struct bh_err *err)
 {
 	struct sockaddr_un at;
 	socklen_t len = sizeof(at);
-	int r;
 
 	if (getsockname(BH_SHIM_SOCKET_FD, (struct sockaddr *)&at, &len) < 0 ||
 	    at.sun_family != AF_UNIX || fcntl(BH_SHIM_SOCKET_FD, F_SETFD, FD_CLOEXEC) < 0)
 		return bh_err_set(err, -errno, "descriptor %d is no listening socket",
 				  BH_SHIM_SOCKET_FD);
 	snprintf(s->socket_path, sizeof(s->socket_path), "%s", at.sun_path);
-	s->listener.fd = BH_SHIM_SOCKET_FD;
-	r = bh_loop_add(&s->loop, &s->listener, EPOLLIN, err);
-	return r < 0 ? r : 0;
+	s->listener.source.fd = BH_SHIM_SOCKET_FD;
+	return bh_acceptor_start(&s->loop, &s->listener, err);
 }
 
 static int watch_signals(struct bh_shim *s, struct bh_err *err)
@@ -374,8 +369,9 @@ int bh_shim_serve(const struct bh_shim_call *call, char *const argv[], struct bh
 	struct bh_shim s = {
 		.call = call,
 		.settings = BH_SHIM_SETTINGS_INIT,
-		.listener = { .fd = -EBADF, .fn = on_connection, .what = "socket" },
-		.pod_listener = { .fd = -EBADF, .fn = on_command_line, .what = "pod's socket" },
+		.listener = { .source = { .fd = -EBADF, .what = "socket" }, .fn = on_connection },
+		.pod_listener = { .source = { .fd = -EBADF, .what = "pod's socket" },
+				  .fn = on_command_line },
 		.signals = { .fd = -EBADF, .fn = on_signal, .what = "signals" },
 		.courtesy = { .fn = on_courtesy },
 		.tidy = { .fn = on_tidy },

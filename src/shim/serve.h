@@ -3,6 +3,7 @@
 #ifndef BH_SHIM_SERVE_H
 #define BH_SHIM_SERVE_H
 
+#include "loop/acceptor.h"
 #include "shim/publish.h"
 #include "shim/shim.h"
 
@@ -30,7 +31,8 @@ struct bh_shim {
 	struct bh_pod *pod;
 	enum bh_shim_stage stage;
 	struct bh_publisher publisher;
-	struct bh_source listener, pod_listener, signals;
+	struct bh_acceptor listener, pod_listener;
+	struct bh_source signals;
 	struct bh_timer courtesy, tidy;
 	struct bh_shim_connection *connections;
 	bool ends; /* bh_shim_end() was called */

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/option.h"
 #include "base/path.h"
+#include "loop/acceptor.h"
 #include "loop/fiber.h"
 #include "pod/pod.h"
 
@@ -50,7 +51,8 @@ struct server {
 	const struct options *o;
 	struct bh_loop loop;
 	struct bh_pod *pod;
-	struct bh_source listener, signals, caller;
+	struct bh_acceptor listener;
+	struct bh_source signals, caller;
 	struct bh_timer farewell, courtesy;
 	size_t n_connections;
 	pid_t creator; /* who started this program, for a container of its own */
@@ -199,36 +201,27 @@ static pid_t peer_of(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? 0 : peer.pid;
 }
 
-static int on_connection(struct bh_source *source, uint32_t events, struct bh_err *err)
+static void on_connection(struct bh_acceptor *listener, int fd)
 {
-	struct server *s = bh_owner_of(source, struct server, listener);
+	struct server *s = bh_owner_of(listener, struct server, listener);
 	struct bh_rpc_server *connection;
 	const struct bh_rpc_service *services;
 	size_t n;
-	int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	(void)events;
-	(void)err;
-	if (fd < 0)
-		return 0; /* the caller is gone already */
 	/* Others, who only look, may come and go before. */
 	if (peer_of(fd) == s->creator)
 		bh_loop_disarm(&s->loop, &s->courtesy);
 	services = bh_pod_services(s->pod, &n);
 	if (bh_rpc_serve(&s->loop, fd, services, n, on_closed, s, &connection, NULL) == 0)
 		s->n_connections++;
-	return 0;
 }
 
 static int listen_on(struct server *s, struct bh_err *err)
 {
-	int r;
+	int fd = bh_pod_listen(s->o->pod.root, s->o->pod.id, err);
 
-	s->listener.fd = bh_pod_listen(s->o->pod.root, s->o->pod.id, err);
-	if (s->listener.fd < 0)
-		return s->listener.fd;
-	r = bh_loop_add(&s->loop, &s->listener, EPOLLIN, err);
-	return r < 0 ? r : 0;
+	s->listener.source.fd = fd;
+	return fd < 0 ? fd : bh_acceptor_start(&s->loop, &s->listener, err);
 }
 
 /* ---- the pod's life -------------------------------------------------------------------------- */
@@ -245,7 +238,7 @@ static void on_over(void *arg)
 	struct server *s = arg;
 
 	s->over = true;
-	bh_loop_remove(&s->loop, &s->listener);
+	bh_acceptor_stop(&s->listener);
 	bh_loop_arm(&s->loop, &s->farewell, FAREWELL_MS);
 	look_whether_wanted(s);
 }
@@ -376,7 +369,8 @@ static int serve(const struct options *given, struct bh_err *unused)
 	struct server s = {
 		.o = &o,
 		.creator = getppid(),
-		.listener = { .fd = -EBADF, .fn = on_connection, .what = "pod's socket" },
+		.listener = { .source = { .fd = -EBADF, .what = "pod's socket" },
+			      .fn = on_connection },
 		.signals = { .fd = -EBADF, .fn = on_signal, .what = "signals" },
 		.caller = { .fd = -EBADF, .fn = on_caller_gone, .what = "caller" },
 		.farewell = { .fn = on_farewell },

@@ -24,6 +24,7 @@ setup() {
 }
 
 teardown() {
+    stop_process "${SERVER:-}"
     rm -rf "$CONFIG" "$CONFIG.d"
 }
 
@@ -305,4 +306,49 @@ shows() {
     [[ $output == *"$ID"* ]]
     run -0 rt_at delete --force "$ID"
     fails_with "--timeout: 'soon' is not a time" "$BULKHEAD" metrics --timeout soon
+}
+
+# ticks PID: of a processor that it has had, a hundredth of a second each.
+ticks() {
+    awk '{ print $14 + $15 }' "/proc/$1/stat"
+}
+
+@test "metrics: whoever there is no descriptor or no room for waits, and the server rests" {
+    require_root
+    require_command curl prlimit python3
+    local client free=0 before
+    "$BULKHEAD" metrics --listen "unix:$WORK/metrics" </dev/null >/dev/null 2>"$WORK/log" 3>&- &
+    SERVER=$!
+    wait_until 20 grep -q 'metrics at' "$WORK/log"
+    while [ -e "/proc/$SERVER/fd/$free" ]; do free=$((free + 1)); done
+    prlimit --pid "$SERVER" --nofile=$free:
+    curl -sf --max-time 20 --unix-socket "$WORK/metrics" http://x/metrics >"$WORK/answer" 3>&- &
+    client=$!
+    sleep 0.5
+    before=$(ticks "$SERVER")
+    sleep 1
+    [ $(($(ticks "$SERVER") - before)) -lt 10 ]
+    prlimit --pid "$SERVER" --nofile=1024:
+    wait $client
+    grep -q '^bulkhead_build_info' "$WORK/answer"
+    [ "$(grep -c 'who calls has to wait: Too many open files' "$WORK/log")" -eq 1 ]
+    python3 - "$WORK/metrics" <<'END'
+import socket, sys
+
+def call(patience):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    s.settimeout(patience)
+    return s
+
+silent = [call(5) for _ in range(64)]
+last = call(0.5)
+last.send(b"GET /metrics HTTP/1.0\r\n\r\n")
+try:
+    sys.exit(f"one too many is answered: {last.recv(1)}")
+except TimeoutError:
+    silent.pop().close()
+last.settimeout(5)
+assert last.recv(15) == b"HTTP/1.1 200 OK"
+END
 }

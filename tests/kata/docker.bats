@@ -144,6 +144,12 @@ interfaces() {
     run -0 docker exec c1 ip route
     [[ $output == *"default via "*"dev eth"[1-9]* && $output != *eth0* ]]
     docker exec c1 ping -c 1 -W 20 server
+    # Under another hardware address it is another one.
+    node nsenter --target "$(field c1 .State.Pid)" --net sh -c \
+        'ip link set "$(ip -o link | grep -om 1 "eth[1-9]")" address 02:42:00:00:00:55'
+    has_new_address() { docker exec c1 sh -c 'cat /sys/class/net/eth[1-9]/address' | grep -q 02:42:00:00:00:55; }
+    wait_until 10 has_new_address
+    docker exec c1 ping -c 1 -W 20 server
 }
 
 @test "docker: kata: the daemon restarts, the VMM is killed" {

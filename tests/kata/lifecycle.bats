@@ -536,6 +536,11 @@ hook() {
     pod_gone "$ID"
 }
 
+@test "whoever the supervisor has no descriptor for waits, and it rests" {
+    "$TESTS_LIB/starve" "$(supervisor_of "$POD")" "$STATE/@pods/$POD/sock"
+    rt exec "$POD" true
+}
+
 # bats test_tags=essential
 @test "delete of the last container ends the pod and leaves nothing" {
     rt delete --force "$POD"

@@ -32,6 +32,18 @@
 #include "netns.h"
 #include "pod/vm/network.h"
 
+static unsigned int fails; /* which of the next requests to the kernel; 0 = none */
+
+/* In the place of the C library's. */
+ssize_t send(int fd, const void *data, size_t n, int flags)
+{
+	if (fails && --fails == 0) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	return sendto(fd, data, n, flags, NULL, 0);
+}
+
 static int pod, guest; /* the other namespaces, in the child that runs a case */
 static char pod_path[32];
 
@@ -67,28 +79,38 @@ static void check(int (*act)(void))
 }
 
 /* What must be as before. Addresses of IPv6 that are being looked at settle first; of carriers the
- * kernel tells up to a second later, and they are nobody's doing here. */
-static char *picture(void)
+ * kernel tells up to a second later, and they are nobody's doing here; actions it counts. */
+static char *picture_of(int netns)
 {
-	for (int i = 0; i < 50 && has(pod, "ip -6 addr", "tentative"); i++)
+	for (int i = 0; i < 50 && has(netns, "ip -6 addr", "tentative"); i++)
 		usleep(100000);
-	return run_in(pod,
+	return run_in(netns,
 		      "{ ip -d link; ip addr; ip route show table all;"
 		      "ip -6 route show table all; ip neigh show nud permanent; tc qdisc; } |"
 		      "sed -E 's/NO-CARRIER,//; s/,M-DOWN//; s/ linkdown//; s/ state [A-Z]+//';"
 		      "for i in $(ip -o link | cut -d: -f2 | cut -d@ -f1); do tc filter show "
 		      "dev $i ingress;"
-		      "tc filter show dev $i egress; done");
+		      "tc filter show dev $i egress; done | sed -E 's/index [0-9]+ ref/ref/'");
 }
 
-static bool is_as_before(char *before)
+static char *picture(void)
 {
-	bh_auto_free char *after = picture();
+	return picture_of(pod);
+}
+
+static bool is_as_it_was(int netns, const char *before)
+{
+	bh_auto_free char *after = picture_of(netns);
 	bool same = strcmp(before, after) == 0;
 
 	if (!same)
 		fprintf(stderr, "before:\n%s\nafter:\n%s\n", before, after);
 	return same;
+}
+
+static bool is_as_before(const char *before)
+{
+	return is_as_it_was(pod, before);
 }
 
 static struct bh_network *plan(struct bh_err *err)
@@ -330,8 +352,10 @@ static struct bh_network *exchange(struct bh_network *old, Agent__NetworkRequest
 		agent__network_request__init(ret_news);
 		return old;
 	}
-	if (bh_network_exchange(old, next, &err) < 0)
+	if (bh_network_exchange(old, next, &err) < 0) {
+		fprintf(stderr, "%s\n", err.text);
 		_exit(95);
+	}
 	*ret_news = *bh_network_news(next);
 	return next;
 }
@@ -422,6 +446,133 @@ static int act_change(void)
 	json_object_put(saved);
 	bh_network_free(network);
 	close(news_fd.fd);
+	return 0;
+}
+
+/* Return: the network of a namespace into which eth0 came */
+static struct bh_network *with_eth0(int *ret_netns)
+{
+	struct bh_err err = BH_ERR_INIT;
+	struct bh_network *network;
+
+	if (bh_network_reserve(2, ret_netns, &network, &err) < 0)
+		_exit(96);
+	bring(*ret_netns, "eth0", 1);
+	if (bh_network_arrive(network, &err) < 0 || bh_network_apply(network, &err) < 0)
+		_exit(97);
+	return network;
+}
+
+#define BLOCK                                                                                  \
+	"tc qdisc add dev eth1 ingress; tc filter add dev eth1 ingress pref 9 protocol ip u32" \
+	" match ip src 192.0.2.1 action mirred egress redirect dev lo"
+
+/* One goes, and its device is for the one that comes and cannot be had. */
+static int act_change_fails(void)
+{
+	bh_auto_close int netns = -EBADF;
+	bh_auto_free char *before = NULL;
+	struct bh_network *old = with_eth0(&netns), *next;
+	struct bh_err err = BH_ERR_INIT;
+	Agent__NetworkRequest news;
+	json_object *saved;
+
+	bring(netns, "eth1", 2);
+	do_in(netns, "ip addr flush dev eth0; ip link set eth0 down");
+	NEED(bh_network_renew(old, &next, &err) == 0 && next);
+	do_in(netns, BLOCK);
+	before = picture_of(netns);
+	NEED_TEXT(before, "(Egress Redirect to device bhtap0) stolen");
+	NEED(bh_network_exchange(old, next, &err) == -EEXIST);
+	NEED_TEXT(err.text, "interface 'eth1': add an ingress qdisc");
+	NEED(is_as_it_was(netns, before));
+	bh_network_free(next);
+
+	/* One that went by itself is not missed. */
+	do_in(netns, "tc qdisc del dev eth1 ingress");
+	NEED(bh_network_renew(old, &next, &err) == 0 && next);
+	do_in(netns, "ip link del eth0; " BLOCK);
+	NEED(bh_network_exchange(old, next, &err) == -EEXIST);
+	NEED(!strstr(err.text, "undone") && has(netns, "ip -d link show", ": spare"));
+	bh_network_free(next);
+
+	do_in(netns, "tc qdisc del dev eth1 ingress");
+	next = exchange(old, &news);
+	NEED(next != old && news.n_surplus == 1 && news.n_interfaces == 1);
+	NEED(has(netns, "tc filter show dev eth1 ingress", "mirred"));
+	saved = saved_of(next);
+	NEED(bh_network_undo(saved, &err) == 0 && !has(netns, "tc qdisc", "ingress"));
+	json_object_put(saved);
+	bh_network_free(old);
+	bh_network_free(next);
+	return 0;
+}
+
+/* Whichever request fails, all is as it was found. @what: becomes of eth0 when eth1 comes */
+static int fail_each_step(const char *what)
+{
+	bh_auto_close int netns = -EBADF;
+	bh_auto_free char *before = NULL;
+	struct bh_network *old = with_eth0(&netns), *next;
+	struct bh_err err = BH_ERR_INIT;
+	unsigned int step = 0;
+	int r;
+
+	bring(netns, "eth1", 2);
+	do_in(netns, what);
+	NEED(bh_network_renew(old, &next, &err) == 0 && next);
+	before = picture_of(netns);
+	do {
+		fails = ++step;
+		r = bh_network_exchange(old, next, &err);
+		if (fails == 0)
+			NEED(r == -ENOBUFS && is_as_it_was(netns, before));
+	} while (fails == 0);
+	NEED(r == 0 && step > 10 && has(netns, "ip -d link show", ": eth1"));
+	fails = 0;
+	bh_network_free(old);
+	bh_network_free(next);
+	return 0;
+}
+
+static int act_one_goes_and_one_comes(void)
+{
+	return fail_each_step("ip addr flush dev eth0; ip link set eth0 down");
+}
+
+static int act_one_is_another(void)
+{
+	return fail_each_step("ip link set eth0 address 02:00:00:00:08:55");
+}
+
+/* The interface is another one to the guest, and has what we put there. */
+static int act_change_of_address(void)
+{
+	bh_auto_close int netns = -EBADF;
+	bh_auto_free char *before = NULL;
+	struct bh_network *old = with_eth0(&netns), *next;
+	struct bh_err err = BH_ERR_INIT;
+	Agent__NetworkRequest news;
+	json_object *saved;
+
+	before = picture_of(netns);
+	do_in(netns, "ip link set eth0 address 02:00:00:00:08:55");
+	next = exchange(old, &news);
+	NEED(news.n_surplus == 1 && news.surplus[0].data[5] == 1 && news.n_interfaces == 1);
+	NEED(news.interfaces[0]->mac.data[5] == 0x55 && news.interfaces[0]->device_mac.len == 6);
+	NEED(!(news.interfaces[0]->flags & IFF_ALLMULTI));
+	bh_network_free(old);
+	do_in(netns, "ip link set eth0 address 02:00:00:00:08:01");
+	old = next;
+	next = exchange(old, &news);
+	bh_network_free(old);
+	NEED(is_as_it_was(netns, before));
+	/* The interface is left as it came. */
+	saved = saved_of(next);
+	NEED(bh_network_undo(saved, &err) == 0);
+	NEED(!has(netns, "tc qdisc", "ingress") && !has(netns, "ip link", "ALLMULTI"));
+	json_object_put(saved);
+	bh_network_free(next);
 	return 0;
 }
 
@@ -907,6 +1058,10 @@ static void interfaces_may_come_later(void **state)
 	(void)state;
 	check(act_late);
 	check(act_change);
+	check(act_change_of_address);
+	check(act_change_fails);
+	check(act_one_goes_and_one_comes);
+	check(act_one_is_another);
 	check(act_too_many);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a shim is told: its input and options, the names of loggers. */
+#include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +22,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "shim/input.h"
+#include "shim/serve.h"
 #include "shim/settings.h"
 #include "task/logger.h"
 
@@ -242,6 +248,82 @@ static void test_settings(void **state)
 	assert_non_null(strstr(err.text, "node.yaml:1: there is no key 'acelerator'"));
 }
 
+/* ---- the pod's own socket ---------------------------------------------------------------- */
+
+static bool no_memory; /* to watch a socket that listens */
+
+/* In the place of the C library's. */
+int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	int listens = 0;
+	socklen_t len = sizeof(listens);
+
+	if (no_memory && op == EPOLL_CTL_ADD &&
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return (int)syscall(SYS_epoll_ctl, epfd, op, fd, event);
+}
+
+static size_t count_descriptors(void)
+{
+	bh_auto_closedir DIR *dir = opendir("/proc/self/fd");
+	size_t n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	return n;
+}
+
+/* For what is left in /run, from now on. Return: whether it can be had */
+static bool have_own_run(void)
+{
+	return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
+	       mount("/", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("tmpfs", "/run", "tmpfs", 0, NULL) == 0;
+}
+
+static void test_open_pod_without_memory(void **state)
+{
+	const struct node *node = *state;
+	const struct bh_shim_call call = { .program = "containerd-shim-bulkhead-v2",
+					   .name_space = "ns" };
+	struct bh_shim s = { .call = &call,
+			     .settings = BH_SHIM_SETTINGS_INIT,
+			     .pod_listener = { .source = { .fd = -EBADF, .what = "socket" } } };
+	struct bh_err err = BH_ERR_INIT;
+	char text[128];
+	size_t n;
+
+	if (!have_own_run())
+		skip();
+	snprintf(text, sizeof(text), "{root: %s}\n", node->dir);
+	write_file(node, "node.yaml", text);
+	write_file(node, "config.json", "{}");
+	snprintf(s.socket_path, sizeof(s.socket_path), "%s/shim.sock", node->dir);
+	assert_int_equal(bh_loop_init(&s.loop, &err), 0);
+	n = count_descriptors();
+	no_memory = true;
+	assert_int_equal(bh_shim_open_pod(&s, "c1", node->dir, NULL, &err), -ENOMEM);
+	no_memory = false;
+	assert_non_null(strstr(err.text, "watch the socket"));
+	assert_true(s.stage == BH_SHIM_IDLE && !s.pod && s.pod_listener.source.fd < 0);
+	assert_int_equal(count_descriptors(), n);
+	/* As the next Create finds it. */
+	assert_int_equal(bh_shim_open_pod(&s, "c1", node->dir, NULL, &err), 0);
+	assert_true(s.stage == BH_SHIM_OPEN && s.pod_listener.source.fd >= 0);
+	bh_acceptor_stop(&s.pod_listener);
+	bh_close(s.pod_listener.source.fd);
+	bh_pod_close(s.pod);
+	bh_pod_free(s.pod);
+	assert_int_equal(count_descriptors(), n);
+	bh_loop_deinit(&s.loop);
+	bh_shim_settings_deinit(&s.settings);
+	bh_arena_deinit(&s.arena);
+}
+
 static size_t pack(const ProtobufCMessage *message, uint8_t data[static 4096])
 {
 	assert_true(protobuf_c_message_get_packed_size(message) <= 4096);
@@ -401,6 +483,8 @@ int main(void)
 		cmocka_unit_test(test_options_by_file),
 		cmocka_unit_test(test_options_of_others),
 		cmocka_unit_test_setup_teardown(test_settings, make_node, remove_node),
+		cmocka_unit_test_setup_teardown(test_open_pod_without_memory, make_node,
+						remove_node),
 		cmocka_unit_test(test_input),
 		cmocka_unit_test(test_logger),
 		cmocka_unit_test(test_late_reader),

@@ -12,6 +12,7 @@
 #include "linux/netdev.h"
 #include "linux/ns.h"
 #include "linux/sk_lookup.h"
+#include "loop/acceptor.h"
 #include "loop/duplex.h"
 #include "loop/fiber.h"
 #include "rpc/guest.h"
@@ -19,7 +20,6 @@
 /* At a time; others wait in the listener's queue. */
 #define CONNECTIONS_MAX 64
 #define QUEUE           128
-#define AGAIN_MS        100
 #define ANSWER_MS       10000 /* for the guest to say whether anybody listens */
 
 struct connection {
@@ -36,9 +36,8 @@ struct bh_forward {
 	struct bh_loop *loop;
 	bh_forward_reach_fn reach;
 	void *arg;
-	struct bh_source listener; /* fd is owned */
-	struct bh_timer again;     /* takes more: descriptors had run out */
-	int lookup;                /* what leads all ports to it */
+	struct bh_acceptor listener; /* fd is owned */
+	int lookup;                  /* what leads all ports to it */
 	struct connection *connections;
 	unsigned int n;
 };
@@ -54,11 +53,7 @@ static void log_err(const struct bh_err *err)
 
 static void watch_listener(struct bh_forward *forward)
 {
-	struct bh_err err = BH_ERR_INIT;
-
-	if (bh_loop_watch(forward->loop, &forward->listener,
-			  forward->n < CONNECTIONS_MAX ? EPOLLIN : 0, &err) < 0)
-		log_err(&err);
+	bh_acceptor_hold(&forward->listener, forward->n >= CONNECTIONS_MAX);
 }
 
 /* What is not part of the duplex by now was never connected: the client is to see a failure. */
@@ -169,25 +164,14 @@ static int take(struct bh_forward *forward, int *client, struct bh_err *err)
 	return 0;
 }
 
-static int on_listener(struct bh_source *source, uint32_t events, struct bh_err *loop_err)
+static void on_client(struct bh_acceptor *listener, int fd)
 {
-	struct bh_forward *forward = bh_owner_of(source, struct bh_forward, listener);
-	bh_auto_close int client = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct bh_forward *forward = bh_owner_of(listener, struct bh_forward, listener);
+	bh_auto_close int client = fd;
 	struct bh_err err = BH_ERR_INIT;
 
-	(void)events;
-	if (client < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
-		bh_loop_arm(forward->loop, &forward->again, AGAIN_MS);
-		return bh_loop_watch(forward->loop, source, 0, loop_err);
-	}
-	if (client >= 0 && take(forward, &client, &err) < 0)
+	if (take(forward, &client, &err) < 0)
 		log_err(&err);
-	return 0;
-}
-
-static void on_again(struct bh_timer *timer)
-{
-	watch_listener(bh_owner_of(timer, struct bh_forward, again));
 }
 
 /* ---- the listener ---------------------------------------------------------------------------- */
@@ -216,13 +200,15 @@ static int listen_in(int netns_fd, struct bh_err *err)
 
 static int start(struct bh_forward *forward, int netns_fd, struct bh_err *err)
 {
-	forward->listener.fd = listen_in(netns_fd, err);
-	if (forward->listener.fd < 0)
-		return forward->listener.fd;
-	forward->lookup = bh_sk_lookup_loopback(netns_fd, forward->listener.fd, err);
+	int fd = listen_in(netns_fd, err);
+
+	forward->listener.source.fd = fd;
+	if (fd < 0)
+		return fd;
+	forward->lookup = bh_sk_lookup_loopback(netns_fd, fd, err);
 	if (forward->lookup < 0)
 		return forward->lookup;
-	return bh_loop_add(forward->loop, &forward->listener, EPOLLIN, err);
+	return bh_acceptor_start(forward->loop, &forward->listener, err);
 }
 
 int bh_forward_try(struct bh_err *err)
@@ -260,8 +246,7 @@ int bh_forward_start(struct bh_loop *loop, int netns_fd, bh_forward_reach_fn rea
 		.loop = loop,
 		.reach = reach,
 		.arg = arg,
-		.listener = { .fd = -EBADF, .fn = on_listener, .what = "forward" },
-		.again = { .fn = on_again },
+		.listener = { .source = { .fd = -EBADF, .what = "forward" }, .fn = on_client },
 		.lookup = -EBADF,
 	};
 	r = start(forward, netns_fd, err);
@@ -285,9 +270,8 @@ struct bh_forward *bh_forward_free(struct bh_forward *forward)
 		else
 			drop(c);
 	}
-	bh_loop_disarm(forward->loop, &forward->again);
-	bh_loop_remove(forward->loop, &forward->listener);
-	bh_close(forward->listener.fd);
+	bh_acceptor_stop(&forward->listener);
+	bh_close(forward->listener.source.fd);
 	bh_close(forward->lookup);
 	free(forward);
 	return NULL;

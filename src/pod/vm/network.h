@@ -52,7 +52,7 @@ int bh_network_renew(const struct bh_network *old, struct bh_network **ret,
 		     struct bh_err *err) bh_must_check;
 
 /** bh_network_exchange() - change on the host what @next has and @old has not, and the other way
- * round; the taps are @next's then. On failure they stay @old's, and what is new is undone */
+ * round; the taps are @next's then. On failure they stay @old's, and all is as it was found */
 int bh_network_exchange(struct bh_network *old, struct bh_network *next,
 			struct bh_err *err) bh_must_check;
 

@@ -71,6 +71,19 @@ static int find_again(const struct bh_network *network, size_t i, const struct b
 	return -1;
 }
 
+/* What is there of ours was not found: of an interface that has another address by now. */
+static void inherit(const struct bh_network *old, struct bh_network_link *link)
+{
+	for (size_t j = 0; j < old->trace.n && link->redirected; j++) {
+		const struct bh_network_link *was = &old->trace.links[j];
+
+		if (was->index != link->index)
+			continue;
+		link->had_ingress = was->had_ingress;
+		link->had_allmulti = was->had_allmulti;
+	}
+}
+
 /* Those that were there keep their devices; those that are new get what is left. */
 static void give_devices(const struct bh_network *old, struct bh_network *next)
 {
@@ -81,12 +94,13 @@ static void give_devices(const struct bh_network *old, struct bh_network *next)
 		Agent__Interface *interface = next->message.interfaces[i];
 		int j = find_again(next, i, old);
 
-		if (j < 0)
-			continue;
-		*link = old->trace.links[j];
-		memcpy(link->name, interface->name, strlen(interface->name) + 1);
-		used[link->nic] = true;
-		interface->device_mac.len = 0;
+		inherit(old, link);
+		if (j >= 0) {
+			*link = old->trace.links[j];
+			memcpy(link->name, interface->name, strlen(interface->name) + 1);
+			used[link->nic] = true;
+			interface->device_mac.len = 0;
+		}
 		if (!link->had_allmulti) /* it is ours */
 			interface->flags &= ~(uint32_t)IFF_ALLMULTI;
 	}
@@ -234,16 +248,51 @@ int bh_network_renew(const struct bh_network *old, struct bh_network **ret, stru
 
 /* ---- making it so ---------------------------------------------------------------------------- */
 
-/* What one of them has and the other has not. */
-static int disconnect(int rtnl, const struct bh_network *network, const struct bh_network *other,
-		      const struct bh_vm_nic *nics, struct bh_err *err)
+/* Which links of @old are to go and are connected: others went by themselves. */
+static int find_leaving(int rtnl, const struct bh_network *old, const struct bh_network *next,
+			bool ret[static BH_NETWORK_INTERFACES_MAX], struct bh_err *err)
+{
+	const struct bh_network_trace *trace = &old->trace;
+	struct bh_network_ingress found;
+	int r = 0;
+
+	for (size_t i = 0; i < trace->n && r == 0; i++) {
+		if (find_again(old, i, next) >= 0)
+			continue;
+		r = bh_network_ingress(rtnl, &trace->links[i], trace->token, &found, err);
+		ret[i] = r == 0 && found.ours;
+	}
+	return r;
+}
+
+/* @nics: of those whose taps are open */
+static int connect_link(struct bh_network_sockets *sockets, const struct bh_network *network,
+			size_t i, const struct bh_vm_nic *nics, struct bh_err *err)
+{
+	const struct bh_network_link *link = &network->trace.links[i];
+	int r;
+
+	sockets->taps[i] = nics[link->nic].tap_fd; /* borrowed */
+	r = bh_network_connect(sockets, &network->trace, i, network->message.interfaces[i]->mtu,
+			       err);
+	return r < 0 ? bh_err_ctx(err, "interface '%s'", link->name) : 0;
+}
+
+static int disconnect_link(int rtnl, const struct bh_network *network, size_t i,
+			   const struct bh_vm_nic *nics, struct bh_err *err)
+{
+	return bh_network_disconnect(rtnl, &network->trace, i,
+				     nics[network->trace.links[i].nic].tap_fd, err);
+}
+
+static int disconnect_old(int rtnl, const struct bh_network *old, const struct bh_network *next,
+			  struct bh_err *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < network->trace.n && r == 0; i++)
-		if (find_again(network, i, other) < 0)
-			r = bh_network_disconnect(rtnl, &network->trace, i,
-						  nics[network->trace.links[i].nic].tap_fd, err);
+	for (size_t i = 0; i < old->trace.n && r == 0; i++)
+		if (find_again(old, i, next) < 0)
+			r = disconnect_link(rtnl, old, i, old->nics, err);
 	return r;
 }
 
@@ -252,31 +301,69 @@ static int connect_new(struct bh_network_sockets *sockets, const struct bh_netwo
 {
 	int r = 0;
 
-	for (size_t i = 0; i < next->trace.n && r == 0; i++) {
+	for (size_t i = 0; i < next->trace.n && r == 0; i++)
+		if (find_again(next, i, old) < 0)
+			r = connect_link(sockets, next, i, old->nics, err);
+	return r;
+}
+
+/* A link that may be half taken away, or whose device served another one. */
+static int reconnect(struct bh_network_sockets *sockets, const struct bh_network *network, size_t i,
+		     struct bh_err *err)
+{
+	int r = disconnect_link(sockets->rtnl, network, i, network->nics, err);
+
+	r = r < 0 ? r : connect_link(sockets, network, i, network->nics, err);
+	if (r == -ENODEV) /* it went away meanwhile */
+		r = disconnect_link(sockets->rtnl, network, i, network->nics, err);
+	return r;
+}
+
+/* Goes on after a failure. */
+static int restore(struct bh_network_sockets *sockets, const struct bh_network *old,
+		   const struct bh_network *next,
+		   const bool leaving[static BH_NETWORK_INTERFACES_MAX], struct bh_err *err)
+{
+	struct bh_err unheard;
+	int r = 0, one;
+
+	for (size_t i = 0; i < next->trace.n; i++) {
 		if (find_again(next, i, old) >= 0)
 			continue;
-		sockets->taps[i] = old->nics[next->trace.links[i].nic].tap_fd; /* borrowed */
-		r = bh_network_connect(sockets, &next->trace, i, next->message.interfaces[i]->mtu,
-				       err);
-		if (r < 0)
-			bh_err_ctx(err, "interface '%s'", next->trace.links[i].name);
+		one = disconnect_link(sockets->rtnl, next, i, old->nics, r ? &unheard : err);
+		r = r ? r : one;
 	}
+	for (size_t i = 0; i < old->trace.n; i++) {
+		one = leaving[i] ? reconnect(sockets, old, i, r ? &unheard : err) : 0;
+		r = r ? r : one;
+	}
+	return r;
+}
+
+static int change(struct bh_network_sockets *sockets, const struct bh_network *old,
+		  const struct bh_network *next, struct bh_err *err)
+{
+	bool leaving[BH_NETWORK_INTERFACES_MAX] = { false };
+	struct bh_err why;
+	int r = find_leaving(sockets->rtnl, old, next, leaving, err);
+
+	if (r < 0)
+		return r;
+	r = disconnect_old(sockets->rtnl, old, next, err);
+	r = r < 0 ? r : connect_new(sockets, old, next, err);
+	if (r < 0 && restore(sockets, old, next, leaving, &why) < 0)
+		bh_err_ctx(err, "(and what was changed is not undone: %s)", why.text);
 	return r;
 }
 
 int bh_network_exchange(struct bh_network *old, struct bh_network *next, struct bh_err *err)
 {
 	struct bh_network_sockets sockets;
-	struct bh_err ignored = BH_ERR_INIT;
 	int r = bh_network_sockets_open(old->netns_fd, 0, &sockets, err);
 
-	r = r < 0 ? r : disconnect(sockets.rtnl, old, next, old->nics, err);
-	r = r < 0 ? r : connect_new(&sockets, old, next, err);
-	if (r == 0)
-		for (size_t i = 0; i < next->n_nics; i++)
-			next->nics[i].tap_fd = bh_take_fd(&old->nics[i].tap_fd);
-	else if (sockets.rtnl >= 0)
-		(void)!disconnect(sockets.rtnl, next, old, old->nics, &ignored);
+	r = r < 0 ? r : change(&sockets, old, next, err);
+	for (size_t i = 0; i < next->n_nics && r == 0; i++)
+		next->nics[i].tap_fd = bh_take_fd(&old->nics[i].tap_fd);
 	bh_network_sockets_close(&sockets);
 	return r;
 }

@@ -19,6 +19,7 @@ struct bh_network_link {
 	uint8_t nic;       /* its place among those of the network; not saved */
 	bool had_ingress;  /* there was an ingress or clsact qdisc, which stays */
 	bool had_allmulti; /* it took all multicast frames */
+	bool redirected;   /* it has our filter; of the moment, not saved */
 };
 
 /* All that undoing needs: what is saved. */

@@ -536,6 +536,7 @@ static int add_interface(int rtnl, struct scan *scan, const struct link *link)
 	network->message.interfaces[network->trace.n++] = interface;
 	r = bh_network_ingress(rtnl, changed, network->trace.token, &ingress, scan->err);
 	changed->had_ingress = ingress.qdisc;
+	changed->redirected = ingress.ours;
 	if (r == 0 && ingress.same_pref)
 		return bh_err_as(scan->err, BH_ERR_STATE, -EBUSY,
 				 "interface '%s' is another micro-VM's already", link->name);

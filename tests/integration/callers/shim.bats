@@ -306,6 +306,13 @@ END
     [ "$private" -le 1024 ] && [ "$pss" -le 1536 ]
 }
 
+@test "shim: whoever there is no descriptor for waits, and it rests" {
+    run -0 shim -namespace ns -address /a -id c1 start
+    node "$TESTS_LIB/starve" "$(node pgrep -x bulkhead-shim)" "${output#unix://}"
+    node pkill -TERM -x bulkhead-shim
+    wait_until 10 no_shim
+}
+
 @test "shim: a little more ready to be killed than containerd, in a session of its own" {
     box_start c1 sleep 1000
     local pid
