@@ -25,6 +25,9 @@
 #ifndef CLONE_INTO_CGROUP
 #define CLONE_INTO_CGROUP 0x200000000ULL
 #endif
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000U
+#endif
 
 /** bh_sys_has() - whether the kernel has a system call of six arguments or less, SYS_*. For those
  * that refuse descriptor -1, an impossible pointer and all flags at once before they do anything */

@@ -8,7 +8,6 @@
  */
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/pidfd.h>
@@ -37,13 +36,6 @@ struct bh_execution {
 	bool wait_for_host;
 };
 
-static bool has_ended(int pidfd)
-{
-	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
-
-	return poll(&poll_fd, 1, 0) > 0;
-}
-
 static int check_status(const struct bh_container *c, const struct bh_exec_opts *opts, int pidfd,
 			struct bh_err *err)
 {
@@ -52,7 +44,7 @@ static int check_status(const struct bh_container *c, const struct bh_exec_opts 
 
 	if (!opts->runs)
 		r = bh_container_status(c, &status, err);
-	else if (has_ended(pidfd))
+	else if (bh_proc_wait_end(pidfd, 0) == 0)
 		status = BH_STATUS_STOPPED;
 	if (r < 0)
 		return r;

@@ -10,9 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#ifndef STATX_MNT_ID_UNIQUE
-#define STATX_MNT_ID_UNIQUE 0x4000U
-#endif
+#include "base/sys.h"
 
 #define SETTLED_S 2 /* more than any file system's time of change is coarse */
 

@@ -147,12 +147,13 @@ void bh_task_engine_forget_finds(struct bh_task *task)
 		munmap(bh_take(&task->finds), sizeof(*task->finds));
 }
 
-static void give_back_finds(struct bh_task *task, struct bh_finds *finds)
+/* @failed: whoever had them may not be dead yet */
+static void give_back_finds(struct bh_task *task, struct bh_finds *finds, bool failed)
 {
 	if (!finds)
 		return;
 	task->finds_taken = false;
-	if (madvise(finds, sizeof(*finds), MADV_DONTFORK) < 0)
+	if (failed || madvise(finds, sizeof(*finds), MADV_DONTFORK) < 0)
 		bh_task_engine_forget_finds(task);
 }
 
@@ -204,10 +205,7 @@ int bh_task_engine_exec(struct bh_task_process *p, struct bh_started *started, s
 	} else {
 		r = run(&e, exec, p, on_executed, started, err);
 	}
-	give_back_finds(task, e.finds);
-	/* Whoever failed may not be dead yet. */
-	if (r < 0 && e.finds)
-		bh_task_engine_forget_finds(task);
+	give_back_finds(task, e.finds, r < 0);
 	return r;
 }
 

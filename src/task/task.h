@@ -47,7 +47,9 @@ struct bh_task_opts {
 	enum bh_cgroup_manager cgroup_manager;
 	bool no_pivot, no_keyring; /* for all containers; options of Create can ask for more */
 	bool no_hooks;
-	bool sole; /* nobody else pauses these containers, or ends them and takes their end */
+	/* A small machine's only server of containers: nobody else pauses them, or ends them and
+	 * takes their end, and it stands back from the processor while an exec begins. */
+	bool sole;
 
 	/**
 	 * open_stdio() - what the URIs stand for

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/sys.h"
 #include "container/finds.h"
 #include "container/passwd.h"
 
@@ -233,8 +234,8 @@ static bool tells_mounts_apart(void)
 {
 	struct statx st;
 
-	return statx(AT_FDCWD, "/", 0, 0x4000U /* STATX_MNT_ID_UNIQUE */, &st) == 0 &&
-	       (st.stx_mask & 0x4000U);
+	return statx(AT_FDCWD, "/", 0, STATX_MNT_ID_UNIQUE, &st) == 0 &&
+	       (st.stx_mask & STATX_MNT_ID_UNIQUE);
 }
 
 /* Memory that was tampered with leads to another look, not beyond its bounds. */
